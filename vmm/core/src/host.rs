@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! The seam: everything that the core asks of the kernel it runs on.
+//!
+//! Three bodies stand behind [`Host`]: seL4 (`vmm/hosts/microkit`), bare metal
+//! (`vmm/hosts/baremetal`) and [`crate::fake`] for tests. A host turns what its kernel reports
+//! into an [`Exit`], calls [`crate::vm::Vm::handle`] and carries out the [`Action`]; it decides
+//! nothing.
+
+use core::fmt;
+
+use crate::addr::{Ipa, IpaRange};
+use crate::fault::FaultReport;
+
+/// Number of a virtual CPU, 0 to [`MAX_VCPUS`]` - 1`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Vcpu(pub u8);
+
+/// Most virtual CPUs that a guest can have.
+pub const MAX_VCPUS: usize = 4;
+
+impl Vcpu {
+    /// The number as an index.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl fmt::Display for Vcpu {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "vcpu{}", self.0)
+    }
+}
+
+/// Interrupt identifier, 0 to 1019: SGI 0-15, PPI 16-31, SPI 32-1019 (Arm IHI 0048B, 2.2.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Intid(u16);
+
+impl Intid {
+    /// The virtual timer's PPI (Arm BSA, 3.8.1).
+    pub const VIRTUAL_TIMER: Self = Self(27);
+
+    /// The identifier `number`, or `None` from 1020 on: those are special (IHI 0048B, 2.2.1).
+    #[must_use]
+    pub const fn new(number: u16) -> Option<Self> {
+        if number < 1020 { Some(Self(number)) } else { None }
+    }
+
+    /// The number.
+    #[must_use]
+    pub const fn number(self) -> u16 {
+        self.0
+    }
+
+    /// Whether each vCPU has its own copy (SGIs and PPIs).
+    #[must_use]
+    pub const fn is_private(self) -> bool {
+        self.0 < 32
+    }
+}
+
+impl fmt::Display for Intid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            0..=15 => write!(f, "SGI {}", self.0),
+            16..=31 => write!(f, "PPI {}", self.0),
+            _ => write!(f, "SPI {} (INTID {})", self.0.wrapping_sub(32), self.0),
+        }
+    }
+}
+
+/// A general-purpose register that exists: X0 to X30. Number 31 is the zero register and never
+/// reaches a host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Gpr(u8);
+
+impl Gpr {
+    /// Register X`number`, or `None` from 31 on.
+    #[must_use]
+    pub const fn new(number: u8) -> Option<Self> {
+        if number < 31 { Some(Self(number)) } else { None }
+    }
+
+    /// 0 to 30.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        self.0
+    }
+}
+
+/// Why a vCPU, or the machine under it, wants the monitor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// The guest trapped to EL2 with this syndrome: stage-2 abort, SMC, WFI/WFE, system register.
+    /// The program counter still points at the instruction.
+    Trap {
+        /// ESR_EL2 (Arm DDI 0487, D24.2.40).
+        esr: u64,
+        /// Faulting address of a stage-2 abort; zero for every other class.
+        ipa: Ipa,
+    },
+    /// The guest made a hypervisor call. The program counter is already past it.
+    Hypercall,
+    /// The virtual timer's interrupt fired. It is masked until [`Host::ack_timer`].
+    Timer,
+    /// A list register that asked for it became empty ([`Some`] slot), or the interrupt
+    /// controller wants attention without naming one.
+    Maintenance(Option<u8>),
+    /// A device's physical interrupt fired. The line is masked until [`Host::ack_line`].
+    /// Comes on behalf of the machine: the answer [`Action::Resume`] changes nothing.
+    Line(Intid),
+    /// A deadline given with [`Action::Park`] may have passed. Comes on behalf of the machine, as
+    /// [`Exit::Line`] does.
+    WakeUp,
+    /// The host's kernel reported something that this list has no word for.
+    Other {
+        /// The kernel's own name for it.
+        what: &'static str,
+        /// The kernel's number for it.
+        code: u64,
+    },
+}
+
+/// What the host does next.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// Let the vCPU run on (for [`Exit::Line`] and [`Exit::WakeUp`]: leave everything as it is).
+    Resume,
+    /// Do not run the vCPU until [`Host::wake`], [`Host::start`] or [`Host::stop`] names it. If
+    /// `until` is given, send [`Exit::WakeUp`] once the counter reaches it.
+    Park {
+        /// Deadline in ticks of the generic timer's counter ([`Host::now`]).
+        until: Option<u64>,
+    },
+    /// The guest powered the machine off; the last report is out. Ask the firmware for it.
+    PowerOff,
+    /// The guest did what it may not do; the report is out. Never run it again; power off.
+    Stop(FaultReport),
+}
+
+/// What goes into a list register.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Injection {
+    /// Virtual interrupt.
+    pub intid: Intid,
+    /// The upper five bits of the priority, 0 (highest) to 31 (IHI 0048B, GICH_LRn.Priority).
+    pub priority: u8,
+    /// Interrupt group, 0 or 1.
+    pub group: u8,
+}
+
+/// Where and how a vCPU starts: the arm64 boot protocol and PSCI CPU_ON both give an address and
+/// one argument (Linux Documentation/arch/arm64/booting.rst; DEN0022F, 5.6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Program counter, with the MMU off.
+    pub pc: Ipa,
+    /// Value of X0; X1 to X30 are zero.
+    pub x0: u64,
+}
+
+/// Processor state at [`Entry`]: EL1h with debug, SError, IRQ and FIQ masked (booting.rst).
+pub const ENTRY_SPSR: u64 = 0x3c5;
+
+/// SCTLR_EL1 at [`Entry`]: the RES1 bits of an Armv8.0 processor; MMU and caches off
+/// (Arm DDI 0487, D24.2.175).
+pub const ENTRY_SCTLR_EL1: u64 = 0x30d0_0800;
+
+/// The guest's virtual timer as its registers are (Arm DDI 0487, D24.10.32 and D24.10.33).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct VirtualTimer {
+    /// CNTV_CTL_EL0: bit 0 ENABLE, bit 1 IMASK.
+    pub ctl: u64,
+    /// CNTV_CVAL_EL0, in ticks of the virtual counter, which equals the physical one.
+    pub cval: u64,
+}
+
+/// One of the pristine images that every start of the guest is made from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Image {
+    /// arm64 Linux `Image`, or any program that starts with the same header.
+    Kernel,
+    /// Flattened device tree.
+    DeviceTree,
+    /// Initial RAM file system.
+    Initrd,
+}
+
+/// One step in the placing of images. The order is the core's ([`crate::boot::place`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MemoryOp {
+    /// Write dirty lines of this guest RAM back and drop them (`dc civac`).
+    CleanInvalidate(IpaRange),
+    /// Copy a pristine image to this place in guest RAM.
+    Copy(Image, Ipa),
+    /// Write dirty lines of this guest RAM back to the point of coherency (`dc cvac`), so that a
+    /// guest with its caches off sees them.
+    Clean(IpaRange),
+    /// Drop instruction-cache lines of this guest RAM (`ic ivau`).
+    InvalidateInstructions(IpaRange),
+}
+
+/// What the host's kernel was asked for so far, where it counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HostStats {
+    /// Calls into the kernel.
+    pub calls: u64,
+    /// Guest registers moved by those calls.
+    pub registers: u64,
+}
+
+/// The kernel refused an injection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the kernel refused list register {slot}")]
+pub struct InjectRefused {
+    /// The list register.
+    pub slot: u8,
+}
+
+/// A memory step could not be done: the range is not guest RAM, or the image does not fit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("guest RAM does not hold {0:?}")]
+pub struct MemoryRefused(pub MemoryOp);
+
+/// What the core asks of the kernel under it. Registers may be asked for only between the exit of
+/// a vCPU and the answer to it.
+pub trait Host {
+    /// Number of list registers that can be injected into, 1 to 16.
+    fn slots(&self) -> u8;
+
+    /// Frequency of the generic timer's counter, in hertz.
+    fn frequency(&self) -> u64;
+
+    /// Reads a general-purpose register of a stopped vCPU.
+    fn reg(&mut self, vcpu: Vcpu, reg: Gpr) -> u64;
+
+    /// Writes a general-purpose register of a stopped vCPU.
+    fn set_reg(&mut self, vcpu: Vcpu, reg: Gpr, value: u64);
+
+    /// Program counter of a stopped vCPU.
+    fn pc(&mut self, vcpu: Vcpu) -> u64;
+
+    /// Sets the program counter of a stopped vCPU.
+    fn set_pc(&mut self, vcpu: Vcpu, pc: u64);
+
+    /// The virtual timer of a stopped vCPU.
+    fn virtual_timer(&mut self, vcpu: Vcpu) -> VirtualTimer;
+
+    /// Puts a pending interrupt into list register `slot`, with end-of-interrupt maintenance
+    /// asked for. Whatever was there is overwritten: the core knows what is free.
+    ///
+    /// # Errors
+    /// The kernel says that the slot holds an active interrupt, or does not exist.
+    fn inject(&mut self, vcpu: Vcpu, slot: u8, irq: Injection) -> Result<(), InjectRefused>;
+
+    /// Unmasks the virtual timer's interrupt after [`Exit::Timer`]; if its condition still holds,
+    /// it fires again.
+    fn ack_timer(&mut self, vcpu: Vcpu);
+
+    /// Unmasks a device's line after [`Exit::Line`]; if a level line is still high, it fires
+    /// again.
+    fn ack_line(&mut self, intid: Intid);
+
+    /// Resets a vCPU (ENTRY_SPSR, ENTRY_SCTLR_EL1, timer off, registers zero) and lets it run
+    /// from `entry`. For the vCPU whose exit is being handled, [`Action::Resume`] follows.
+    fn start(&mut self, vcpu: Vcpu, entry: Entry);
+
+    /// Stops a vCPU; its registers are lost.
+    fn stop(&mut self, vcpu: Vcpu);
+
+    /// Lets a parked vCPU run on.
+    fn wake(&mut self, vcpu: Vcpu);
+
+    /// The bytes of a pristine image; empty where the guest has none.
+    fn image(&self, image: Image) -> &[u8];
+
+    /// Does one step in the placing of images.
+    ///
+    /// # Errors
+    /// The range leaves guest RAM.
+    fn memory(&mut self, op: MemoryOp) -> Result<(), MemoryRefused>;
+
+    /// Makes a firmware call on the monitor's behalf (DEN0028F): X0 to X7 in, X0 to X3 out.
+    fn smc(&mut self, args: [u64; 8]) -> [u64; 4];
+
+    /// The generic timer's counter (CNTPCT_EL0), in ticks.
+    fn now(&mut self) -> u64;
+
+    /// Writes text to the UART by polling. Called only while the guest is stopped.
+    fn print(&mut self, text: &str);
+
+    /// What the kernel was asked for so far; zero where nobody counts.
+    fn stats(&self) -> HostStats {
+        HostStats::default()
+    }
+}

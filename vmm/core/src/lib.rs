@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! The monitor's core: decides what every exit of the guest means.
+//!
+//! No standard library, no unsafe code, no allocation. A host (seL4, bare metal, or the fake in
+//! [`fake`]) turns what its kernel reports into an [`host::Exit`], calls [`vm::Vm::handle`] and
+//! carries out the [`host::Action`].
+#![no_std]
+#![forbid(unsafe_code)]
+
+pub mod addr;
+pub mod fault;
+pub mod host;
+pub mod plan;
+pub mod uart;

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! UARTs that the monitor writes to by polling, as data: which register says that there is room,
+//! and which one takes the byte. The host does the two volatile accesses.
+
+/// A kind of UART.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Uart {
+    /// Arm PrimeCell PL011 (Arm DDI 0183G, 3.3).
+    Pl011,
+    /// NXP i.MX UART (i.MX 8M Dual/8M QuadLite/8M Quad Reference Manual, 16.2).
+    Imx,
+}
+
+impl Uart {
+    /// The kind with this number in a plan block.
+    #[must_use]
+    pub const fn from_number(number: u32) -> Option<Self> {
+        match number {
+            1 => Some(Self::Pl011),
+            2 => Some(Self::Imx),
+            _ => None,
+        }
+    }
+
+    /// Its number in a plan block.
+    #[must_use]
+    pub const fn number(self) -> u32 {
+        match self {
+            Self::Pl011 => 1,
+            Self::Imx => 2,
+        }
+    }
+
+    /// Byte offset of the 32-bit register that takes a byte to send: UARTDR, UTXD.
+    #[must_use]
+    pub const fn data_offset(self) -> usize {
+        match self {
+            Self::Pl011 => 0x00,
+            Self::Imx => 0x40,
+        }
+    }
+
+    /// Byte offset of the 32-bit status register: UARTFR, UTS.
+    #[must_use]
+    pub const fn status_offset(self) -> usize {
+        match self {
+            Self::Pl011 => 0x18,
+            Self::Imx => 0xb4,
+        }
+    }
+
+    /// Whether the transmit FIFO has room: UARTFR.TXFF (bit 5), UTS.TXFULL (bit 4) is clear.
+    #[must_use]
+    pub const fn has_room(self, status: u32) -> bool {
+        match self {
+            Self::Pl011 => status & (1 << 5) == 0,
+            Self::Imx => status & (1 << 4) == 0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_go_both_ways() {
+        for kind in [Uart::Pl011, Uart::Imx] {
+            assert_eq!(Uart::from_number(kind.number()), Some(kind));
+        }
+        assert_eq!(Uart::from_number(0), None);
+        assert_eq!(Uart::from_number(3), None);
+    }
+
+    #[test]
+    fn a_full_fifo_has_no_room() {
+        assert!(!Uart::Pl011.has_room(0x20));
+        assert!(Uart::Pl011.has_room(0x90));
+        assert!(!Uart::Imx.has_room(0x10));
+        assert!(Uart::Imx.has_room(0x60));
+    }
+}
