@@ -129,6 +129,7 @@ impl fmt::Display for IpaRange {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::prelude::v1::*;
     use proptest::prelude::*;
 
     #[test]

@@ -7,8 +7,13 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+#[cfg(test)]
+extern crate std;
+
 pub mod addr;
+pub mod bus;
 pub mod fault;
 pub mod host;
 pub mod plan;
+pub mod syndrome;
 pub mod uart;

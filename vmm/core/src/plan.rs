@@ -217,6 +217,8 @@ pub struct Facts {
     pub kernel: Window,
     /// Place and size of the guest's device tree.
     pub device_tree: Window,
+    /// [`checksum`] of the guest's device tree: the monitor reads no other.
+    pub device_tree_checksum: u64,
     /// Place and size of the initial RAM file system; size zero if there is none.
     pub initrd: Window,
     /// Interrupt controller.
@@ -296,7 +298,11 @@ pub struct Plan<'a> {
 /// FNV-1a, 64 bits (draft-eastlake-fnv): finds damage, not malice.
 #[must_use]
 pub fn checksum(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| {
+    hash(bytes.iter())
+}
+
+fn hash<'b>(bytes: impl Iterator<Item = &'b u8>) -> u64 {
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, &byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
     })
 }
@@ -305,10 +311,7 @@ pub fn checksum(bytes: &[u8]) -> u64 {
 pub fn write(facts: &Facts, nodes: &[Node], mut put: impl FnMut(&[u8])) {
     let facts = facts.as_bytes();
     let nodes = nodes.as_bytes();
-    // Both parts together, without a buffer: FNV goes byte by byte.
-    let sum = facts.iter().chain(nodes).fold(0xcbf2_9ce4_8422_2325, |hash: u64, &byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
-    });
+    let sum = hash(facts.iter().chain(nodes));
     let length = size_of::<Header>().saturating_add(facts.len()).saturating_add(nodes.len());
     let header = Header {
         magic: MAGIC,
