@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! The plan block, as `vmm_core::plan` lays it out.
+
+use vmm_core::plan::{
+    FLAG_TRACE, Facts, GicFacts, IDLE_CNTP, IDLE_IMX_GPT, IDLE_NONE, LineFacts, NO_PA, RULE_ANSWER,
+    RULE_FORWARD, RegionFacts, RuleFacts, Text, Window,
+};
+use zerocopy::FromZeros;
+
+use crate::board::{IdleKind, RuleAction, Trigger, Uart};
+use crate::error::PlanError;
+use crate::plan::{Kind, Owner, Plan};
+use crate::span::{Span, length};
+use crate::tree::redistributors;
+use crate::wish::Host;
+
+const fn window(span: Span) -> Window {
+    Window {
+        ipa: span.base,
+        size: span.size,
+    }
+}
+
+/// Copies `from` into the fixed table `to`; the count, or an error naming `what`.
+fn fill<T>(to: &mut [T], from: Vec<T>, what: &'static str) -> Result<u32, PlanError> {
+    let (room, count) = (to.len(), from.len());
+    if count > room {
+        return Err(PlanError::Wish {
+            what,
+            value: count.to_string(),
+            range: format!("at most {room}"),
+        });
+    }
+    for (to, from) in to.iter_mut().zip(from) {
+        *to = from;
+    }
+    Ok(u32::try_from(count).unwrap_or(u32::MAX))
+}
+
+/// The bytes of the plan block.
+pub(crate) fn write(plan: &Plan) -> Result<Vec<u8>, PlanError> {
+    let board = &plan.board;
+    let mut facts = Facts::new_zeroed();
+    facts.board = Text::new(&board.name);
+    facts.vcpus = plan.wish.vcpus;
+    facts.flags = if plan.wish.trace { FLAG_TRACE } else { 0 };
+    facts.ram = window(plan.layout.ram);
+    facts.kernel = Window {
+        ipa: plan.layout.kernel.base,
+        size: plan.layout.kernel_file,
+    };
+    facts.device_tree = Window {
+        ipa: plan.layout.tree.base,
+        size: length(&plan.dtb),
+    };
+    facts.initrd = window(plan.layout.initrd);
+    facts.gic = gic(plan);
+    facts.console.kind = match board.console.kind {
+        Uart::Pl011 => vmm_core::uart::Uart::Pl011.number(),
+        Uart::Imx => vmm_core::uart::Uart::Imx.number(),
+    };
+    facts.console.window = window(board.console.registers);
+    facts.marker = window(board.marker.registers);
+    facts.idle_timer.channel = plan.idle_channel;
+    facts.idle_timer.kind = match plan.idle().map(|idle| idle.kind) {
+        Some(IdleKind::Cntp) => IDLE_CNTP,
+        Some(IdleKind::ImxGpt) => IDLE_IMX_GPT,
+        None if plan.wish.host == Host::Baremetal => IDLE_CNTP,
+        None => IDLE_NONE,
+    };
+    facts.line_count = fill(
+        &mut facts.lines,
+        lines(plan),
+        "the number of device interrupts",
+    )?;
+    facts.rule_count = fill(
+        &mut facts.rules,
+        rules(plan),
+        "the number of firmware-call rules",
+    )?;
+    facts.region_count = fill(&mut facts.regions, regions(plan), "the number of regions")?;
+    let mut bytes = Vec::new();
+    vmm_core::plan::write(&facts, &[], |piece| bytes.extend_from_slice(piece));
+    Ok(bytes)
+}
+
+fn gic(plan: &Plan) -> GicFacts {
+    let (v2, v3) = (&plan.board.gic.v2, &plan.board.gic.v3);
+    let mut facts = GicFacts {
+        version: plan.gic.into(),
+        lines: plan.intids,
+        ..GicFacts::default()
+    };
+    match (plan.gic, v2, v3) {
+        (2, Some(gic), _) => facts.distributor = window(gic.distributor),
+        (3, _, Some(gic)) => {
+            facts.distributor = window(gic.distributor);
+            facts.redistributors = window(redistributors(gic.redistributors, plan.wish.vcpus));
+        }
+        _ => {}
+    }
+    facts
+}
+
+fn lines(plan: &Plan) -> Vec<LineFacts> {
+    let edge = |trigger| u32::from(trigger == Trigger::Edge);
+    plan.lines
+        .iter()
+        .map(|line| LineFacts {
+            intid: line.intid,
+            edge: edge(line.trigger),
+            channel: line.channel,
+            reserved: 0,
+        })
+        .collect()
+}
+
+fn rules(plan: &Plan) -> Vec<RuleFacts> {
+    plan.board
+        .smc
+        .iter()
+        .map(|rule| RuleFacts {
+            function: rule.function,
+            action: match rule.action {
+                RuleAction::Answer => RULE_ANSWER,
+                RuleAction::Forward => RULE_FORWARD,
+            },
+            value: rule.value,
+        })
+        .collect()
+}
+
+fn regions(plan: &Plan) -> Vec<RegionFacts> {
+    plan.regions
+        .iter()
+        .map(|region| RegionFacts {
+            window: Window {
+                ipa: region.ipa.unwrap_or(0),
+                size: region.size,
+            },
+            pa: region.pa.unwrap_or(NO_PA),
+            owner: match region.owner {
+                Owner::Guest => 0,
+                Owner::Monitor => 1,
+                Owner::MonitorOnceStopped => 2,
+            },
+            device: u32::from(region.kind == Kind::Device),
+            name: Text::new(region.name),
+        })
+        .collect()
+}

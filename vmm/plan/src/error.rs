@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! Why nothing can be planned. Each message names the thing, the limit and the way out.
+
+use crate::span::{Size, Span};
+
+/// Why nothing can be planned.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// A file cannot be read or written.
+    #[error("{path}: {why}")]
+    File {
+        /// The file.
+        path: String,
+        /// What the system says.
+        why: std::io::Error,
+    },
+    /// No such board.
+    #[error("no board '{name}' under {folder}; there are: {known}")]
+    UnknownBoard {
+        /// As asked for.
+        name: String,
+        /// Where boards are looked for.
+        folder: String,
+        /// What is there.
+        known: String,
+    },
+    /// A board file that does not read.
+    #[error("{path}: {why}")]
+    BoardFile {
+        /// The file.
+        path: String,
+        /// Where and what.
+        why: String,
+    },
+    /// The board has nothing of the kind asked for.
+    #[error("board {board}: {what}")]
+    BoardLacks {
+        /// The board.
+        board: String,
+        /// What it lacks, and what it has instead.
+        what: String,
+    },
+    /// The kernel's file is not an arm64 `Image`.
+    #[error(
+        "{what}: the kernel must be an uncompressed arm64 Image (Documentation/arch/arm64/booting.rst)"
+    )]
+    NotAnImage {
+        /// What is wrong with the header.
+        what: String,
+    },
+    /// A device tree that does not read.
+    #[error("device tree {which}: {why}")]
+    Tree {
+        /// Which one.
+        which: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A wish outside its range.
+    #[error("{what} is {value}: it must be {range}")]
+    Wish {
+        /// What was asked for.
+        what: &'static str,
+        /// How much or which.
+        value: String,
+        /// What there is.
+        range: String,
+    },
+    /// Something is larger than the room left for it.
+    #[error("{what} takes {} ({span}), but only {} of {place} are left for it: {way_out}", Size(span.size), Size(*left))]
+    DoesNotFit {
+        /// What does not fit.
+        what: String,
+        /// Where it would go.
+        span: Span,
+        /// Where it would have to fit.
+        place: String,
+        /// Bytes left there.
+        left: u64,
+        /// What to do about it.
+        way_out: String,
+    },
+}
+
+impl PlanError {
+    /// For `map_err` on file operations.
+    pub fn file(path: &std::path::Path) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.display().to_string();
+        move |why| Self::File { path, why }
+    }
+}

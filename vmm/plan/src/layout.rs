@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! Where kernel, device tree and initial RAM file system go in guest RAM.
+//!
+//! Linux Documentation/arch/arm64/booting.rst: the kernel at `text_offset` from a 2 MiB boundary
+//! with `image_size` bytes free, the device tree on 8 bytes and at most 2 MiB long, the initrd
+//! within the same 32 GiB as the kernel.
+
+use crate::error::PlanError;
+use crate::image::{Images, KernelHeader};
+use crate::span::{LARGE_PAGE, Size, Span, align_up, length};
+
+/// Most bytes of a device tree (booting.rst, 2).
+pub const MAX_TREE: u64 = LARGE_PAGE;
+
+/// Guest-physical places of the images.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// Guest RAM.
+    pub ram: Span,
+    /// Kernel, with its zeroed data.
+    pub kernel: Span,
+    /// Bytes of the kernel's file.
+    pub kernel_file: u64,
+    /// Room for the device tree.
+    pub tree: Span,
+    /// Initial RAM file system; size zero if there is none.
+    pub initrd: Span,
+}
+
+impl Layout {
+    /// Places the images from the start of `ram`.
+    ///
+    /// # Errors
+    /// [`PlanError::DoesNotFit`] names the first image past the end, its size and what is left.
+    pub fn new(ram: Span, images: &Images) -> Result<Self, PlanError> {
+        let header = KernelHeader::read(&images.kernel)?;
+        let fits = |what: &str, span: Span, size: u64| {
+            if span.size == size && ram.encloses(span) {
+                return Ok(span);
+            }
+            Err(PlanError::DoesNotFit {
+                what: what.into(),
+                span: Span {
+                    base: span.base,
+                    size,
+                },
+                place: format!("guest RAM ({})", Size(ram.size)),
+                left: ram.end().saturating_sub(span.base),
+                way_out: "give the guest more RAM, or a smaller image".into(),
+            })
+        };
+        let place = |what: &str, base: u64, size: u64| fits(what, Span::new(base, size), size);
+        let base = align_up(ram.base, LARGE_PAGE).saturating_add(header.text_offset);
+        let kernel = place("the kernel with its zeroed data", base, header.image_size)?;
+        let tree = place(
+            "the device tree",
+            align_up(kernel.end(), LARGE_PAGE),
+            MAX_TREE,
+        )?;
+        let bytes = images.initrd.as_deref().map_or(0, length);
+        let initrd = place("the initial RAM file system", tree.end(), bytes)?;
+        Ok(Self {
+            ram,
+            kernel,
+            kernel_file: length(&images.kernel),
+            tree,
+            initrd,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::tests::kernel;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn images_never_overlap_and_stay_in_ram(
+            ram in 1u64..64,
+            file in 64usize..0x1_0000,
+            size in 1u64..0x400_0000,
+            initrd in 0usize..0x1_0000,
+        ) {
+            let ram = Span::new(0x4000_0000, ram * 0x10_0000);
+            let images = Images {
+                kernel: kernel(file, size),
+                initrd: Some(vec![0; initrd]),
+                dtb: None,
+            };
+            if let Ok(layout) = Layout::new(ram, &images) {
+                let parts = [layout.kernel, layout.tree, layout.initrd];
+                for (i, part) in parts.iter().enumerate() {
+                    prop_assert!(ram.encloses(*part));
+                    for other in &parts[i + 1..] {
+                        prop_assert!(!part.overlaps(*other));
+                    }
+                }
+                prop_assert_eq!(layout.tree.base % LARGE_PAGE, 0);
+                prop_assert!(layout.kernel.size >= size.max(file as u64));
+            } else {
+                prop_assert!(size + 3 * LARGE_PAGE + initrd as u64 > ram.size);
+            }
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_named_with_what_is_left() {
+        let images = Images {
+            kernel: kernel(64, 0x100_0000),
+            ..Images::default()
+        };
+        let error = Layout::new(Span::new(0x4000_0000, 0x80_0000), &images).unwrap_err();
+        let error = error.to_string();
+        assert!(error.contains("takes 16 MiB"), "{error}");
+        assert!(error.contains("only 8 MiB of guest RAM"), "{error}");
+    }
+}

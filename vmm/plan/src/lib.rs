@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! From board facts and images to everything a guest needs, computed and checked before anything
+//! boots: the guest's device tree, the Microkit system file and the monitor's plan block.
+//!
+//! Facts of a board come from `boards/<name>/board.toml` ([`board::Board`]), the guest's wishes
+//! from a [`wish::Wish`], the images from [`image::Images`]. [`plan::Plan::new`] puts them
+//! together or says what does not fit; [`plan::Plan::write_to`] writes the files.
+#![forbid(unsafe_code)]
+
+pub mod block;
+pub mod board;
+pub mod error;
+pub mod image;
+pub mod layout;
+pub mod plan;
+pub mod span;
+pub mod system;
+pub mod tree;
+pub mod wish;
+
+pub use board::Board;
+pub use error::PlanError;
+pub use image::Images;
+pub use plan::Plan;
+pub use span::Span;
+pub use wish::{Host, Wish};

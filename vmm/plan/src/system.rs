@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! The Microkit system file (Microkit 2.3.0 manual, 'System Description File').
+
+use std::fmt::Write;
+
+use crate::board::Trigger;
+use crate::plan::{Kind, Owner, Plan, Region};
+use crate::span::{LARGE_PAGE, PAGE};
+
+/// The monitor runs whenever it has something to do, and the guest never keeps it waiting.
+const MONITOR_PRIORITY: u32 = 254;
+/// Below the monitor, above nothing.
+const GUEST_PRIORITY: u32 = 100;
+/// Time slice in microseconds of both. A budget as large as its period is never used up; the
+/// default of 1 ms would interrupt a busy guest a thousand times a second.
+const SLICE_US: u32 = 100_000;
+
+const fn trigger(trigger: Trigger) -> &'static str {
+    match trigger {
+        Trigger::Level => "level",
+        Trigger::Edge => "edge",
+    }
+}
+
+const fn page_size(region: &Region) -> u64 {
+    if region.size % LARGE_PAGE == 0 {
+        LARGE_PAGE
+    } else {
+        PAGE
+    }
+}
+
+/// The system file of a plan for Microkit.
+pub(crate) fn write(plan: &Plan) -> String {
+    let mut out = String::new();
+    // Writing to a String does not fail.
+    let _ = build(plan, &mut out);
+    out
+}
+
+fn build(plan: &Plan, out: &mut String) -> std::fmt::Result {
+    writeln!(out, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>")?;
+    writeln!(
+        out,
+        "<!-- Made by guestplan for board {}; change the plan, not this file. -->",
+        plan.board.name
+    )?;
+    writeln!(out, "<system>")?;
+    for region in &plan.regions {
+        memory_region(region, out)?;
+    }
+    writeln!(
+        out,
+        "    <protection_domain name=\"vmm\" priority=\"{MONITOR_PRIORITY}\" budget=\"{SLICE_US}\" \
+         period=\"{SLICE_US}\" stack_size=\"{:#x}\" smc=\"true\">",
+        16 * PAGE
+    )?;
+    writeln!(out, "        <program_image path=\"vmm.elf\" />")?;
+    for region in &plan.regions {
+        monitor_map(region, out)?;
+    }
+    if let Some(idle) = plan.idle() {
+        irq(idle.interrupt, plan.idle_channel, idle.trigger, out)?;
+    }
+    for line in &plan.lines {
+        irq(line.intid, line.channel, line.trigger, out)?;
+    }
+    writeln!(
+        out,
+        "        <virtual_machine name=\"guest\" priority=\"{GUEST_PRIORITY}\" \
+         budget=\"{SLICE_US}\" period=\"{SLICE_US}\">"
+    )?;
+    for vcpu in 0..plan.wish.vcpus {
+        writeln!(out, "            <vcpu id=\"{vcpu}\" />")?;
+    }
+    for region in &plan.regions {
+        guest_map(region, out)?;
+    }
+    writeln!(out, "        </virtual_machine>")?;
+    writeln!(out, "    </protection_domain>")?;
+    writeln!(out, "</system>")
+}
+
+fn memory_region(region: &Region, out: &mut String) -> std::fmt::Result {
+    let owner = match region.owner {
+        Owner::Guest => "guest",
+        Owner::Monitor => "monitor",
+        Owner::MonitorOnceStopped => "guest; monitor once the guest is stopped",
+    };
+    writeln!(out, "    <!-- owner: {owner} -->")?;
+    write!(
+        out,
+        "    <memory_region name=\"{}\" page_size=\"{:#x}\"",
+        region.name,
+        page_size(region)
+    )?;
+    if let Some((file, _)) = region.prefill {
+        // The tool takes the size from the file.
+        write!(out, " prefill_path=\"{file}\"")?;
+    } else {
+        write!(out, " size=\"{:#x}\"", region.size)?;
+    }
+    if let Some(pa) = region.pa {
+        write!(out, " phys_addr=\"{pa:#x}\"")?;
+    }
+    writeln!(out, " />")
+}
+
+fn monitor_map(region: &Region, out: &mut String) -> std::fmt::Result {
+    let Some(vaddr) = region.vaddr else {
+        return Ok(());
+    };
+    let name = region.name;
+    let perms = if region.prefill.is_some() { "r" } else { "rw" };
+    write!(
+        out,
+        "        <map mr=\"{name}\" vaddr=\"{vaddr:#x}\" perms=\"{perms}\" cached=\"{}\" \
+         setvar_vaddr=\"{name}_vaddr\"",
+        region.kind == Kind::Normal
+    )?;
+    if region.prefill.is_some() {
+        write!(out, " setvar_prefill_size=\"{name}_size\"")?;
+    }
+    writeln!(out, " />")
+}
+
+fn guest_map(region: &Region, out: &mut String) -> std::fmt::Result {
+    let Some(ipa) = region.ipa else { return Ok(()) };
+    let (perms, cached) = match region.kind {
+        Kind::Normal => ("rwx", true),
+        Kind::Device => ("rw", false),
+    };
+    writeln!(
+        out,
+        "            <map mr=\"{}\" vaddr=\"{ipa:#x}\" perms=\"{perms}\" cached=\"{cached}\" />",
+        region.name
+    )
+}
+
+fn irq(intid: u32, channel: u32, edge: Trigger, out: &mut String) -> std::fmt::Result {
+    writeln!(
+        out,
+        "        <irq irq=\"{intid}\" id=\"{channel}\" trigger=\"{}\" />",
+        trigger(edge)
+    )
+}
