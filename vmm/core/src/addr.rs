@@ -113,10 +113,7 @@ impl IpaRange {
     /// Whether the two ranges share an address.
     #[must_use]
     pub const fn overlaps(self, other: Self) -> bool {
-        self.size != 0
-            && other.size != 0
-            && self.base.0 < other.end().0
-            && other.base.0 < self.end().0
+        self.size != 0 && other.size != 0 && self.base.0 < other.end().0 && other.base.0 < self.end().0
     }
 }
 
@@ -129,8 +126,8 @@ impl fmt::Display for IpaRange {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::prelude::v1::*;
     use proptest::prelude::*;
+    use std::prelude::v1::*;
 
     #[test]
     fn a_range_that_wraps_is_refused() {

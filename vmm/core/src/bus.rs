@@ -71,8 +71,8 @@ impl Bus {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::prelude::v1::*;
     use proptest::prelude::*;
+    use std::prelude::v1::*;
 
     fn range(base: u64, size: u64) -> IpaRange {
         IpaRange::new(Ipa(base), size).unwrap()

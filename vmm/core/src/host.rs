@@ -75,6 +75,13 @@ impl fmt::Display for Intid {
 pub struct Gpr(u8);
 
 impl Gpr {
+    /// X0: first argument and result of a call.
+    pub const X0: Self = Self(0);
+    /// X30, the link register.
+    pub const X30: Self = Self(30);
+    /// X0 to X7: the arguments of a call (DEN0028F, 2.6).
+    pub const ARGUMENTS: [Self; 8] = [Self(0), Self(1), Self(2), Self(3), Self(4), Self(5), Self(6), Self(7)];
+
     /// Register X`number`, or `None` from 31 on.
     #[must_use]
     pub const fn new(number: u8) -> Option<Self> {
@@ -127,7 +134,9 @@ pub enum Action {
     /// Let the vCPU run on (for [`Exit::Line`] and [`Exit::WakeUp`]: leave everything as it is).
     Resume,
     /// Do not run the vCPU until [`Host::wake`], [`Host::start`] or [`Host::stop`] names it. If
-    /// `until` is given, send [`Exit::WakeUp`] once the counter reaches it.
+    /// `until` is given, send [`Exit::WakeUp`] once the counter reaches it. As the answer to
+    /// [`Exit::WakeUp`] it names the next deadline. A host that cannot keep a deadline may let the
+    /// vCPU run on at once.
     Park {
         /// Deadline in ticks of the generic timer's counter ([`Host::now`]).
         until: Option<u64>,

@@ -7,13 +7,21 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
-#[cfg(test)]
+#[cfg(any(test, feature = "fake"))]
 extern crate std;
 
 pub mod addr;
+pub mod boot;
 pub mod bus;
+pub mod counters;
 pub mod fault;
+pub mod gic;
 pub mod host;
 pub mod plan;
+pub mod report;
+pub mod smccc;
 pub mod syndrome;
+pub mod trace;
+pub mod tree;
 pub mod uart;
+pub mod vm;

@@ -240,8 +240,8 @@ pub const fn status_words(status: u8) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::prelude::v1::*;
     use proptest::prelude::*;
+    use std::prelude::v1::*;
 
     fn data(iss: u64) -> (Abort, Option<Access>) {
         match Syndrome::decode(0x24 << 26 | 1 << 25 | iss).class {
@@ -258,7 +258,8 @@ mod tests {
                 for srt in 0..32 {
                     for sf in 0..2 {
                         for wnr in 0..2 {
-                            let iss = 1 << 24 | sas << 22 | sse << 21 | srt << 16 | sf << 15 | wnr << 6 | 0x07;
+                            let iss =
+                                1 << 24 | sas << 22 | sse << 21 | srt << 16 | sf << 15 | wnr << 6 | 0x07;
                             let (abort, access) = data(iss);
                             let access = access.unwrap();
                             assert_eq!(u64::from(access.size), 1 << sas);

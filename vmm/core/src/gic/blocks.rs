@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! The registers that GICv2's distributor, GICv3's distributor and GICv3's SGI frames share: a
+//! bit, two bits or a byte for each interrupt, at the same offsets in all three
+//! (IHI 0048B, 4.3; IHI 0069H, 12.9 and 12.11).
+
+use super::{Bank, Gic, Version, each, place};
+use crate::host::{Host, Intid, Vcpu};
+
+/// Implemented priority bits: as many as a list register has (IHI 0048B, GICH_LRn.Priority).
+const PRIORITY_MASK: u8 = 0xf8;
+
+/// One of the blocks, with the word of 32 interrupts that an offset falls into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Block {
+    Group,
+    SetEnable,
+    ClearEnable,
+    SetPending,
+    ClearPending,
+    SetActive,
+    ClearActive,
+    /// Byte offset in the word's 32 bytes.
+    Priority(usize),
+    /// Byte offset in the word's 32 bytes (GICv2 only).
+    Target(usize),
+    /// 0 for the lower 16 interrupts of the word, 1 for the upper.
+    Configuration(usize),
+}
+
+impl Block {
+    /// The block and word at a register offset that is a multiple of 4.
+    pub(super) fn at(offset: u64) -> Option<(Self, usize)> {
+        let offset = usize::try_from(offset).ok().filter(|offset| *offset < 0xd00)?;
+        let bits = (offset & 0x7f) / 4;
+        Some(match offset {
+            0x080..0x100 => (Self::Group, bits),
+            0x100..0x180 => (Self::SetEnable, bits),
+            0x180..0x200 => (Self::ClearEnable, bits),
+            0x200..0x280 => (Self::SetPending, bits),
+            0x280..0x300 => (Self::ClearPending, bits),
+            0x300..0x380 => (Self::SetActive, bits),
+            0x380..0x400 => (Self::ClearActive, bits),
+            0x400..0x800 => (Self::Priority(offset % 32), (offset & 0x3ff) / 32),
+            0x800..0xc00 => (Self::Target(offset % 32), (offset & 0x3ff) / 32),
+            0xc00.. => (Self::Configuration(offset / 4 % 2), (offset & 0xff) / 8),
+            _ => return None,
+        })
+    }
+}
+
+/// Bytes `at` to `at + 3` of an array, as a little-endian word.
+fn bytes(array: impl Iterator<Item = u8>, at: usize) -> u32 {
+    array.skip(at).take(4).zip([0, 8, 16, 24]).fold(0, |word, (byte, shift)| word | u32::from(byte) << shift)
+}
+
+/// Bit n of `half` becomes bit 2n + 1: the way GICD_ICFGR says edge.
+fn spread(half: u32) -> u32 {
+    (0..16).fold(0, |word, n: u32| {
+        word | (half.wrapping_shr(n) & 1).wrapping_shl(n.wrapping_mul(2).wrapping_add(1))
+    })
+}
+
+/// The inverse of [`spread`].
+fn gather(word: u32) -> u32 {
+    (0..16).fold(0, |half, n: u32| {
+        half | (word.wrapping_shr(n.wrapping_mul(2).wrapping_add(1)) & 1).wrapping_shl(n)
+    })
+}
+
+impl Gic {
+    /// Reads a register of a block; interrupts that do not exist read as zero.
+    pub(super) fn read_block(&self, vcpu: Vcpu, block: Block, word: usize) -> u32 {
+        let Some(bank) = self.bank(vcpu, word) else { return 0 };
+        match block {
+            Block::Group => bank.group,
+            Block::SetEnable | Block::ClearEnable => bank.enabled,
+            // What is in a list register cannot be read back: it counts as pending.
+            Block::SetPending | Block::ClearPending => bank.latched | bank.line | bank.held,
+            Block::SetActive | Block::ClearActive => 0,
+            Block::Priority(at) => bytes(bank.priority.iter().copied(), at),
+            Block::Target(at) if word == 0 => {
+                // Read-only: the reader's own bit (IHI 0048B, 4.3.12).
+                let own = 1_u8.wrapping_shl(u32::from(vcpu.0));
+                bytes(core::iter::repeat_n(own, 32), at)
+            }
+            // The low byte is what GICv2 keeps there.
+            Block::Target(at) => bytes(bank.route.iter().map(|route| route.to_le_bytes()[0]), at),
+            Block::Configuration(half) => {
+                spread(bank.edge.wrapping_shr(if half == 0 { 0 } else { 16 }) & 0xffff)
+            }
+        }
+    }
+
+    /// Writes the bits of `mask` of a register of a block.
+    pub(super) fn write_block(
+        &mut self,
+        host: &mut dyn Host,
+        vcpu: Vcpu,
+        block: Block,
+        word: usize,
+        (value, mask): (u32, u32),
+    ) {
+        let ones = value & mask;
+        let version = self.version;
+        let mut sample = 0;
+        let Some(bank) = self.bank_mut(vcpu, word) else { return };
+        match block {
+            Block::Group => bank.group = (bank.group & !mask) | ones,
+            Block::SetEnable => {
+                sample = ones & !bank.enabled & bank.line & !bank.held;
+                bank.line &= !sample;
+                bank.enabled |= ones;
+            }
+            Block::ClearEnable => bank.enabled &= !ones,
+            // GICv2 makes SGIs pending through GICD_SGIR and GICD_SPENDSGIR alone.
+            Block::SetPending => bank.latched |= ones & !sgis(version, word),
+            Block::ClearPending => bank.latched &= !(ones & !sgis(version, word)),
+            // Activity is the list registers' own business.
+            Block::SetActive | Block::ClearActive => {}
+            Block::Priority(at) => write_bytes(bank, at, value, mask, |bank, index, byte| {
+                if let Some(priority) = bank.priority.get_mut(index) {
+                    *priority = byte & PRIORITY_MASK;
+                }
+            }),
+            Block::Target(_) if word == 0 => {}
+            Block::Target(at) => write_bytes(bank, at, value, mask, |bank, index, byte| {
+                if let Some(route) = bank.route.get_mut(index) {
+                    *route = u64::from(byte);
+                }
+            }),
+            // SGIs and PPIs keep theirs.
+            Block::Configuration(_) if word == 0 => {}
+            Block::Configuration(half) => {
+                let shift = if half == 0 { 0 } else { 16 };
+                let edges = gather(ones).wrapping_shl(shift);
+                let touched = gather(mask).wrapping_shl(shift);
+                bank.edge = (bank.edge & !touched) | edges;
+            }
+        }
+        if matches!(block, Block::ClearPending) && word == 0 && version == Version::V3 {
+            // What is not pending any more has no sender either.
+            if let Some(sources) = self.sources.get_mut(vcpu.index()) {
+                for (number, source) in (0_u32..).zip(sources) {
+                    if ones.wrapping_shr(number) & 1 == 1 {
+                        *source = 0;
+                    }
+                }
+            }
+        }
+        for intid in each(word, sample) {
+            Self::sample(host, vcpu, intid);
+        }
+    }
+
+    /// GICD_SPENDSGIR and GICD_CPENDSGIR (IHI 0048B, 4.3.16): a byte of senders for each SGI.
+    pub(super) fn sgi_sources(&self, vcpu: Vcpu, first: usize) -> u32 {
+        let Some(sources) = self.sources.get(vcpu.index()) else { return 0 };
+        bytes(sources.iter().copied(), first)
+    }
+
+    /// Adds senders to four SGIs, or takes them away.
+    pub(super) fn change_sgi_sources(&mut self, vcpu: Vcpu, first: usize, bits: u32, set: bool) {
+        let present = 1_u8.wrapping_shl(u32::from(self.vcpus)).wrapping_sub(1);
+        for (number, byte) in (first..).zip(bits.to_le_bytes()) {
+            let Some(source) = self.sources.get_mut(vcpu.index()).and_then(|s| s.get_mut(number)) else {
+                continue;
+            };
+            *source = if set { *source | (byte & present) } else { *source & !byte };
+            let pending = *source != 0;
+            let Some(intid) = u16::try_from(number).ok().and_then(Intid::new) else { continue };
+            let (_, bit) = place(intid);
+            if let Some(bank) = self.bank_mut(vcpu, 0) {
+                bank.latched = if pending { bank.latched | bit } else { bank.latched & !bit };
+            }
+        }
+    }
+}
+
+/// The interrupts of a word that GICv2 treats as SGIs.
+const fn sgis(version: Version, word: usize) -> u32 {
+    match (version, word) {
+        (Version::V2, 0) => 0xffff,
+        _ => 0,
+    }
+}
+
+/// Calls `write` for each byte of `value` whose mask is set.
+fn write_bytes(
+    bank: &mut Bank,
+    at: usize,
+    value: u32,
+    mask: u32,
+    mut write: impl FnMut(&mut Bank, usize, u8),
+) {
+    for ((index, byte), mask) in (at..).zip(value.to_le_bytes()).zip(mask.to_le_bytes()) {
+        if mask == 0xff {
+            write(bank, index, byte);
+        }
+    }
+}

@@ -1,0 +1,456 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! The guest's interrupt controller: one state machine, of which GICv2 ([`v2`]) and GICv3
+//! ([`v3`]) are two views.
+//!
+//! An interrupt waits here until it is enabled, pending, its group is on and a list register is
+//! free; then it is injected. The kernel under the monitor cannot say what a list register holds
+//! and overwrites one without a word, so the core alone knows which are taken: a slot is taken
+//! from the injection until the maintenance exit that the end of the interrupt causes.
+//!
+//! Levels are sampled, not tracked. A physical line that fired stays masked until the guest has
+//! ended the interrupt, then it is unmasked: if the device still asserts it, it fires again. The
+//! same happens when the guest enables an interrupt whose line fired while it was disabled.
+
+pub mod blocks;
+pub mod v2;
+pub mod v3;
+
+use crate::host::{Host, Injection, Intid, MAX_VCPUS, Vcpu};
+
+/// Words of 32 interrupts: INTID 0 to 991.
+const WORDS: usize = 31;
+
+/// Most list registers that the architecture has (IHI 0069H, ICH_VTR_EL2.ListRegs).
+pub const MAX_SLOTS: usize = 16;
+
+/// GICD_CTLR.EnableGrp0 and EnableGrp1 (IHI 0048B, 4.3.1).
+const CTLR_GROUPS: u32 = 0b11;
+
+/// Which programming model the guest sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    /// Arm IHI 0048B.
+    V2,
+    /// Arm IHI 0069H, one security state, affinity routing always on, no LPIs.
+    V3,
+}
+
+/// 32 interrupts. Bit or element n is INTID `32 * word + n`.
+#[derive(Clone, Copy, Debug, Default)]
+struct Bank {
+    enabled: u32,
+    /// Pending because an edge or a register write said so.
+    latched: u32,
+    /// Pending because the line fired and has not been sampled again since.
+    line: u32,
+    /// In a list register.
+    held: u32,
+    group: u32,
+    edge: u32,
+    priority: [u8; 32],
+    /// GICv2: CPU targets in the low byte. GICv3: GICD_IROUTER.
+    route: [u64; 32],
+}
+
+/// What a list register holds, as far as the core knows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Slot {
+    #[default]
+    Free,
+    Held {
+        intid: Intid,
+        group: u8,
+    },
+    /// The kernel refused it: it holds an active interrupt that the core has forgotten.
+    Stuck,
+}
+
+/// The distributor, the redistributors and the list registers of all vCPUs.
+#[derive(Clone, Debug)]
+pub struct Gic {
+    version: Version,
+    words: usize,
+    vcpus: u8,
+    slots: u8,
+    ctlr: u32,
+    private: [Bank; MAX_VCPUS],
+    shared: [Bank; WORDS - 1],
+    /// GICv2: which vCPUs have made an SGI pending, a bit each.
+    sources: [[u8; 16]; MAX_VCPUS],
+    /// GICR_WAKER.ProcessorSleep.
+    asleep: [bool; MAX_VCPUS],
+    lists: [[Slot; MAX_SLOTS]; MAX_VCPUS],
+    /// Device lines, and those of them that are edges, by word.
+    devices: [u32; WORDS],
+    device_edges: [u32; WORDS],
+    injected: u64,
+}
+
+/// Index of the word and mask of the bit of an interrupt.
+const fn place(intid: Intid) -> (usize, u32) {
+    let number = intid.number();
+    (number as usize / 32, 1_u32 << (number % 32))
+}
+
+/// The interrupts of a word whose bits are set, as INTIDs.
+fn each(word: usize, bits: u32) -> impl Iterator<Item = Intid> {
+    (0_u16..32).filter(move |bit| bits.wrapping_shr(u32::from(*bit)) & 1 == 1).filter_map(move |bit| {
+        let base = u16::try_from(word).ok()?.checked_mul(32)?;
+        Intid::new(base.checked_add(bit)?)
+    })
+}
+
+impl Gic {
+    /// A controller after reset. `lines` is the number of INTIDs (a multiple of 32 from 64 to
+    /// 992), `slots` the number of list registers that the host has; both are clamped.
+    #[must_use]
+    pub fn new(version: Version, vcpus: u8, lines: u32, slots: u8) -> Self {
+        let words = usize::try_from(lines / 32).unwrap_or(WORDS).clamp(2, WORDS);
+        let mut gic = Self {
+            version,
+            words,
+            vcpus: vcpus.clamp(1, 4),
+            slots: slots.clamp(1, 16),
+            ctlr: 0,
+            private: [Bank::default(); MAX_VCPUS],
+            shared: [Bank::default(); WORDS - 1],
+            sources: [[0; 16]; MAX_VCPUS],
+            asleep: [true; MAX_VCPUS],
+            lists: [[Slot::Free; MAX_SLOTS]; MAX_VCPUS],
+            devices: [0; WORDS],
+            device_edges: [0; WORDS],
+            injected: 0,
+        };
+        gic.reset_registers();
+        gic
+    }
+
+    /// Makes `intid` a device's line. Lines of no device never fire.
+    pub fn add_device(&mut self, intid: Intid, edge: bool) {
+        let (word, bit) = place(intid);
+        if let (Some(devices), Some(edges)) = (self.devices.get_mut(word), self.device_edges.get_mut(word)) {
+            *devices |= bit;
+            if edge {
+                *edges |= bit;
+            }
+        }
+    }
+
+    /// Injections so far.
+    #[must_use]
+    pub const fn injected(&self) -> u64 {
+        self.injected
+    }
+
+    fn reset_registers(&mut self) {
+        self.ctlr = 0;
+        self.private = [Bank::default(); MAX_VCPUS];
+        self.shared = [Bank::default(); WORDS - 1];
+        self.sources = [[0; 16]; MAX_VCPUS];
+        self.asleep = [true; MAX_VCPUS];
+        for bank in &mut self.private {
+            bank.edge = 0xffff; // SGIs are edges (IHI 0048B, 4.3.13)
+        }
+    }
+
+    /// Resets everything, with the guest stopped: masked lines are sampled again, and what is
+    /// left in list registers is made harmless.
+    ///
+    /// A list register cannot be emptied, only overwritten, and what it holds may be active. So
+    /// each taken one gets an interrupt that nobody can see: an INTID beyond the distributor's,
+    /// lowest priority, of the group that the guest does not use.
+    pub fn reset(&mut self, host: &mut dyn Host) {
+        self.reset_registers();
+        for v in 0..self.vcpus {
+            let vcpu = Vcpu(v);
+            for slot in 0..self.slots {
+                let Some(list) = self.lists.get_mut(vcpu.index()).and_then(|l| l.get_mut(usize::from(slot)))
+                else {
+                    continue;
+                };
+                let group = match *list {
+                    Slot::Free => continue,
+                    Slot::Held { group, .. } => group ^ 1,
+                    Slot::Stuck => u8::from(self.version == Version::V2),
+                };
+                let Some(intid) = Intid::new(1019_u16.wrapping_sub(u16::from(slot))) else { continue };
+                let quiet = Injection { intid, priority: 31, group };
+                *list = match host.inject(vcpu, slot, quiet) {
+                    Ok(()) => Slot::Free,
+                    Err(_) => Slot::Stuck,
+                };
+            }
+            host.ack_timer(vcpu);
+        }
+        for (word, bits) in self.devices.into_iter().enumerate() {
+            each(word, bits).for_each(|intid| host.ack_line(intid));
+        }
+    }
+
+    fn bank(&self, vcpu: Vcpu, word: usize) -> Option<&Bank> {
+        match word.checked_sub(1) {
+            None => self.private.get(vcpu.index()),
+            Some(shared) => self.shared.get(shared).filter(|_| word < self.words),
+        }
+    }
+
+    fn bank_mut(&mut self, vcpu: Vcpu, word: usize) -> Option<&mut Bank> {
+        match word.checked_sub(1) {
+            None => self.private.get_mut(vcpu.index()),
+            Some(shared) => self.shared.get_mut(shared).filter(|_| word < self.words),
+        }
+    }
+
+    fn update(&mut self, vcpu: Vcpu, intid: Intid, change: impl FnOnce(&mut Bank, u32)) {
+        let (word, bit) = place(intid);
+        if let Some(bank) = self.bank_mut(vcpu, word) {
+            change(bank, bit);
+        }
+    }
+
+    /// A device's line fired; it is masked until it is sampled again. Says whether there is such
+    /// a device.
+    pub fn line(&mut self, host: &mut dyn Host, intid: Intid) -> bool {
+        let (word, bit) = place(intid);
+        let in_word = |words: &[u32; WORDS]| words.get(word).is_some_and(|bits| bits & bit != 0);
+        if intid.is_private() || !in_word(&self.devices) {
+            return false;
+        }
+        if in_word(&self.device_edges) {
+            // An edge is over: latch it and listen for the next at once.
+            self.update(Vcpu(0), intid, |bank, bit| bank.latched |= bit);
+            host.ack_line(intid);
+        } else {
+            self.update(Vcpu(0), intid, |bank, bit| bank.line |= bit);
+        }
+        true
+    }
+
+    /// The virtual timer of a vCPU fired; it is masked until it is sampled again.
+    pub fn timer(&mut self, vcpu: Vcpu) {
+        self.update(vcpu, Intid::VIRTUAL_TIMER, |bank, bit| bank.line |= bit);
+    }
+
+    /// Whether the virtual timer's interrupt has fired and waits for the guest, so that the timer
+    /// cannot fire again.
+    #[must_use]
+    pub fn timer_waits(&self, vcpu: Vcpu) -> bool {
+        let (word, bit) = place(Intid::VIRTUAL_TIMER);
+        self.bank(vcpu, word).is_some_and(|bank| bank.line & bit != 0)
+    }
+
+    /// The guest ended the interrupt in a list register. Says whether the core knew of one there.
+    pub fn maintenance(&mut self, host: &mut dyn Host, vcpu: Vcpu, slot: u8) -> bool {
+        let Some(list) = self.lists.get_mut(vcpu.index()).and_then(|l| l.get_mut(usize::from(slot))) else {
+            return false;
+        };
+        let taken = core::mem::take(list);
+        let Slot::Held { intid, .. } = taken else { return taken == Slot::Stuck };
+        let mut was_high = false;
+        self.update(vcpu, intid, |bank, bit| {
+            bank.held &= !bit;
+            was_high = bank.line & bit != 0;
+            bank.line &= !bit;
+        });
+        if was_high {
+            Self::sample(host, vcpu, intid);
+        }
+        true
+    }
+
+    /// Listens to a line again: if it is high, it fires again.
+    fn sample(host: &mut dyn Host, vcpu: Vcpu, intid: Intid) {
+        if intid == Intid::VIRTUAL_TIMER {
+            host.ack_timer(vcpu);
+        } else {
+            host.ack_line(intid);
+        }
+    }
+
+    /// Makes an SGI pending for a vCPU.
+    fn send(&mut self, source: Vcpu, target: Vcpu, intid: Intid) {
+        if target.0 >= self.vcpus || intid.number() > 15 {
+            return;
+        }
+        let sources =
+            self.sources.get_mut(target.index()).and_then(|s| s.get_mut(usize::from(intid.number())));
+        if let Some(sources) = sources {
+            *sources |= 1_u8.wrapping_shl(u32::from(source.0));
+        }
+        self.update(target, intid, |bank, bit| bank.latched |= bit);
+    }
+
+    /// Whether a shared interrupt goes to this vCPU. Of several targets the lowest is taken: one
+    /// is enough (IHI 0048B, 3.3.2, the 1-N model).
+    fn goes_to(&self, vcpu: Vcpu, route: u64) -> bool {
+        if self.vcpus == 1 {
+            return true; // ITARGETSR is RAZ/WI on a uniprocessor (IHI 0048B, 4.3.12)
+        }
+        match self.version {
+            Version::V2 => {
+                let present = 1_u64.wrapping_shl(u32::from(self.vcpus)).wrapping_sub(1);
+                (route & present).trailing_zeros() == u32::from(vcpu.0)
+            }
+            Version::V3 if route & v3::IROUTER_ANY != 0 => vcpu.0 == 0,
+            Version::V3 => route & v3::IROUTER_AFFINITY == u64::from(vcpu.0),
+        }
+    }
+
+    /// The interrupt that comes next for a vCPU: of those that are enabled, pending, not in a
+    /// list register and of a group that is on, the one of highest priority, then lowest INTID.
+    fn best(&self, vcpu: Vcpu) -> Option<(Intid, u8, u8)> {
+        let group_on = |number: u32| if self.ctlr & (1_u32 << number) != 0 { u32::MAX } else { 0 };
+        let mut best: Option<(u8, Intid, u8)> = None;
+        for word in 0..self.words {
+            let Some(bank) = self.bank(vcpu, word) else { continue };
+            let on = (bank.group & group_on(1)) | (!bank.group & group_on(0));
+            let ready = bank.enabled & (bank.latched | bank.line) & !bank.held & on;
+            for intid in each(word, ready) {
+                let index = usize::from(intid.number()) % 32;
+                let route = bank.route.get(index).copied().unwrap_or_default();
+                if word != 0 && !self.goes_to(vcpu, route) {
+                    continue;
+                }
+                let priority = bank.priority.get(index).copied().unwrap_or_default();
+                let group = u8::from(bank.group & place(intid).1 != 0);
+                if best.is_none_or(|(p, i, _)| (priority, intid) < (p, i)) {
+                    best = Some((priority, intid, group));
+                }
+            }
+        }
+        best.map(|(priority, intid, group)| (intid, priority, group))
+    }
+
+    /// Whether an interrupt waits for a list register of this vCPU.
+    #[must_use]
+    pub fn waiting(&self, vcpu: Vcpu) -> bool {
+        self.best(vcpu).is_some()
+    }
+
+    /// Whether a list register of this vCPU holds an interrupt that the guest has not ended.
+    #[must_use]
+    pub fn holding(&self, vcpu: Vcpu) -> bool {
+        self.lists.get(vcpu.index()).is_some_and(|l| l.iter().any(|slot| matches!(slot, Slot::Held { .. })))
+    }
+
+    /// Fills the free list registers of a vCPU. Says whether anything was injected.
+    pub fn flush(&mut self, host: &mut dyn Host, vcpu: Vcpu) -> bool {
+        let mut any = false;
+        for slot in 0..self.slots {
+            let index = usize::from(slot);
+            let Some(lists) = self.lists.get(vcpu.index()) else { return any };
+            if lists.get(index) != Some(&Slot::Free) {
+                continue;
+            }
+            let Some((intid, priority, group)) = self.best(vcpu) else { return any };
+            let injection = Injection { intid, priority: priority >> 3, group };
+            let taken = match host.inject(vcpu, slot, injection) {
+                Ok(()) => {
+                    self.take(vcpu, intid);
+                    self.injected = self.injected.wrapping_add(1);
+                    any = true;
+                    Slot::Held { intid, group }
+                }
+                Err(_) => Slot::Stuck,
+            };
+            if let Some(list) = self.lists.get_mut(vcpu.index()).and_then(|l| l.get_mut(index)) {
+                *list = taken;
+            }
+        }
+        any
+    }
+
+    /// An interrupt moves to a list register. An SGI from several vCPUs is one interrupt for
+    /// each of them (IHI 0048B, 2.2.1): one source is taken, the rest stay pending.
+    fn take(&mut self, vcpu: Vcpu, intid: Intid) {
+        let mut more = false;
+        if let Some(sources) =
+            self.sources.get_mut(vcpu.index()).and_then(|s| s.get_mut(usize::from(intid.number())))
+        {
+            *sources = match self.version {
+                Version::V2 => *sources & sources.wrapping_sub(1),
+                Version::V3 => 0,
+            };
+            more = *sources != 0;
+        }
+        self.update(vcpu, intid, |bank, bit| {
+            bank.held |= bit;
+            if !more {
+                bank.latched &= !bit;
+            }
+        });
+    }
+}
+
+/// One of the controller's register windows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Window {
+    /// GICD.
+    Distributor,
+    /// GICR of one vCPU (GICv3 only).
+    Redistributor(Vcpu),
+}
+
+impl Gic {
+    /// A guest's load of `size` bytes (1, 2, 4 or 8) from a register window. `None`: there is no
+    /// such register, or the access crosses one; the load gives zero.
+    #[must_use]
+    pub fn read(&self, vcpu: Vcpu, window: Window, offset: u64, size: u8) -> Option<u64> {
+        let word = |offset| match (window, self.version) {
+            (Window::Distributor, Version::V2) => self.v2_read(vcpu, offset),
+            (Window::Distributor, Version::V3) => self.v3_read(vcpu, offset),
+            (Window::Redistributor(owner), _) => self.redistributor_read(owner, offset),
+        };
+        let (first, shift, mask) = lanes(offset, size)?;
+        let low = u64::from(word(first)?).wrapping_shr(shift) & u64::from(mask);
+        if size < 8 {
+            return Some(low);
+        }
+        let high = u64::from(word(first.checked_add(4)?)?);
+        Some(low | high << 32)
+    }
+
+    /// A guest's store. `false`: there is no such register, or the access crosses one; nothing
+    /// changed.
+    pub fn write(
+        &mut self,
+        host: &mut dyn Host,
+        vcpu: Vcpu,
+        window: Window,
+        (offset, size): (u64, u8),
+        value: u64,
+    ) -> bool {
+        let Some((first, shift, mask)) = lanes(offset, size) else { return false };
+        let low = u32::try_from(value & 0xffff_ffff).unwrap_or(0);
+        let mut word = |offset, value, mask| match (window, self.version) {
+            (Window::Distributor, Version::V2) => self.v2_write(host, vcpu, offset, value, mask),
+            (Window::Distributor, Version::V3) => self.v3_write(host, vcpu, offset, value, mask),
+            (Window::Redistributor(owner), _) => self.redistributor_write(host, owner, offset, value, mask),
+        };
+        let mut known = word(first, low.wrapping_shl(shift), mask.wrapping_shl(shift));
+        if size == 8 {
+            let high = u32::try_from(value >> 32).unwrap_or(0);
+            known &= word(first.wrapping_add(4), high, u32::MAX);
+        }
+        known
+    }
+}
+
+/// The aligned word behind an access, the shift of its lowest byte in it and the mask of its
+/// bytes before that shift. `None` if the access is not aligned to its size.
+fn lanes(offset: u64, size: u8) -> Option<(u64, u32, u32)> {
+    let mask = match size {
+        1 => 0xff,
+        2 => 0xffff,
+        4 | 8 => u32::MAX,
+        _ => return None,
+    };
+    if !offset.is_multiple_of(u64::from(size)) {
+        return None;
+    }
+    let shift = u32::try_from(offset & 3).ok()?.wrapping_mul(8);
+    Some((offset & !3, shift, mask))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! GICv2's view: the distributor (Arm IHI 0048B, 4.3). The CPU interface is the GICV page, which
+//! the guest reaches without the monitor.
+
+use super::blocks::Block;
+use super::{CTLR_GROUPS, Gic};
+use crate::host::{Host, Intid, Vcpu};
+
+/// Size of the distributor's registers in bytes (IHI 0048B, 4.1.2).
+pub const DISTRIBUTOR_SIZE: u64 = 0x1000;
+
+/// GICD_IIDR: implementer Arm, everything else zero.
+pub(super) const IIDR: u32 = 0x43b;
+
+impl Gic {
+    /// Reads the 32-bit register at `offset`, a multiple of 4; `None` if there is none.
+    pub(super) fn v2_read(&self, vcpu: Vcpu, offset: u64) -> Option<u32> {
+        if let Some((block, word)) = Block::at(offset) {
+            return Some(self.read_block(vcpu, block, word));
+        }
+        Some(match offset {
+            0x000 => self.ctlr,
+            0x004 => self.typer_lines() | u32::from(self.vcpus.wrapping_sub(1)) << 5,
+            0x008 => IIDR,
+            0xe00..0xf00 => 0, // NSACR: no Security Extensions
+            0xf10..0xf30 => self.sgi_sources(vcpu, sgi_index(offset)),
+            0xfe8 => 0x2b, // ICPIDR2: architecture 2
+            0xfd0..0x1000 => 0,
+            _ => return None,
+        })
+    }
+
+    /// Writes the bits of `mask` to the register at `offset`; `false` if there is none.
+    pub(super) fn v2_write(
+        &mut self,
+        host: &mut dyn Host,
+        vcpu: Vcpu,
+        offset: u64,
+        value: u32,
+        mask: u32,
+    ) -> bool {
+        if let Some((block, word)) = Block::at(offset) {
+            self.write_block(host, vcpu, block, word, (value, mask));
+            return true;
+        }
+        let ones = value & mask;
+        match offset {
+            0x000 => self.ctlr = ((self.ctlr & !mask) | ones) & CTLR_GROUPS,
+            0xf00 => self.v2_send(vcpu, ones),
+            0xf10..0xf20 => self.change_sgi_sources(vcpu, sgi_index(offset), ones, false),
+            0xf20..0xf30 => self.change_sgi_sources(vcpu, sgi_index(offset), ones, true),
+            // Read-only, or only with the Security Extensions.
+            0x004 | 0x008 | 0xe00..0xf00 | 0xfd0..0x1000 => {}
+            _ => return false,
+        }
+        true
+    }
+
+    /// GICD_TYPER.ITLinesNumber: 32 * (N + 1) interrupts.
+    pub(super) fn typer_lines(&self) -> u32 {
+        u32::try_from(self.words.saturating_sub(1)).unwrap_or(0) & 0x1f
+    }
+
+    /// GICD_SGIR (IHI 0048B, 4.3.15).
+    fn v2_send(&mut self, source: Vcpu, value: u32) {
+        let Some(intid) = u16::try_from(value & 0xf).ok().and_then(Intid::new) else { return };
+        let own = 1_u32.wrapping_shl(u32::from(source.0));
+        let targets = match value >> 24 & 0b11 {
+            0b00 => value >> 16 & 0xff,
+            0b01 => !own,
+            0b10 => own,
+            _ => 0,
+        };
+        for target in 0..self.vcpus {
+            if targets.wrapping_shr(u32::from(target)) & 1 == 1 {
+                self.send(source, Vcpu(target), intid);
+            }
+        }
+    }
+}
+
+/// First SGI of a word of GICD_CPENDSGIR or GICD_SPENDSGIR.
+fn sgi_index(offset: u64) -> usize {
+    usize::try_from(offset & 0xf).unwrap_or(0)
+}

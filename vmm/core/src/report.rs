@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! The report channel: one JSON line for each event, on the guest's own UART, starting with `@`.
+//!
+//! `{"v":1,"event":E,...,"ticks":T,"hz":F,"counters":{...}}`, where E is `start`, `mark`,
+//! `reset`, `stop` or `off`. Numbers are decimal, addresses are strings in hex.
+
+use core::fmt::{self, Write};
+
+use crate::counters::{Counters, Json};
+use crate::fault::{FaultReport, Place};
+use crate::host::Host;
+use crate::plan::Plan;
+
+/// What is reported.
+#[derive(Clone, Copy, Debug)]
+pub enum Event<'e> {
+    /// The guest is about to run for the first time.
+    Start,
+    /// The guest wrote to the marker page.
+    Mark(u64),
+    /// The guest asked for a reset; this is its n-th start.
+    Reset(u32),
+    /// The guest was stopped.
+    Stop(&'e FaultReport),
+    /// The guest asked to be powered off.
+    Off,
+}
+
+/// Text towards the host's UART.
+pub struct Out<'h>(pub &'h mut dyn Host);
+
+impl Write for Out<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.print(text);
+        Ok(())
+    }
+}
+
+/// Prints the line of an event, and before a stop its report for people.
+pub fn print(host: &mut dyn Host, plan: &Plan<'_>, counters: &Counters, event: Event<'_>) {
+    let (ticks, hz, stats) = (host.now(), host.frequency(), host.stats());
+    let mut out = Out(host);
+    // The host's UART takes everything: there is no error to handle.
+    let _ = write_event(&mut out, plan, event).and_then(|()| {
+        write!(out, ",\"ticks\":{ticks},\"hz\":{hz},\"counters\":{}}}\r\n", Json(counters, stats))
+    });
+}
+
+fn write_event(out: &mut dyn Write, plan: &Plan<'_>, event: Event<'_>) -> fmt::Result {
+    if let Event::Stop(report) = event {
+        report.render(plan, out)?;
+    } else {
+        out.write_str("\r\n")?; // the guest may be in the middle of a line
+    }
+    let name = match event {
+        Event::Start => "start",
+        Event::Mark(_) => "mark",
+        Event::Reset(_) => "reset",
+        Event::Stop(_) => "stop",
+        Event::Off => "off",
+    };
+    write!(out, "@{{\"v\":1,\"event\":\"{name}\"")?;
+    match event {
+        Event::Start => {
+            let facts = plan.facts();
+            let (board, gic, vcpus) = (facts.board, facts.gic.version, facts.vcpus);
+            write!(out, ",\"board\":\"{}\",\"gic\":{gic},\"vcpus\":{vcpus}", board.as_str())?;
+            let ram = facts.ram;
+            write!(out, ",\"ram\":\"{:#x}\",\"ram_size\":{}", ram.ipa, ram.size)?;
+            let sizes = [facts.kernel.size, facts.device_tree.size, facts.initrd.size];
+            write!(out, ",\"kernel\":{},\"dtb\":{},\"initrd\":{}", sizes[0], sizes[1], sizes[2])
+        }
+        Event::Mark(value) => write!(out, ",\"value\":{value}"),
+        Event::Reset(boots) => write!(out, ",\"boots\":{boots}"),
+        Event::Off => out.write_str(",\"reason\":\"system-off\""),
+        Event::Stop(report) => {
+            write!(out, ",\"kind\":\"{}\",\"vcpu\":{}", report.fault.kind(), report.vcpu.0)?;
+            if let Some(Place { pc, lr }) = report.at {
+                write!(out, ",\"pc\":\"{pc:#x}\",\"lr\":\"{lr:#x}\"")?;
+            }
+            if let Some(esr) = report.esr {
+                write!(out, ",\"esr\":\"{esr:#x}\"")?;
+            }
+            if let Some(ipa) = report.fault.ipa() {
+                write!(out, ",\"ipa\":\"{ipa}\"")?;
+                if let crate::fault::Nearest::Inside(node) = crate::fault::nearest(plan, ipa) {
+                    write!(out, ",\"node\":\"{}\"", node.path.as_str())?;
+                }
+            }
+            Ok(())
+        }
+    }
+}

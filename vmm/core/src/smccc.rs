@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! Firmware calls: which function a guest asks for, and what the answer is before anyone acts.
+//!
+//! PSCI 1.1 (Arm DEN0022F), SMCCC 1.1 (Arm DEN0028F). Every call has an answer: what nobody knows
+//! is NOT_SUPPORTED in all 64 bits, so that neither a 32-bit nor a 64-bit reader takes it for a
+//! value.
+
+use crate::plan::{Plan, RULE_FORWARD};
+
+/// SMCCC and PSCI NOT_SUPPORTED, 64 bits wide (DEN0028F, 2.9; DEN0022F, 5.2.2).
+pub const NOT_SUPPORTED: u64 = u64::MAX;
+/// PSCI SUCCESS.
+pub const SUCCESS: u64 = 0;
+/// PSCI INVALID_PARAMETERS.
+pub const INVALID_PARAMETERS: u64 = minus(2);
+/// PSCI ALREADY_ON.
+pub const ALREADY_ON: u64 = minus(4);
+/// PSCI INVALID_ADDRESS.
+pub const INVALID_ADDRESS: u64 = minus(9);
+
+const fn minus(code: u64) -> u64 {
+    0_u64.wrapping_sub(code)
+}
+
+/// PSCI version 1.1.
+const PSCI_VERSION: u64 = 1 << 16 | 1;
+/// SMCCC version 1.1.
+const SMCCC_VERSION: u64 = 1 << 16 | 1;
+/// MIGRATE_INFO_TYPE: no trusted OS that would have to move.
+const NO_MIGRATION: u64 = 2;
+
+/// Function identifiers (DEN0022F, 5.1; DEN0028F, 7).
+pub mod id {
+    /// PSCI_VERSION.
+    pub const PSCI_VERSION: u32 = 0x8400_0000;
+    /// CPU_SUSPEND, 32-bit arguments.
+    pub const CPU_SUSPEND_32: u32 = 0x8400_0001;
+    /// CPU_SUSPEND, 64-bit arguments.
+    pub const CPU_SUSPEND_64: u32 = 0xc400_0001;
+    /// CPU_OFF.
+    pub const CPU_OFF: u32 = 0x8400_0002;
+    /// CPU_ON, 32-bit arguments.
+    pub const CPU_ON_32: u32 = 0x8400_0003;
+    /// CPU_ON, 64-bit arguments.
+    pub const CPU_ON_64: u32 = 0xc400_0003;
+    /// AFFINITY_INFO, 32-bit arguments.
+    pub const AFFINITY_INFO_32: u32 = 0x8400_0004;
+    /// AFFINITY_INFO, 64-bit arguments.
+    pub const AFFINITY_INFO_64: u32 = 0xc400_0004;
+    /// MIGRATE_INFO_TYPE.
+    pub const MIGRATE_INFO_TYPE: u32 = 0x8400_0006;
+    /// SYSTEM_OFF.
+    pub const SYSTEM_OFF: u32 = 0x8400_0008;
+    /// SYSTEM_RESET.
+    pub const SYSTEM_RESET: u32 = 0x8400_0009;
+    /// PSCI_FEATURES.
+    pub const PSCI_FEATURES: u32 = 0x8400_000a;
+    /// SYSTEM_RESET2, 32-bit arguments.
+    pub const SYSTEM_RESET2_32: u32 = 0x8400_0012;
+    /// SYSTEM_RESET2, 64-bit arguments.
+    pub const SYSTEM_RESET2_64: u32 = 0xc400_0012;
+    /// SMCCC_VERSION.
+    pub const SMCCC_VERSION: u32 = 0x8000_0000;
+    /// SMCCC_ARCH_FEATURES.
+    pub const SMCCC_ARCH_FEATURES: u32 = 0x8000_0001;
+}
+
+/// Calls of the i.MX 8M firmware that change clocks, power, resets or fuses for everyone on the
+/// chip: never forwarded, whatever the board's rules say (TF-A, plat/imx/common/include/imx_sip_svc.h).
+pub const NEVER_FORWARDED: [u32; 5] = [0xc200_0000, 0xc200_0001, 0xc200_0004, 0xc200_0005, 0xc200_000b];
+
+/// What a firmware call asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Call {
+    /// Answer with this in X0.
+    Answer(u64),
+    /// Nobody knows this function: NOT_SUPPORTED, and worth counting.
+    Unknown,
+    /// Hand it to the board's firmware.
+    Forward,
+    /// PSCI CPU_SUSPEND: wait for an interrupt.
+    Suspend,
+    /// PSCI CPU_OFF.
+    CpuOff,
+    /// PSCI CPU_ON.
+    CpuOn {
+        /// MPIDR of the vCPU.
+        target: u64,
+        /// Where it starts.
+        entry: u64,
+        /// Its X0.
+        context: u64,
+    },
+    /// PSCI AFFINITY_INFO.
+    AffinityInfo {
+        /// MPIDR of the vCPU.
+        target: u64,
+        /// Lowest affinity level.
+        level: u64,
+    },
+    /// PSCI SYSTEM_OFF.
+    SystemOff,
+    /// PSCI SYSTEM_RESET or SYSTEM_RESET2.
+    SystemReset,
+}
+
+/// Looks a call up. `args` are X0 to X3; of X0 the function identifier is the lower half, and a
+/// function of the 32-bit convention takes the lower half of the others (DEN0028F, 2.5).
+#[must_use]
+pub fn look_up(plan: &Plan<'_>, args: [u64; 4]) -> Call {
+    let [x0, x1, x2, x3] = args;
+    let Ok(function) = u32::try_from(x0 & 0xffff_ffff) else { return Call::Unknown };
+    let wide = function & 1 << 30 != 0;
+    let cut = |arg: u64| if wide { arg } else { arg & 0xffff_ffff };
+    match function {
+        id::PSCI_VERSION => Call::Answer(PSCI_VERSION),
+        id::CPU_SUSPEND_32 | id::CPU_SUSPEND_64 => Call::Suspend,
+        id::CPU_OFF => Call::CpuOff,
+        id::CPU_ON_32 | id::CPU_ON_64 => Call::CpuOn { target: cut(x1), entry: cut(x2), context: cut(x3) },
+        id::AFFINITY_INFO_32 | id::AFFINITY_INFO_64 => Call::AffinityInfo { target: cut(x1), level: cut(x2) },
+        id::MIGRATE_INFO_TYPE => Call::Answer(NO_MIGRATION),
+        id::SYSTEM_OFF => Call::SystemOff,
+        id::SYSTEM_RESET => Call::SystemReset,
+        // Type 0 is the architected warm reset; vendors' types are not ours (DEN0022F, 5.14).
+        id::SYSTEM_RESET2_32 | id::SYSTEM_RESET2_64 if x1 & 0xffff_ffff == 0 => Call::SystemReset,
+        id::SYSTEM_RESET2_32 | id::SYSTEM_RESET2_64 => Call::Answer(INVALID_PARAMETERS),
+        id::PSCI_FEATURES => Call::Answer(psci_feature(x1)),
+        id::SMCCC_VERSION => Call::Answer(SMCCC_VERSION),
+        id::SMCCC_ARCH_FEATURES => Call::Answer(arch_feature(x1)),
+        _ => by_rule(plan, function),
+    }
+}
+
+fn by_rule(plan: &Plan<'_>, function: u32) -> Call {
+    match plan.rules().find(|rule| rule.function == function) {
+        None => Call::Unknown,
+        Some(rule) if rule.action != RULE_FORWARD => Call::Answer(rule.value),
+        Some(_) if may_forward(function) => Call::Forward,
+        Some(_) => Call::Unknown,
+    }
+}
+
+/// Whether a function may be handed to the firmware at all: a fast call of the SiP or OEM range
+/// that is not on the list of those that hurt (DEN0028F, table 2-1). PSCI is the monitor's own.
+#[must_use]
+pub fn may_forward(function: u32) -> bool {
+    let fast = function >> 31 == 1;
+    let owner = function >> 24 & 0x3f;
+    fast && matches!(owner, 2 | 3) && !NEVER_FORWARDED.contains(&function)
+}
+
+/// PSCI_FEATURES: 0 for what is there (CPU_SUSPEND: the original parameter format).
+fn psci_feature(function: u64) -> u64 {
+    let known = u32::try_from(function & 0xffff_ffff).is_ok_and(|function| {
+        matches!(
+            function,
+            id::PSCI_VERSION
+                | id::CPU_SUSPEND_32
+                | id::CPU_SUSPEND_64
+                | id::CPU_OFF
+                | id::CPU_ON_32
+                | id::CPU_ON_64
+                | id::AFFINITY_INFO_32
+                | id::AFFINITY_INFO_64
+                | id::MIGRATE_INFO_TYPE
+                | id::SYSTEM_OFF
+                | id::SYSTEM_RESET
+                | id::PSCI_FEATURES
+                | id::SYSTEM_RESET2_32
+                | id::SYSTEM_RESET2_64
+                | id::SMCCC_VERSION
+        )
+    });
+    if known { SUCCESS } else { NOT_SUPPORTED }
+}
+
+/// SMCCC_ARCH_FEATURES: the two functions of this group; no workaround, no SOC_ID.
+fn arch_feature(function: u64) -> u64 {
+    let known = u32::try_from(function & 0xffff_ffff)
+        .is_ok_and(|function| matches!(function, id::SMCCC_VERSION | id::SMCCC_ARCH_FEATURES));
+    if known { SUCCESS } else { NOT_SUPPORTED }
+}

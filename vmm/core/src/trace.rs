@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! Traces: every exit, every host call with its result, every answer, one line each. Recorded on
+//! a real kernel they replay on the development machine (`tests/replay.rs`).
+//!
+//! ```text
+//! @t exit 0 trap 0x93800007 0x8000004
+//! @t set 0 x2 0x3
+//! @t pc 0 0xffff800008001000
+//! @t setpc 0 0xffff800008001004
+//! @t resume
+//! ```
+
+use core::fmt::{self, Write};
+
+use crate::addr::Ipa;
+use crate::host::{
+    Action, Entry, Exit, Gpr, Host, HostStats, Image, InjectRefused, Injection, Intid, MemoryOp,
+    MemoryRefused, Vcpu, VirtualTimer,
+};
+use crate::report::Out;
+
+/// A host that prints what is asked of another.
+pub struct Traced<'h>(pub &'h mut dyn Host);
+
+fn line(host: &mut dyn Host, text: fmt::Arguments<'_>) {
+    // The host's UART takes everything: there is no error to handle.
+    let _ = write!(Out(host), "\r\n@t {text}\r\n");
+}
+
+/// Prints an exit.
+pub fn trace_exit(host: &mut dyn Host, vcpu: Vcpu, exit: Exit) {
+    let v = vcpu.0;
+    match exit {
+        Exit::Trap { esr, ipa: Ipa(ipa) } => line(host, format_args!("exit {v} trap {esr:#x} {ipa:#x}")),
+        Exit::Hypercall => line(host, format_args!("exit {v} hypercall")),
+        Exit::Timer => line(host, format_args!("exit {v} timer")),
+        Exit::Maintenance(Some(slot)) => line(host, format_args!("exit {v} maintenance {slot}")),
+        Exit::Maintenance(None) => line(host, format_args!("exit {v} maintenance none")),
+        Exit::Line(intid) => line(host, format_args!("exit {v} line {}", intid.number())),
+        Exit::WakeUp => line(host, format_args!("exit {v} wakeup")),
+        Exit::Other { what: _, code } => line(host, format_args!("exit {v} other {code:#x}")),
+    }
+}
+
+/// Prints an answer.
+pub fn trace_action(host: &mut dyn Host, action: &Action) {
+    match action {
+        Action::Resume => line(host, format_args!("resume")),
+        Action::Park { until: Some(until) } => line(host, format_args!("park {until:#x}")),
+        Action::Park { until: None } => line(host, format_args!("park none")),
+        Action::PowerOff => line(host, format_args!("poweroff")),
+        Action::Stop(report) => line(host, format_args!("stop {}", report.fault.kind())),
+    }
+}
+
+impl Host for Traced<'_> {
+    fn slots(&self) -> u8 {
+        self.0.slots()
+    }
+
+    fn frequency(&self) -> u64 {
+        self.0.frequency()
+    }
+
+    fn reg(&mut self, vcpu: Vcpu, reg: Gpr) -> u64 {
+        let value = self.0.reg(vcpu, reg);
+        line(self.0, format_args!("reg {} x{} {value:#x}", vcpu.0, reg.number()));
+        value
+    }
+
+    fn set_reg(&mut self, vcpu: Vcpu, reg: Gpr, value: u64) {
+        line(self.0, format_args!("set {} x{} {value:#x}", vcpu.0, reg.number()));
+        self.0.set_reg(vcpu, reg, value);
+    }
+
+    fn pc(&mut self, vcpu: Vcpu) -> u64 {
+        let value = self.0.pc(vcpu);
+        line(self.0, format_args!("pc {} {value:#x}", vcpu.0));
+        value
+    }
+
+    fn set_pc(&mut self, vcpu: Vcpu, pc: u64) {
+        line(self.0, format_args!("setpc {} {pc:#x}", vcpu.0));
+        self.0.set_pc(vcpu, pc);
+    }
+
+    fn virtual_timer(&mut self, vcpu: Vcpu) -> VirtualTimer {
+        let timer = self.0.virtual_timer(vcpu);
+        line(self.0, format_args!("vtimer {} {:#x} {:#x}", vcpu.0, timer.ctl, timer.cval));
+        timer
+    }
+
+    fn inject(&mut self, vcpu: Vcpu, slot: u8, irq: Injection) -> Result<(), InjectRefused> {
+        let result = self.0.inject(vcpu, slot, irq);
+        let Injection { intid, priority, group } = irq;
+        let word = if result.is_ok() { "ok" } else { "refused" };
+        line(self.0, format_args!("inject {} {slot} {} {priority} {group} {word}", vcpu.0, intid.number()));
+        result
+    }
+
+    fn ack_timer(&mut self, vcpu: Vcpu) {
+        line(self.0, format_args!("acktimer {}", vcpu.0));
+        self.0.ack_timer(vcpu);
+    }
+
+    fn ack_line(&mut self, intid: Intid) {
+        line(self.0, format_args!("ackline {}", intid.number()));
+        self.0.ack_line(intid);
+    }
+
+    fn start(&mut self, vcpu: Vcpu, entry: Entry) {
+        line(self.0, format_args!("start {} {} {:#x}", vcpu.0, entry.pc, entry.x0));
+        self.0.start(vcpu, entry);
+    }
+
+    fn stop(&mut self, vcpu: Vcpu) {
+        line(self.0, format_args!("stopcpu {}", vcpu.0));
+        self.0.stop(vcpu);
+    }
+
+    fn wake(&mut self, vcpu: Vcpu) {
+        line(self.0, format_args!("wake {}", vcpu.0));
+        self.0.wake(vcpu);
+    }
+
+    fn image(&self, image: Image) -> &[u8] {
+        self.0.image(image)
+    }
+
+    fn memory(&mut self, op: MemoryOp) -> Result<(), MemoryRefused> {
+        self.0.memory(op)
+    }
+
+    fn smc(&mut self, args: [u64; 8]) -> [u64; 4] {
+        let answer = self.0.smc(args);
+        let ([x0, x1, ..], [r0, r1, r2, r3]) = (args, answer);
+        line(self.0, format_args!("smc {x0:#x} {x1:#x} {r0:#x} {r1:#x} {r2:#x} {r3:#x}"));
+        answer
+    }
+
+    fn now(&mut self) -> u64 {
+        let now = self.0.now();
+        line(self.0, format_args!("now {now:#x}"));
+        now
+    }
+
+    fn print(&mut self, text: &str) {
+        self.0.print(text);
+    }
+
+    fn stats(&self) -> HostStats {
+        self.0.stats()
+    }
+}

@@ -1,0 +1,538 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! The monitor. A host calls [`Vm::handle`] for each exit and does what the [`Action`] says; that
+//! is the whole loop.
+
+use crate::addr::Ipa;
+use crate::boot::{self, BootError};
+use crate::bus::{Bus, BusError, Device};
+use crate::counters::Counters;
+use crate::fault::{Fault, FaultReport, Place};
+use crate::gic::{self, Gic, Version};
+use crate::host::{Action, Entry, Exit, Gpr, Host, Intid, MAX_VCPUS, Vcpu};
+use crate::plan::{IDLE_NONE, Plan};
+use crate::report::{self, Event};
+use crate::smccc::{self, Call};
+use crate::syndrome::{Access, Class, RegisterAccess, Syndrome, SystemRegister};
+use crate::trace::{Traced, trace_action, trace_exit};
+
+/// A vCPU that waits for an interrupt while its list registers hold some is looked at again after
+/// this part of a second: the core cannot know whether the guest has masked them.
+const LOOK_AGAIN: u64 = 1000;
+
+/// So often in a row an interrupt may fire while the guest does nothing but end it. Four
+/// megabytes of output through a 16-byte FIFO stay below.
+pub const STORM: u32 = 1 << 18;
+
+/// Firmware calls that a note has named.
+const NOTED_CALLS: usize = 16;
+
+/// Why a monitor cannot be made from a plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum VmError {
+    /// Emulated devices collide.
+    #[error("the plan's emulated devices: {0}")]
+    Bus(#[from] BusError),
+}
+
+/// What a vCPU is doing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Run {
+    /// Never started, or turned off.
+    #[default]
+    Off,
+    Running,
+    /// Waits for an interrupt, until the counter reaches this at the latest.
+    Parked(Option<u64>),
+}
+
+/// One guest and all that the monitor knows of it.
+#[derive(Clone, Debug)]
+pub struct Vm<'p> {
+    plan: Plan<'p>,
+    bus: Bus,
+    gic: Gic,
+    run: [Run; MAX_VCPUS],
+    vcpus: u8,
+    entry: Entry,
+    /// Starts of the guest so far.
+    boots: u32,
+    counters: Counters,
+    /// The device interrupt that fired last, and how often in a row.
+    storm: (Option<Intid>, u32),
+    noted: [u32; NOTED_CALLS],
+}
+
+impl<'p> Vm<'p> {
+    /// A monitor for the guest of this plan on a host with this many list registers.
+    ///
+    /// # Errors
+    /// The plan's emulated devices overlap.
+    pub fn new(plan: Plan<'p>, slots: u8) -> Result<Self, VmError> {
+        let facts = plan.facts();
+        let vcpus = u8::try_from(facts.vcpus).unwrap_or(1);
+        let version = if facts.gic.version == 3 { Version::V3 } else { Version::V2 };
+        let mut bus = Bus::default();
+        bus.add(facts.gic.distributor.range(), Device::Distributor)?;
+        if version == Version::V3 {
+            let base = facts.gic.redistributors.ipa;
+            for v in 0..vcpus {
+                let ipa = base.wrapping_add(u64::from(v).wrapping_mul(gic::v3::REDISTRIBUTOR_SIZE));
+                let window = crate::plan::Window { ipa, size: gic::v3::REDISTRIBUTOR_SIZE };
+                bus.add(window.range(), Device::Redistributor(Vcpu(v)))?;
+            }
+        }
+        bus.add(facts.marker.range(), Device::Marker)?;
+        let mut gic = Gic::new(version, vcpus, facts.gic.lines, slots);
+        for line in plan.lines() {
+            if let Some(intid) = u16::try_from(line.intid).ok().and_then(Intid::new) {
+                gic.add_device(intid, line.edge == 1);
+            }
+        }
+        Ok(Self {
+            plan,
+            bus,
+            gic,
+            run: [Run::Off; MAX_VCPUS],
+            vcpus,
+            entry: Entry { pc: Ipa(0), x0: 0 },
+            boots: 0,
+            counters: Counters::default(),
+            storm: (None, 0),
+            noted: [0; NOTED_CALLS],
+        })
+    }
+
+    /// What happened so far.
+    #[must_use]
+    pub const fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// The plan that the monitor was made from.
+    #[must_use]
+    pub const fn plan(&self) -> &Plan<'p> {
+        &self.plan
+    }
+
+    /// Checks and places the images and starts vCPU 0.
+    pub fn start(&mut self, host: &mut dyn Host) -> Action {
+        match self.try_start(host) {
+            Ok(()) => Action::Resume,
+            Err(error) => {
+                let report =
+                    FaultReport { fault: Fault::BadImage(error), vcpu: Vcpu(0), at: None, esr: None };
+                self.print(host, Event::Stop(&report));
+                Action::Stop(report)
+            }
+        }
+    }
+
+    fn try_start(&mut self, host: &mut dyn Host) -> Result<(), BootError> {
+        self.entry = boot::check(&self.plan, host)?;
+        boot::place(&self.plan, host)?;
+        self.print(host, Event::Start);
+        self.launch(host);
+        Ok(())
+    }
+
+    fn launch(&mut self, host: &mut dyn Host) {
+        self.boots = self.boots.wrapping_add(1);
+        self.run = [Run::Off; MAX_VCPUS];
+        self.set_run(Vcpu(0), Run::Running);
+        host.start(Vcpu(0), self.entry);
+    }
+
+    /// Decides what an exit means.
+    pub fn handle(&mut self, host: &mut dyn Host, vcpu: Vcpu, exit: Exit) -> Action {
+        if !self.plan.traces() {
+            return self.answer(host, vcpu, exit);
+        }
+        trace_exit(host, vcpu, exit);
+        let action = self.answer(&mut Traced(host), vcpu, exit);
+        trace_action(host, &action);
+        action
+    }
+
+    fn answer(&mut self, host: &mut dyn Host, vcpu: Vcpu, exit: Exit) -> Action {
+        let answer = match exit {
+            Exit::Trap { esr, ipa } => self.trap(host, vcpu, esr, ipa),
+            Exit::Hypercall => {
+                Counters::count(&mut self.counters.hvc);
+                // Firmware is called by SMC; this is nobody's call.
+                host.set_reg(vcpu, Gpr::X0, smccc::NOT_SUPPORTED);
+                Ok(Action::Resume)
+            }
+            Exit::Timer => {
+                Counters::count(&mut self.counters.timer);
+                self.gic.timer(vcpu);
+                self.deliver(host);
+                Ok(Action::Resume)
+            }
+            Exit::Maintenance(slot) => self.maintenance(host, vcpu, slot),
+            Exit::Line(intid) => {
+                self.line(host, intid);
+                Ok(Action::Resume)
+            }
+            Exit::WakeUp => Ok(self.wake_up(host)),
+            Exit::Other { what, code } => {
+                Counters::count(&mut self.counters.other);
+                Err(Fault::UnknownExit { what, code })
+            }
+        };
+        let event = matches!(exit, Exit::Line(_) | Exit::WakeUp | Exit::Timer | Exit::Maintenance(_));
+        if !event {
+            self.storm = (None, 0);
+        }
+        answer.unwrap_or_else(|fault| {
+            let esr = if let Exit::Trap { esr, .. } = exit { Some(esr) } else { None };
+            self.stop(host, vcpu, fault, esr)
+        })
+    }
+
+    fn trap(&mut self, host: &mut dyn Host, vcpu: Vcpu, esr: u64, ipa: Ipa) -> Result<Action, Fault> {
+        let Syndrome { class, length } = Syndrome::decode(esr);
+        match class {
+            Class::Data(abort, _) if abort.walk => Err(Fault::UnreadableAddress { ipa }),
+            // Nothing is cached of a place that is not there.
+            Class::Data(abort, _) if abort.maintenance => {
+                Counters::count(&mut self.counters.unimplemented);
+                Ok(self.skip(host, vcpu, length))
+            }
+            Class::Data(_, access) => {
+                self.access(host, vcpu, ipa, access)?;
+                Ok(self.skip(host, vcpu, length))
+            }
+            Class::Fetch(abort) if abort.walk => Err(Fault::UnreadableAddress { ipa }),
+            Class::Fetch(_) => Err(Fault::FetchOutsideRam { ipa }),
+            Class::Firmware => Ok(self.firmware(host, vcpu, length)),
+            Class::Wait { event: true } => {
+                // An event may come from anywhere, and nobody would tell: never park.
+                Counters::count(&mut self.counters.wfe);
+                Ok(self.skip(host, vcpu, length))
+            }
+            Class::Wait { event: false } => {
+                Counters::count(&mut self.counters.wfi);
+                self.skip(host, vcpu, length);
+                Ok(self.wait(host, vcpu))
+            }
+            Class::Register(access) => {
+                Counters::count(&mut self.counters.sysreg);
+                self.register(host, vcpu, access)?;
+                Ok(self.skip(host, vcpu, length))
+            }
+            Class::Hypercall | Class::Other(_) => {
+                Counters::count(&mut self.counters.other);
+                Err(Fault::UnknownExit { what: "a trap of another class", code: esr })
+            }
+        }
+    }
+
+    /// Steps over the instruction that trapped.
+    fn skip(&self, host: &mut dyn Host, vcpu: Vcpu, length: u64) -> Action {
+        let pc = host.pc(vcpu);
+        host.set_pc(vcpu, pc.wrapping_add(length));
+        Action::Resume
+    }
+
+    /// A load or store that no memory answered.
+    fn access(
+        &mut self,
+        host: &mut dyn Host,
+        vcpu: Vcpu,
+        ipa: Ipa,
+        access: Option<Access>,
+    ) -> Result<(), Fault> {
+        let size = access.map_or(1, |access| access.size);
+        let Some((device, offset)) = self.bus.find(ipa, size) else {
+            return Err(Fault::UnownedAddress { ipa, access });
+        };
+        let access = access.ok_or(Fault::NoSyndrome { ipa })?;
+        let known = if access.write {
+            Counters::count(&mut self.counters.mmio_write);
+            let value = access.stored(access.reg.map_or(0, |reg| host.reg(vcpu, reg)));
+            self.store(host, vcpu, device, (offset, access.size), value)
+        } else {
+            Counters::count(&mut self.counters.mmio_read);
+            let value = self.load(vcpu, device, offset, access.size);
+            if let Some(reg) = access.reg {
+                host.set_reg(vcpu, reg, access.loaded(value.unwrap_or(0)));
+            }
+            value.is_some()
+        };
+        if !known {
+            Counters::count(&mut self.counters.unimplemented);
+        }
+        Ok(())
+    }
+
+    fn load(&self, vcpu: Vcpu, device: Device, offset: u64, size: u8) -> Option<u64> {
+        match device {
+            Device::Distributor => self.gic.read(vcpu, gic::Window::Distributor, offset, size),
+            Device::Redistributor(owner) => {
+                self.gic.read(vcpu, gic::Window::Redistributor(owner), offset, size)
+            }
+            Device::Marker => None,
+        }
+    }
+
+    fn store(
+        &mut self,
+        host: &mut dyn Host,
+        vcpu: Vcpu,
+        device: Device,
+        place: (u64, u8),
+        value: u64,
+    ) -> bool {
+        let window = match device {
+            Device::Distributor => gic::Window::Distributor,
+            Device::Redistributor(owner) => gic::Window::Redistributor(owner),
+            Device::Marker => {
+                self.print(host, Event::Mark(value));
+                return place.0 == 0;
+            }
+        };
+        let known = self.gic.write(host, vcpu, window, place, value);
+        self.deliver(host);
+        known
+    }
+
+    fn register(&mut self, host: &mut dyn Host, vcpu: Vcpu, access: RegisterAccess) -> Result<(), Fault> {
+        if self.plan.facts().gic.version != 3 {
+            return Err(Fault::UnknownRegister(access));
+        }
+        if access.register == SystemRegister::ICC_SRE {
+            // System registers are on and cannot be turned off (IHI 0069H, 12.2.22).
+            if let (true, Some(reg)) = (access.read, access.reg) {
+                host.set_reg(vcpu, reg, 0b111);
+            }
+            return Ok(());
+        }
+        let value = access.reg.map_or(0, |reg| if access.read { 0 } else { host.reg(vcpu, reg) });
+        if access.read || !self.gic.send_by_register(vcpu, access.register, value) {
+            return Err(Fault::UnknownRegister(access));
+        }
+        self.deliver(host);
+        Ok(())
+    }
+
+    /// The guest waits for an interrupt.
+    fn wait(&mut self, host: &mut dyn Host, vcpu: Vcpu) -> Action {
+        if self.gic.waiting(vcpu) || self.plan.facts().idle_timer.kind == IDLE_NONE {
+            return Action::Resume;
+        }
+        let now = host.now();
+        let timer = host.virtual_timer(vcpu);
+        // CNTV_CTL_EL0: ENABLE without IMASK; and it fires only once until it is sampled again.
+        let armed = timer.ctl & 0b11 == 0b01 && !self.gic.timer_waits(vcpu);
+        let deadline = armed.then_some(timer.cval);
+        if deadline.is_some_and(|deadline| deadline <= now) {
+            return Action::Resume; // it fires as soon as the vCPU runs
+        }
+        let look = self.gic.holding(vcpu).then(|| now.saturating_add(host.frequency() / LOOK_AGAIN));
+        let until = [deadline, look].into_iter().flatten().min();
+        self.set_run(vcpu, Run::Parked(until));
+        Counters::count(&mut self.counters.parks);
+        Action::Park { until: self.earliest() }
+    }
+
+    /// The earliest deadline of all parked vCPUs: a host may have one timer for them all.
+    fn earliest(&self) -> Option<u64> {
+        self.run.iter().filter_map(|run| if let Run::Parked(until) = run { *until } else { None }).min()
+    }
+
+    fn wake_up(&mut self, host: &mut dyn Host) -> Action {
+        Counters::count(&mut self.counters.wakeup);
+        let now = host.now();
+        for v in 0..self.vcpus {
+            if let Run::Parked(Some(until)) = self.running(Vcpu(v))
+                && until <= now
+            {
+                self.set_run(Vcpu(v), Run::Running);
+                host.wake(Vcpu(v));
+            }
+        }
+        match self.earliest() {
+            None => Action::Resume,
+            until => Action::Park { until },
+        }
+    }
+
+    fn running(&self, vcpu: Vcpu) -> Run {
+        self.run.get(vcpu.index()).copied().unwrap_or_default()
+    }
+
+    fn set_run(&mut self, vcpu: Vcpu, to: Run) {
+        if let Some(run) = self.run.get_mut(vcpu.index()) {
+            *run = to;
+        }
+    }
+
+    /// Fills the list registers of every vCPU that is on, and wakes those that have something to
+    /// do.
+    fn deliver(&mut self, host: &mut dyn Host) {
+        for v in 0..self.vcpus {
+            let vcpu = Vcpu(v);
+            let run = self.running(vcpu);
+            if run == Run::Off {
+                continue;
+            }
+            let injected = self.gic.flush(host, vcpu);
+            if matches!(run, Run::Parked(_)) && (injected || self.gic.waiting(vcpu)) {
+                self.set_run(vcpu, Run::Running);
+                host.wake(vcpu);
+            }
+        }
+        self.counters.injected = self.gic.injected();
+    }
+
+    fn maintenance(&mut self, host: &mut dyn Host, vcpu: Vcpu, slot: Option<u8>) -> Result<Action, Fault> {
+        Counters::count(&mut self.counters.maintenance);
+        if let Some(slot) = slot {
+            self.gic.maintenance(host, vcpu, slot);
+        }
+        self.deliver(host);
+        match self.storm {
+            (Some(intid), count) if count >= STORM => Err(Fault::InterruptStorm { intid, count }),
+            _ => Ok(Action::Resume),
+        }
+    }
+
+    fn line(&mut self, host: &mut dyn Host, intid: Intid) {
+        Counters::count(&mut self.counters.line);
+        self.storm = match self.storm {
+            (Some(last), count) if last == intid => (Some(intid), count.saturating_add(1)),
+            _ => (Some(intid), 1),
+        };
+        if !self.gic.line(host, intid) {
+            Counters::count(&mut self.counters.notes);
+            log::warn!("{intid} fired, but the plan gives it to nobody");
+            return;
+        }
+        self.deliver(host);
+    }
+
+    fn firmware(&mut self, host: &mut dyn Host, vcpu: Vcpu, length: u64) -> Action {
+        Counters::count(&mut self.counters.smc);
+        // The last argument first: a host that reads a run of registers reads them all at once.
+        let mut args = [0; 4];
+        for (arg, reg) in args.iter_mut().zip(Gpr::ARGUMENTS).rev() {
+            *arg = host.reg(vcpu, reg);
+        }
+        self.skip(host, vcpu, length);
+        let answer = match smccc::look_up(&self.plan, args) {
+            Call::Answer(value) => value,
+            Call::Unknown => {
+                self.note_call(args[0]);
+                smccc::NOT_SUPPORTED
+            }
+            Call::Forward => return self.forward(host, vcpu),
+            Call::Suspend => {
+                // Standby, whatever depth was asked for: allowed (DEN0022F, 5.4.5).
+                host.set_reg(vcpu, Gpr::X0, smccc::SUCCESS);
+                return self.wait(host, vcpu);
+            }
+            Call::CpuOff => {
+                self.set_run(vcpu, Run::Off);
+                return Action::Park { until: self.earliest() };
+            }
+            Call::CpuOn { target, entry, context } => self.cpu_on(host, target, entry, context),
+            Call::AffinityInfo { target, level } => self.affinity_info(target, level),
+            Call::SystemOff => {
+                self.halt(host, vcpu);
+                self.print(host, Event::Off);
+                return Action::PowerOff;
+            }
+            Call::SystemReset => return self.reset(host, vcpu),
+        };
+        host.set_reg(vcpu, Gpr::X0, answer);
+        Action::Resume
+    }
+
+    /// Counts a call that nobody knows, and names each once.
+    fn note_call(&mut self, x0: u64) {
+        Counters::count(&mut self.counters.unknown_smc);
+        let Ok(function) = u32::try_from(x0 & 0xffff_ffff) else { return };
+        if self.noted.contains(&function) {
+            return;
+        }
+        if let Some(free) = self.noted.iter_mut().find(|noted| **noted == 0) {
+            *free = function;
+            Counters::count(&mut self.counters.notes);
+            log::warn!("firmware call {function:#010x} is not known: answered NOT_SUPPORTED");
+        }
+    }
+
+    fn forward(&self, host: &mut dyn Host, vcpu: Vcpu) -> Action {
+        let mut args = [0; 8];
+        for (arg, reg) in args.iter_mut().zip(Gpr::ARGUMENTS).rev() {
+            *arg = host.reg(vcpu, reg);
+        }
+        for (value, reg) in host.smc(args).into_iter().zip(Gpr::ARGUMENTS) {
+            host.set_reg(vcpu, reg, value);
+        }
+        Action::Resume
+    }
+
+    /// The vCPU with this MPIDR: affinity 0.0.0.n, other fields zero (DEN0022F, 5.1.4).
+    fn by_affinity(&self, mpidr: u64) -> Option<Vcpu> {
+        u8::try_from(mpidr).ok().filter(|v| *v < self.vcpus).map(Vcpu)
+    }
+
+    fn cpu_on(&mut self, host: &mut dyn Host, target: u64, entry: u64, context: u64) -> u64 {
+        let Some(target) = self.by_affinity(target) else { return smccc::INVALID_PARAMETERS };
+        if self.running(target) != Run::Off {
+            return smccc::ALREADY_ON;
+        }
+        let pc = Ipa(entry);
+        if !self.plan.facts().ram.range().contains(pc) || !pc.is_aligned(4) {
+            return smccc::INVALID_ADDRESS;
+        }
+        self.set_run(target, Run::Running);
+        host.start(target, Entry { pc, x0: context });
+        self.deliver(host);
+        smccc::SUCCESS
+    }
+
+    /// 0 on, 1 off (DEN0022F, 5.7.1).
+    fn affinity_info(&self, target: u64, level: u64) -> u64 {
+        match self.by_affinity(target) {
+            Some(vcpu) if level == 0 => u64::from(self.running(vcpu) == Run::Off),
+            _ => smccc::INVALID_PARAMETERS,
+        }
+    }
+
+    /// Stops every vCPU but the one whose exit is being handled.
+    fn halt(&mut self, host: &mut dyn Host, vcpu: Vcpu) {
+        for v in 0..self.vcpus {
+            let other = Vcpu(v);
+            if other != vcpu && self.running(other) != Run::Off {
+                host.stop(other);
+            }
+            self.set_run(other, Run::Off);
+        }
+    }
+
+    fn reset(&mut self, host: &mut dyn Host, vcpu: Vcpu) -> Action {
+        self.halt(host, vcpu);
+        self.gic.reset(host);
+        if let Err(error) = boot::place(&self.plan, host) {
+            return self.stop(host, vcpu, Fault::BadImage(error), None);
+        }
+        self.print(host, Event::Reset(self.boots.wrapping_add(1)));
+        self.launch(host);
+        // Another vCPU than the first stays where it is: off.
+        if vcpu == Vcpu(0) { Action::Resume } else { Action::Park { until: None } }
+    }
+
+    fn stop(&mut self, host: &mut dyn Host, vcpu: Vcpu, fault: Fault, esr: Option<u64>) -> Action {
+        let at = Some(Place { pc: host.pc(vcpu), lr: host.reg(vcpu, Gpr::X30) });
+        self.halt(host, vcpu);
+        let report = FaultReport { fault, vcpu, at, esr };
+        self.print(host, Event::Stop(&report));
+        Action::Stop(report)
+    }
+
+    fn print(&self, host: &mut dyn Host, event: Event<'_>) {
+        report::print(host, &self.plan, &self.counters, event);
+    }
+}
