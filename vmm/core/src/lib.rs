@@ -14,6 +14,8 @@ pub mod addr;
 pub mod boot;
 pub mod bus;
 pub mod counters;
+#[cfg(feature = "fake")]
+pub mod fake;
 pub mod fault;
 pub mod gic;
 pub mod host;

@@ -451,6 +451,3 @@ fn lanes(offset: u64, size: u8) -> Option<(u64, u32, u32)> {
     let shift = u32::try_from(offset & 3).ok()?.wrapping_mul(8);
     Some((offset & !3, shift, mask))
 }
-
-#[cfg(test)]
-mod tests;

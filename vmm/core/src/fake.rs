@@ -1,0 +1,484 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! A host for tests: registers, list registers, lines, timers and caches that behave as the real
+//! ones do, their odd sides included.
+//!
+//! - A list register is overwritten without a word, whether it is pending or active; only one
+//!   that the kernel's shadow knows to be active is refused ([`Fake::refresh_shadow`]).
+//! - A line and the virtual timer are masked when they fire, until they are acknowledged; what
+//!   still holds then fires again.
+//! - Guest RAM has a cache: what was copied is seen by a guest with its caches off only after it
+//!   was cleaned, and a dirty line can be written back at any time ([`Fake::evict`]).
+
+use std::collections::{BTreeMap, VecDeque};
+use std::string::String;
+use std::vec::Vec;
+
+use crate::addr::{Ipa, IpaRange};
+use crate::host::{
+    Entry, Exit, Gpr, Host, HostStats, Image, InjectRefused, Injection, Intid, MemoryOp, MemoryRefused, Vcpu,
+    VirtualTimer,
+};
+
+/// Bytes of a cache line.
+const LINE: u64 = 64;
+
+/// The same as a length.
+const LINE_LEN: usize = 64;
+
+/// A list register.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum List {
+    /// Nothing there.
+    #[default]
+    Empty,
+    /// Waits for the guest.
+    Pending(Injection),
+    /// The guest is handling it.
+    Active(Injection),
+}
+
+/// What a vCPU of the fake is doing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Life {
+    /// Never started, or stopped.
+    #[default]
+    Off,
+    /// Runs.
+    Running,
+    /// Parked by the test, as a host does after [`crate::host::Action::Park`].
+    Parked,
+}
+
+/// A vCPU.
+#[derive(Clone, Debug, Default)]
+pub struct Cpu {
+    /// X0 to X30.
+    pub regs: [u64; 31],
+    /// Program counter.
+    pub pc: u64,
+    /// Its virtual timer.
+    pub timer: VirtualTimer,
+    /// Whether the timer's interrupt is masked until it is acknowledged.
+    pub timer_masked: bool,
+    /// List registers.
+    pub lists: [List; 16],
+    /// Slots that the kernel's shadow knows to be active.
+    pub shadow_active: [bool; 16],
+    /// What it is doing.
+    pub life: Life,
+}
+
+/// A physical interrupt line.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wire {
+    /// Level of the line, or an edge that nobody has seen yet.
+    pub high: bool,
+    /// Whether it is an edge.
+    pub edge: bool,
+    /// Masked until it is acknowledged.
+    pub masked: bool,
+}
+
+/// A list register that was overwritten although it held something that the guest could see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Overwritten {
+    /// The vCPU.
+    pub vcpu: Vcpu,
+    /// The slot.
+    pub slot: u8,
+    /// What was lost.
+    pub old: List,
+    /// What came.
+    pub new: Injection,
+}
+
+/// The fake.
+#[derive(Clone, Debug)]
+pub struct Fake {
+    /// Number of list registers.
+    pub slots: u8,
+    /// Counter frequency in hertz.
+    pub frequency: u64,
+    /// The counter.
+    pub now: u64,
+    /// vCPUs.
+    pub cpus: Vec<Cpu>,
+    /// Physical lines by INTID.
+    pub wires: BTreeMap<u16, Wire>,
+    /// Groups that the guest's CPU interface has enabled, a bit each.
+    pub groups: u8,
+    /// Everything printed.
+    pub printed: String,
+    /// Exits that happened and were not fetched yet.
+    pub exits: VecDeque<(Vcpu, Exit)>,
+    /// Every overwritten list register.
+    pub overwritten: Vec<Overwritten>,
+    /// Memory steps so far.
+    pub memory_log: Vec<MemoryOp>,
+    /// Firmware calls so far.
+    pub smc_log: Vec<[u64; 8]>,
+    /// What the firmware answers.
+    pub smc_answer: [u64; 4],
+    /// Guest RAM's place.
+    pub ram: IpaRange,
+    images: [Vec<u8>; 3],
+    memory: Vec<u8>,
+    dirty: BTreeMap<u64, [u8; LINE_LEN]>,
+    /// Instruction-cache lines that hold what was fetched before.
+    stale_code: Vec<IpaRange>,
+}
+
+const fn image_index(image: Image) -> usize {
+    match image {
+        Image::Kernel => 0,
+        Image::DeviceTree => 1,
+        Image::Initrd => 2,
+    }
+}
+
+impl Fake {
+    /// A host with `vcpus` vCPUs that are off, four list registers, a 1 MHz counter and guest RAM
+    /// of `ram` (rounded down to cache lines).
+    #[must_use]
+    pub fn new(vcpus: u8, ram: IpaRange) -> Self {
+        Self {
+            slots: 4,
+            frequency: 1_000_000,
+            now: 1_000,
+            cpus: (0..vcpus).map(|_| Cpu::default()).collect(),
+            wires: BTreeMap::new(),
+            groups: 0b01,
+            printed: String::new(),
+            exits: VecDeque::new(),
+            overwritten: Vec::new(),
+            memory_log: Vec::new(),
+            smc_log: Vec::new(),
+            smc_answer: [0; 4],
+            ram,
+            images: [Vec::new(), Vec::new(), Vec::new()],
+            memory: std::vec![0; usize::try_from(ram.size() & !(LINE - 1)).unwrap_or(0)],
+            dirty: BTreeMap::new(),
+            stale_code: Vec::new(),
+        }
+    }
+
+    /// Gives the host a pristine image.
+    pub fn set_image(&mut self, image: Image, bytes: &[u8]) {
+        if let Some(place) = self.images.get_mut(image_index(image)) {
+            *place = bytes.to_vec();
+        }
+    }
+
+    /// Adds a device's line.
+    pub fn add_wire(&mut self, intid: u16, edge: bool) {
+        self.wires.insert(intid, Wire { edge, ..Wire::default() });
+    }
+
+    /// The device raises its line (a level stays, an edge passes).
+    pub fn raise(&mut self, intid: u16) {
+        if let Some(wire) = self.wires.get_mut(&intid) {
+            wire.high = true;
+        }
+        self.poll();
+    }
+
+    /// The device lowers its level line.
+    pub fn lower(&mut self, intid: u16) {
+        if let Some(wire) = self.wires.get_mut(&intid) {
+            wire.high = false;
+        }
+    }
+
+    /// Lets time pass, in ticks.
+    pub fn pass(&mut self, ticks: u64) {
+        self.now = self.now.saturating_add(ticks);
+        self.poll();
+    }
+
+    /// Turns conditions that hold into exits: unmasked high lines, and expired timers of vCPUs
+    /// that run.
+    fn poll(&mut self) {
+        for (intid, wire) in &mut self.wires {
+            if wire.high && !wire.masked {
+                wire.masked = true;
+                if wire.edge {
+                    wire.high = false;
+                }
+                if let Some(intid) = Intid::new(*intid) {
+                    self.exits.push_back((Vcpu(0), Exit::Line(intid)));
+                }
+            }
+        }
+        for (v, cpu) in (0..).zip(&mut self.cpus) {
+            let expired = cpu.timer.ctl & 0b11 == 0b01 && cpu.timer.cval <= self.now;
+            if cpu.life == Life::Running && expired && !cpu.timer_masked {
+                cpu.timer_masked = true;
+                self.exits.push_back((Vcpu(v), Exit::Timer));
+            }
+        }
+    }
+
+    /// The next thing that happened.
+    pub fn next_exit(&mut self) -> Option<(Vcpu, Exit)> {
+        self.poll();
+        self.exits.pop_front()
+    }
+
+    fn cpu(&mut self, vcpu: Vcpu) -> Option<&mut Cpu> {
+        self.cpus.get_mut(vcpu.index())
+    }
+
+    /// The guest reads its interrupt acknowledge register: the pending interrupt of highest
+    /// priority becomes active.
+    pub fn acknowledge(&mut self, vcpu: Vcpu) -> Option<Injection> {
+        let groups = self.groups;
+        let list = self
+            .cpu(vcpu)?
+            .lists
+            .iter_mut()
+            .filter_map(|list| match *list {
+                List::Pending(irq) if groups >> irq.group & 1 == 1 => Some((irq, list)),
+                _ => None,
+            })
+            .min_by_key(|(irq, _)| (irq.priority, irq.intid));
+        let (irq, list) = list?;
+        *list = List::Active(irq);
+        Some(irq)
+    }
+
+    /// The guest ends an active interrupt: its list register empties and asks for maintenance.
+    /// Says whether there was one.
+    pub fn end(&mut self, vcpu: Vcpu, intid: Intid) -> bool {
+        let Some(cpu) = self.cpu(vcpu) else { return false };
+        for (slot, list) in (0..).zip(&mut cpu.lists) {
+            if matches!(list, List::Active(irq) if irq.intid == intid) {
+                *list = List::Empty;
+                if let Some(shadow) = cpu.shadow_active.get_mut(usize::from(slot)) {
+                    *shadow = false;
+                }
+                self.exits.push_back((vcpu, Exit::Maintenance(Some(slot))));
+                return true;
+            }
+        }
+        false
+    }
+
+    /// The kernel looks at the list registers of a vCPU, as it does when another vCPU takes the
+    /// core: from now on it refuses those that are active.
+    pub fn refresh_shadow(&mut self, vcpu: Vcpu) {
+        if let Some(cpu) = self.cpu(vcpu) {
+            for (shadow, list) in cpu.shadow_active.iter_mut().zip(&cpu.lists) {
+                *shadow = matches!(list, List::Active(_));
+            }
+        }
+    }
+
+    /// Everything that is visible to the guest in its list registers.
+    #[must_use]
+    pub fn visible(&self, vcpu: Vcpu) -> Vec<Injection> {
+        let lists = self.cpus.get(vcpu.index()).map(|cpu| cpu.lists.as_slice()).unwrap_or_default();
+        lists
+            .iter()
+            .filter_map(|list| match *list {
+                List::Empty => None,
+                List::Pending(irq) | List::Active(irq) => (self.groups >> irq.group & 1 == 1).then_some(irq),
+            })
+            .collect()
+    }
+
+    /// Writes every dirty line back, as a cache may at any time.
+    pub fn evict(&mut self) {
+        for (base, bytes) in core::mem::take(&mut self.dirty) {
+            self.store_uncached(Ipa(base), &bytes);
+        }
+    }
+
+    /// The guest stores with its caches off: memory changes, dirty lines stay.
+    pub fn store_uncached(&mut self, ipa: Ipa, bytes: &[u8]) {
+        let at = ipa.offset_from(self.ram.base()).and_then(|at| usize::try_from(at).ok());
+        let Some(place) = at.and_then(|at| self.memory.get_mut(at..)) else { return };
+        for (to, from) in place.iter_mut().zip(bytes) {
+            *to = *from;
+        }
+    }
+
+    /// The guest, or the monitor, stores with its caches on: lines become dirty.
+    pub fn store_cached(&mut self, ipa: Ipa, bytes: &[u8]) {
+        for (address, byte) in (ipa.0..).zip(bytes) {
+            let base = address & !(LINE - 1);
+            let memory = self.load_uncached(Ipa(base), LINE_LEN);
+            let line = self.dirty.entry(base).or_insert_with(|| {
+                let mut line = [0; LINE_LEN];
+                for (to, from) in line.iter_mut().zip(memory) {
+                    *to = from;
+                }
+                line
+            });
+            if let Some(to) = usize::try_from(address & (LINE - 1)).ok().and_then(|at| line.get_mut(at)) {
+                *to = *byte;
+            }
+        }
+    }
+
+    /// What a guest with its caches off sees.
+    #[must_use]
+    pub fn load_uncached(&self, ipa: Ipa, count: usize) -> Vec<u8> {
+        let at = ipa.offset_from(self.ram.base()).and_then(|at| usize::try_from(at).ok());
+        at.and_then(|at| self.memory.get(at..)).unwrap_or_default().iter().copied().take(count).collect()
+    }
+
+    /// The guest has executed code here: its instruction cache holds it.
+    pub fn executed(&mut self, range: IpaRange) {
+        self.stale_code.push(range);
+    }
+
+    /// Whether an instruction fetched from here could be an old one.
+    #[must_use]
+    pub fn stale(&self, range: IpaRange) -> bool {
+        self.stale_code.iter().any(|stale| stale.overlaps(range))
+    }
+
+    /// Writes dirty lines of a range back. A clean line that stays cached and one that is dropped
+    /// are the same here: neither is ever written back.
+    fn clean(&mut self, range: IpaRange) {
+        let touched = |base: u64| IpaRange::new(Ipa(base), LINE).is_some_and(|line| line.overlaps(range));
+        let lines: Vec<u64> = self.dirty.keys().copied().filter(|base| touched(*base)).collect();
+        for base in lines {
+            if let Some(bytes) = self.dirty.remove(&base) {
+                self.store_uncached(Ipa(base), &bytes);
+            }
+        }
+    }
+}
+
+impl Host for Fake {
+    fn slots(&self) -> u8 {
+        self.slots
+    }
+
+    fn frequency(&self) -> u64 {
+        self.frequency
+    }
+
+    fn reg(&mut self, vcpu: Vcpu, reg: Gpr) -> u64 {
+        self.cpu(vcpu).and_then(|cpu| cpu.regs.get(usize::from(reg.number())).copied()).unwrap_or(0)
+    }
+
+    fn set_reg(&mut self, vcpu: Vcpu, reg: Gpr, value: u64) {
+        if let Some(to) = self.cpu(vcpu).and_then(|cpu| cpu.regs.get_mut(usize::from(reg.number()))) {
+            *to = value;
+        }
+    }
+
+    fn pc(&mut self, vcpu: Vcpu) -> u64 {
+        self.cpu(vcpu).map_or(0, |cpu| cpu.pc)
+    }
+
+    fn set_pc(&mut self, vcpu: Vcpu, pc: u64) {
+        if let Some(cpu) = self.cpu(vcpu) {
+            cpu.pc = pc;
+        }
+    }
+
+    fn virtual_timer(&mut self, vcpu: Vcpu) -> VirtualTimer {
+        self.cpu(vcpu).map(|cpu| cpu.timer).unwrap_or_default()
+    }
+
+    fn inject(&mut self, vcpu: Vcpu, slot: u8, irq: Injection) -> Result<(), InjectRefused> {
+        let (slots, groups) = (self.slots, self.groups);
+        let Some(cpu) = self.cpu(vcpu) else { return Err(InjectRefused { slot }) };
+        let index = usize::from(slot);
+        let refused = slot >= slots || cpu.shadow_active.get(index).copied().unwrap_or(true);
+        let Some(list) = cpu.lists.get_mut(index).filter(|_| !refused) else {
+            return Err(InjectRefused { slot });
+        };
+        let old = *list;
+        *list = List::Pending(irq);
+        let visible = match old {
+            List::Empty => false,
+            List::Pending(irq) => groups >> irq.group & 1 == 1,
+            List::Active(_) => true,
+        };
+        if visible {
+            self.overwritten.push(Overwritten { vcpu, slot, old, new: irq });
+        }
+        Ok(())
+    }
+
+    fn ack_timer(&mut self, vcpu: Vcpu) {
+        if let Some(cpu) = self.cpu(vcpu) {
+            cpu.timer_masked = false;
+        }
+    }
+
+    fn ack_line(&mut self, intid: Intid) {
+        if let Some(wire) = self.wires.get_mut(&intid.number()) {
+            wire.masked = false;
+        }
+    }
+
+    fn start(&mut self, vcpu: Vcpu, entry: Entry) {
+        if let Some(cpu) = self.cpu(vcpu) {
+            cpu.regs = [0; 31];
+            if let Some(x0) = cpu.regs.first_mut() {
+                *x0 = entry.x0;
+            }
+            cpu.pc = entry.pc.0;
+            cpu.timer = VirtualTimer::default();
+            cpu.life = Life::Running;
+        }
+    }
+
+    fn stop(&mut self, vcpu: Vcpu) {
+        if let Some(cpu) = self.cpu(vcpu) {
+            cpu.life = Life::Off;
+        }
+    }
+
+    fn wake(&mut self, vcpu: Vcpu) {
+        if let Some(cpu) = self.cpu(vcpu) {
+            cpu.life = Life::Running;
+        }
+    }
+
+    fn image(&self, image: Image) -> &[u8] {
+        self.images.get(image_index(image)).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    fn memory(&mut self, op: MemoryOp) -> Result<(), MemoryRefused> {
+        let range = match op {
+            MemoryOp::CleanInvalidate(range)
+            | MemoryOp::Clean(range)
+            | MemoryOp::InvalidateInstructions(range) => Some(range),
+            MemoryOp::Copy(image, to) => IpaRange::new(to, self.image(image).len() as u64),
+        };
+        let range = range.filter(|range| self.ram.encloses(*range)).ok_or(MemoryRefused(op))?;
+        self.memory_log.push(op);
+        match op {
+            MemoryOp::CleanInvalidate(_) | MemoryOp::Clean(_) => self.clean(range),
+            MemoryOp::InvalidateInstructions(_) => self.stale_code.retain(|stale| !stale.overlaps(range)),
+            MemoryOp::Copy(image, to) => {
+                let bytes = self.image(image).to_vec();
+                self.store_cached(to, &bytes);
+            }
+        }
+        Ok(())
+    }
+
+    fn smc(&mut self, args: [u64; 8]) -> [u64; 4] {
+        self.smc_log.push(args);
+        self.smc_answer
+    }
+
+    fn now(&mut self) -> u64 {
+        self.now
+    }
+
+    fn print(&mut self, text: &str) {
+        self.printed.push_str(text);
+    }
+
+    fn stats(&self) -> HostStats {
+        HostStats::default()
+    }
+}
