@@ -127,7 +127,6 @@ impl fmt::Display for IpaRange {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use std::prelude::v1::*;
 
     #[test]
     fn a_range_that_wraps_is_refused() {

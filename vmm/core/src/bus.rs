@@ -72,7 +72,6 @@ impl Bus {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use std::prelude::v1::*;
 
     fn range(base: u64, size: u64) -> IpaRange {
         IpaRange::new(Ipa(base), size).unwrap()

@@ -4,11 +4,9 @@
 //! No standard library, no unsafe code, no allocation. A host (seL4, bare metal, or the fake in
 //! [`fake`]) turns what its kernel reports into an [`host::Exit`], calls [`vm::Vm::handle`] and
 //! carries out the [`host::Action`].
-#![no_std]
+// The fake host and the tests have a heap; the monitor does not.
+#![cfg_attr(not(any(test, feature = "fake")), no_std)]
 #![forbid(unsafe_code)]
-
-#[cfg(any(test, feature = "fake"))]
-extern crate std;
 
 pub mod addr;
 pub mod boot;

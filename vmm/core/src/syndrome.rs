@@ -241,7 +241,6 @@ pub const fn status_words(status: u8) -> &'static str {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use std::prelude::v1::*;
 
     fn data(iss: u64) -> (Abort, Option<Access>) {
         match Syndrome::decode(0x24 << 26 | 1 << 25 | iss).class {
