@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! `ci/boot`: prepares an image, boots it as often as asked, says how it went.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::console::{Console, MonitorLine};
+use crate::error::{Error, Result};
+use crate::image::{self, Image};
+use crate::options::{BootOptions, HostName, Machine};
+use crate::report::{Report, Run, SCHEMA};
+use crate::session::{Outcome, Script, Session};
+
+/// Last lines of a transcript that are shown when a run failed.
+const TAIL: usize = 25;
+
+/// Runs the command; the exit code is that of the first run that failed.
+///
+/// # Errors
+/// Something is missing or does not build.
+pub fn run(root: &Path, options: &BootOptions) -> Result<u8> {
+    let image = Image::prepare(root, &options.machine)?;
+    if options.interactive {
+        return interactive(&image, &options.machine);
+    }
+    let mut report = report(&image, &options.machine);
+    for number in 1..=options.repeat {
+        let script = Script {
+            shell: options.machine.guest.is_none()
+                && (options.expect.is_none() || !options.run.is_empty()),
+            commands: options.run.clone(),
+            expect: options.expect.clone(),
+            must_print: None,
+            reports: options.machine.host != HostName::Bare,
+            silence: options.silence(),
+            total: options.total(),
+        };
+        let run = once(&image, &options.machine, script, number)?;
+        show(&run, number, options.repeat);
+        if report.exit_code == 0 {
+            report.exit_code = run.exit_code;
+        }
+        report.runs.push(run);
+    }
+    if let Some(path) = &options.report {
+        report.write(path)?;
+    }
+    Ok(report.exit_code)
+}
+
+/// A report without runs.
+#[must_use]
+pub fn report(image: &Image, machine: &Machine) -> Report {
+    Report {
+        schema: SCHEMA,
+        board: image.plan.board.name.clone(),
+        host: machine.host.name(),
+        config: machine.config.name(),
+        gic: image.plan.gic,
+        profile: image.profile.clone(),
+        guest: machine.guest.clone().unwrap_or_else(|| "linux".into()),
+        append: machine.append.clone(),
+        ram_mib: image.plan.layout.ram.size >> 20,
+        icount: machine.icount,
+        sizes: image.sizes.clone(),
+        runs: Vec::new(),
+        exit_code: 0,
+    }
+}
+
+/// Boots once under a script.
+///
+/// # Errors
+/// The emulator cannot be started, or the transcript cannot be written.
+pub fn once(image: &Image, machine: &Machine, script: Script, number: u32) -> Result<Run> {
+    let transcript = transcript(image, machine, number)?;
+    let mut session = Session::new(script);
+    let spent = image.emulator.run(&mut session, &transcript)?;
+    let unknown = Outcome::EmulatorFailed("it ended without an outcome".into());
+    let outcome = session.outcome().unwrap_or(&unknown);
+    Ok(Run::new(&session, outcome, spent, &transcript))
+}
+
+/// Where the transcript of a run goes: outside the tree, one file for each kind of run.
+fn transcript(image: &Image, machine: &Machine, number: u32) -> Result<PathBuf> {
+    let folder = image::cache()?.join("transcripts");
+    fs::create_dir_all(&folder).map_err(|e| Error::file("make", &folder, &e))?;
+    let guest = machine.guest.as_deref().unwrap_or("linux");
+    Ok(folder.join(format!("{}-{guest}-{number}.log", image::name(machine, &image.plan))))
+}
+
+/// The outputs of the commands go to standard output, everything else to standard error.
+fn show(run: &Run, number: u32, of: u32) {
+    for done in &run.commands {
+        let newline = if done.output.is_empty() || done.output.ends_with('\n') { "" } else { "\n" };
+        print!("{}{newline}", done.output);
+    }
+    for line in &run.monitor {
+        eprintln!("@ {line}");
+    }
+    let which = if of > 1 { format!("run {number} of {of}: ") } else { String::new() };
+    let path = run.transcript.display();
+    if matches!(run.exit_code, 1 | 124 | 125) {
+        let text = fs::read(&run.transcript).unwrap_or_default();
+        let mut console = Console::default();
+        console.feed(&text);
+        let text = String::from_utf8_lossy(console.guest());
+        let lines: Vec<_> = text.lines().collect();
+        let from = lines.len().saturating_sub(TAIL);
+        for line in lines.get(from..).unwrap_or_default() {
+            eprintln!("| {line}");
+        }
+    }
+    let init = run.init_seconds.first().map(|at| format!(", init at {at:.3} s of guest time"));
+    let init = init.unwrap_or_default();
+    eprintln!("{which}{} after {:.1} s{init}; transcript: {path}", run.message, run.seconds);
+}
+
+/// Hands the console over. The exit code is judged from the transcript afterwards; leaving the
+/// emulator by hand is no failure.
+fn interactive(image: &Image, machine: &Machine) -> Result<u8> {
+    let transcript = transcript(image, machine, 1)?;
+    eprintln!("Ctrl-A x ends the emulator; transcript: {}", transcript.display());
+    let status = image.emulator.hand_over(&transcript)?;
+    let text = fs::read(&transcript).map_err(|e| Error::file("read", &transcript, &e))?;
+    let mut console = Console::default();
+    let mut lines = console.feed(&text);
+    lines.extend(console.finish());
+    let stopped =
+        |line: &MonitorLine| matches!(line, MonitorLine::Event(event) if event.event == "stop");
+    Ok(match status.code() {
+        _ if lines.iter().any(stopped) => 2,
+        Some(0) => 0,
+        _ => 125,
+    })
+}

@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! Splits what comes over the serial line into the guest's text and the monitor's lines.
+//!
+//! The monitor writes only at the start of a line: `@ ` before words, `@{` before JSON, `@t `
+//! before a step of a trace. Everything else is the guest's. Pure: bytes in, values out.
+
+use crate::event::Event;
+
+/// Longest line that can be the monitor's, in bytes. A fault report's JSON stays far below.
+const LONGEST_LINE: usize = 16 * 1024;
+
+/// One line of the monitor.
+#[derive(Clone, Debug, PartialEq)]
+pub enum MonitorLine {
+    /// `@{...}`: an event with its counters.
+    Event(Event),
+    /// `@ ...`: words for a person, without the prefix.
+    Words(String),
+    /// `@t ...`: a step of a trace, without the prefix.
+    Trace(String),
+}
+
+/// Where the cleaner stands in a terminal's escape sequence (ECMA-48, 5.4).
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+enum Escape {
+    #[default]
+    None,
+    /// Behind ESC.
+    Started,
+    /// Behind ESC `[`.
+    Control,
+}
+
+/// The splitter. Feed it bytes as they come; chunk borders may lie anywhere.
+#[derive(Debug, Default)]
+pub struct Console {
+    guest: Vec<u8>,
+    held: Vec<u8>,
+    inside_line: bool,
+    escape: Escape,
+}
+
+impl Console {
+    /// The guest's text so far, without carriage returns and escape sequences.
+    #[must_use]
+    pub fn guest(&self) -> &[u8] {
+        &self.guest
+    }
+
+    /// Takes more bytes from the line; returns the monitor's lines that they complete.
+    pub fn feed(&mut self, bytes: &[u8]) -> Vec<MonitorLine> {
+        let mut lines = Vec::new();
+        for &byte in bytes {
+            if self.is_text(byte) {
+                lines.extend(self.take(byte));
+            }
+        }
+        lines
+    }
+
+    /// The line is closed: a monitor's line without its end still counts if it is whole.
+    pub fn finish(&mut self) -> Option<MonitorLine> {
+        self.release()
+    }
+
+    /// Whether the byte is text: carriage returns and escape sequences are not.
+    fn is_text(&mut self, byte: u8) -> bool {
+        let (next, text) = match (self.escape, byte) {
+            (_, 0x1b) => (Escape::Started, false),
+            (Escape::None, b'\r' | 0) => (Escape::None, false),
+            (Escape::None, _) => (Escape::None, true),
+            (Escape::Started, b'[') => (Escape::Control, false),
+            (Escape::Control, b'@'..=b'~') | (Escape::Started, _) => (Escape::None, false),
+            (Escape::Control, _) => (Escape::Control, false),
+        };
+        self.escape = next;
+        text
+    }
+
+    fn take(&mut self, byte: u8) -> Option<MonitorLine> {
+        if byte == b'\n' {
+            let line = self.release();
+            if line.is_none() {
+                self.guest.push(b'\n');
+            }
+            self.inside_line = false;
+            return line;
+        }
+        if self.held.is_empty() && (self.inside_line || byte != b'@') {
+            self.inside_line = true;
+            self.guest.push(byte);
+            return None;
+        }
+        self.held.push(byte);
+        let may_be_ours = match self.held.as_slice() {
+            [_] => true,
+            [_, second] => matches!(second, b' ' | b'{' | b't'),
+            [_, b't', third] => *third == b' ',
+            longer => longer.len() <= LONGEST_LINE,
+        };
+        if !may_be_ours {
+            self.guest.append(&mut self.held);
+            self.inside_line = true;
+        }
+        None
+    }
+
+    /// Ends the held line: the monitor's if it reads as such, otherwise the guest's.
+    fn release(&mut self) -> Option<MonitorLine> {
+        let held = std::mem::take(&mut self.held);
+        let text = String::from_utf8_lossy(&held);
+        let line = if let Some(words) = text.strip_prefix("@ ") {
+            Some(MonitorLine::Words(words.to_owned()))
+        } else if let Some(step) = text.strip_prefix("@t ") {
+            Some(MonitorLine::Trace(step.to_owned()))
+        } else {
+            text.strip_prefix('@').and_then(Event::parse).map(MonitorLine::Event)
+        };
+        if line.is_none() {
+            self.guest.extend_from_slice(&held);
+        }
+        line
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn split(text: &str) -> (String, Vec<MonitorLine>) {
+        let mut console = Console::default();
+        let mut lines = console.feed(text.as_bytes());
+        lines.extend(console.finish());
+        (String::from_utf8_lossy(console.guest()).into_owned(), lines)
+    }
+
+    #[test]
+    fn guest_text_passes_without_carriage_returns() {
+        assert_eq!(split("one\r\ntwo\r\n"), ("one\ntwo\n".into(), vec![]));
+    }
+
+    #[test]
+    fn escape_sequences_are_dropped() {
+        let (guest, _) = split("guest# \x1b[6necho \x1b[1;31mred\x1b[0m\n");
+        assert_eq!(guest, "guest# echo red\n");
+    }
+
+    #[test]
+    fn a_two_byte_escape_is_dropped() {
+        assert_eq!(split("a\x1bcb").0, "ab");
+    }
+
+    #[test]
+    fn words_leave_the_guest_text() {
+        let (guest, lines) = split("boot\r\n@ monitor: guest stopped\r\nmore\r\n");
+        assert_eq!(guest, "boot\nmore\n");
+        assert_eq!(lines, [MonitorLine::Words("monitor: guest stopped".into())]);
+    }
+
+    #[test]
+    fn an_event_is_parsed() {
+        let (guest, lines) = split("@{\"v\":1,\"event\":\"off\",\"reason\":\"system-off\"}\r\n");
+        assert_eq!(guest, "");
+        let [MonitorLine::Event(event)] = lines.as_slice() else { panic!("{lines:?}") };
+        assert_eq!(event.event, "off");
+        assert_eq!(event.reason.as_deref(), Some("system-off"));
+    }
+
+    #[test]
+    fn a_trace_step_is_recognised() {
+        let (_, lines) = split("@t exit trap esr=0x93c08006\n");
+        assert_eq!(lines, [MonitorLine::Trace("exit trap esr=0x93c08006".into())]);
+    }
+
+    #[test]
+    fn an_at_inside_a_line_is_the_guests() {
+        assert_eq!(split("mail me @ home\n"), ("mail me @ home\n".into(), vec![]));
+    }
+
+    #[test]
+    fn an_at_line_of_the_guest_stays_the_guests() {
+        assert_eq!(split("@home\n@@\n@\n"), ("@home\n@@\n@\n".into(), vec![]));
+    }
+
+    #[test]
+    fn broken_json_stays_the_guests() {
+        assert_eq!(split("@{not json}\n"), ("@{not json}\n".into(), vec![]));
+    }
+
+    #[test]
+    fn json_that_is_no_event_stays_the_guests() {
+        assert_eq!(split("@{\"a\":1}\n"), ("@{\"a\":1}\n".into(), vec![]));
+    }
+
+    #[test]
+    fn an_unfinished_event_counts_at_the_end() {
+        assert_eq!(split("@{\"v\":1,\"event\":\"off\"}").1.len(), 1);
+    }
+
+    #[test]
+    fn a_cut_event_is_shown_as_text() {
+        assert_eq!(split("@{\"v\":1,\"ev"), ("@{\"v\":1,\"ev".into(), vec![]));
+    }
+
+    #[test]
+    fn chunk_borders_do_not_matter() {
+        let text = "a\r\n@{\"v\":1,\"event\":\"mark\",\"value\":7}\r\n\x1b[6n@t x\n@ y\r\nend";
+        let whole = split(text);
+        for border in 0..text.len() {
+            let mut console = Console::default();
+            let mut lines = console.feed(&text.as_bytes()[..border]);
+            lines.extend(console.feed(&text.as_bytes()[border..]));
+            lines.extend(console.finish());
+            let guest = String::from_utf8_lossy(console.guest()).into_owned();
+            assert_eq!((guest, lines), whole, "border {border}");
+        }
+    }
+
+    #[test]
+    fn a_prompt_without_a_newline_is_visible_at_once() {
+        let mut console = Console::default();
+        console.feed(b"guest# ");
+        assert_eq!(console.guest(), b"guest# ");
+    }
+
+    #[test]
+    fn an_endless_at_line_is_given_back() {
+        let text = format!("@ {}", "x".repeat(LONGEST_LINE));
+        let mut console = Console::default();
+        console.feed(text.as_bytes());
+        assert_eq!(console.guest().len(), text.len());
+    }
+
+    #[test]
+    fn bytes_that_are_not_utf8_pass() {
+        let mut console = Console::default();
+        console.feed(&[0xff, b'a', b'\n']);
+        assert_eq!(console.guest(), [0xff, b'a', b'\n']);
+    }
+}

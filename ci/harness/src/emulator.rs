@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! Runs an emulator: its serial line is its standard input and output.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use crate::error::{Error, Result};
+use crate::session::{Outcome, Request, Session};
+
+/// How often the session is told the time.
+const TICK: Duration = Duration::from_millis(50);
+
+/// Ctrl-A, which QEMU's multiplexer takes: `b` behind it sends BREAK, itself one Ctrl-A.
+const ESCAPE: &str = "\u{1}";
+
+/// A command line for an emulator.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Emulator {
+    /// Program.
+    pub program: PathBuf,
+    /// Arguments, without those for the serial line.
+    pub arguments: Vec<String>,
+}
+
+impl Emulator {
+    /// The command. If the harness dies by whatever cause, the kernel ends the emulator too:
+    /// `setpriv` comes with util-linux, which every Linux system has.
+    fn command(&self, log: Option<&Path>) -> Command {
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL", "--"]).arg(&self.program).args(&self.arguments);
+        let mut line = OsString::from("stdio,id=console,mux=on,signal=off");
+        if let Some(log) = log {
+            line.push(",logfile=");
+            line.push(log);
+        }
+        command.arg("-chardev").arg(line);
+        command.args(["-serial", "chardev:console", "-mon", "chardev=console"]);
+        command
+    }
+
+    fn failed(&self, what: &str, error: &io::Error) -> Error {
+        Error::Emulator(format!("cannot {what} {}: {error}", self.program.display()))
+    }
+
+    /// Runs the emulator under a session until it ends or the session ends it. Everything that
+    /// comes over the line also goes to `transcript`.
+    ///
+    /// # Errors
+    /// The program cannot be started, or the transcript cannot be written.
+    pub fn run(&self, session: &mut Session, transcript: &Path) -> Result<Duration> {
+        let mut log = File::create(transcript).map_err(|e| Error::file("write", transcript, &e))?;
+        let started = Instant::now();
+        let mut running = self.start().map_err(|e| self.failed("start", &e))?;
+        let mut closed = false;
+        while !closed {
+            let requests = match running.output.recv_timeout(TICK) {
+                Ok(mut bytes) => {
+                    bytes.extend(running.output.try_iter().flatten());
+                    log.write_all(&bytes).map_err(|e| Error::file("write", transcript, &e))?;
+                    session.output(started.elapsed(), &bytes)
+                }
+                Err(RecvTimeoutError::Timeout) => vec![],
+                Err(RecvTimeoutError::Disconnected) => {
+                    closed = true;
+                    vec![]
+                }
+            };
+            let now = started.elapsed();
+            for request in requests.into_iter().chain(session.tick(now)) {
+                closed |= request == Request::End;
+                running.carry_out(&request);
+            }
+        }
+        let status = running.child.wait().map_err(|e| self.failed("wait for", &e))?;
+        let spent = started.elapsed();
+        session.exited(spent, status.code());
+        if let Some(Outcome::EmulatorFailed(_)) = session.outcome() {
+            running.report_errors();
+        }
+        Ok(spent)
+    }
+
+    /// Hands the terminal to the emulator; its own log file keeps the transcript.
+    ///
+    /// # Errors
+    /// The program cannot be started.
+    pub fn hand_over(&self, transcript: &Path) -> Result<ExitStatus> {
+        self.command(Some(transcript)).status().map_err(|e| self.failed("start", &e))
+    }
+
+    fn start(&self) -> io::Result<Running> {
+        let mut child = self
+            .command(None)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        let input = child.stdin.take();
+        let mut line = child.stdout.take().ok_or_else(|| io::Error::other("no output"))?;
+        let mut messages = child.stderr.take().ok_or_else(|| io::Error::other("no messages"))?;
+        let (sender, output) = mpsc::channel();
+        thread::spawn(move || {
+            let mut buffer = vec![0; 64 * 1024];
+            while let Ok(count @ 1..) = line.read(&mut buffer) {
+                let bytes = buffer.get(..count).unwrap_or_default().to_vec();
+                if sender.send(bytes).is_err() {
+                    break;
+                }
+            }
+        });
+        let messages = thread::spawn(move || {
+            let mut text = Vec::new();
+            // What cannot be read is no message.
+            let _ = messages.read_to_end(&mut text);
+            String::from_utf8_lossy(&text).into_owned()
+        });
+        Ok(Running { child, input, output, messages: Some(messages) })
+    }
+}
+
+/// A started emulator; ends with its owner.
+struct Running {
+    child: Child,
+    input: Option<ChildStdin>,
+    output: Receiver<Vec<u8>>,
+    messages: Option<JoinHandle<String>>,
+}
+
+impl Running {
+    fn carry_out(&mut self, request: &Request) {
+        let text = match request {
+            Request::Type(text) => text.replace(ESCAPE, &ESCAPE.repeat(2)),
+            Request::Break => format!("{ESCAPE}b"),
+            Request::End => {
+                // An emulator that has ended already cannot be ended.
+                let _ = self.child.kill();
+                return;
+            }
+        };
+        if let Some(input) = &mut self.input {
+            // An emulator that has just ended reads no more; its exit tells the rest.
+            let _ = input.write_all(text.as_bytes()).and_then(|()| input.flush());
+        }
+    }
+
+    fn report_errors(&mut self) {
+        let messages = self.messages.take().and_then(|thread| thread.join().ok());
+        for line in messages.iter().flat_map(|text| text.lines()) {
+            eprintln!("  {line}");
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Finds a program in `PATH`.
+///
+/// # Errors
+/// It is not there.
+pub fn find(program: &str) -> Result<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).map(|folder| folder.join(program));
+    let exists = |candidate: &PathBuf| candidate.is_file();
+    found.into_iter().find(exists).ok_or_else(|| {
+        Error::Usage(format!(
+            "there is no program '{program}' in PATH: run ci/setup, or install it"
+        ))
+    })
+}

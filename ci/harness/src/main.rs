@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! Builds images, runs them in an emulator and judges what comes over the serial line: the
+//! program behind the scripts in `ci/`.
+#![forbid(unsafe_code)]
+
+mod boot;
+mod console;
+mod emulator;
+mod error;
+mod event;
+mod image;
+mod options;
+mod profile;
+mod report;
+mod session;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+
+use crate::options::{Cli, Task};
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // The text goes where clap wants it; a closed terminal is nobody's fault.
+            let _ = error.print();
+            let help = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+            return ExitCode::from(if help { 0 } else { 3 });
+        }
+    };
+    let result = match &cli.command {
+        Task::Boot(options) => boot::run(&cli.root, options),
+    };
+    match result {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(error.code())
+        }
+    }
+}

@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! The command line. A contract: see README.md beside this crate.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use regex::bytes::Regex;
+
+/// Exit codes, the same for every command.
+pub const EXIT_CODES: &str = "\
+Exit codes:
+  0    the guest powered off, or the expected text came
+  1    the guest failed (a command, a panic, a missing text), or something does not build
+  2    the monitor stopped the guest; its report is printed
+  3    usage, or missing input
+  124  no progress: silence, or the whole time is over
+  125  the emulator failed";
+
+/// Everything that the scripts in `ci/` call.
+#[derive(Debug, Parser)]
+#[command(name = "ci-harness", about, disable_help_subcommand = true)]
+pub struct Cli {
+    /// Root of the source tree.
+    #[arg(long, hide = true, default_value = ".", global = true)]
+    pub root: PathBuf,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Task,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Task {
+    /// Builds an image, boots it in an emulator and judges what comes over the serial line.
+    #[command(bin_name = "ci/boot", after_help = EXIT_CODES)]
+    Boot(BootOptions),
+}
+
+/// What the monitor runs on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum HostName {
+    /// A protection domain of seL4 Microkit.
+    #[default]
+    Microkit,
+    /// The small EL2 host, with no kernel under it.
+    Baremetal,
+    /// No monitor at all: the guest alone, for comparison.
+    #[value(hide = true)]
+    Bare,
+}
+
+impl HostName {
+    /// As on the command line.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Microkit => "microkit",
+            Self::Baremetal => "baremetal",
+            Self::Bare => "bare",
+        }
+    }
+}
+
+/// Configuration of the kernel under the monitor, and of the monitor.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Config {
+    /// As shipped.
+    #[default]
+    Release,
+    /// With the kernel's own output.
+    Debug,
+}
+
+impl Config {
+    /// As on the command line.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Release => "release",
+            Self::Debug => "debug",
+        }
+    }
+}
+
+/// Which machine and which guest.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Machine {
+    /// Folder under boards/, or its alias.
+    pub board: String,
+    /// What the monitor runs on.
+    #[arg(long, value_enum, default_value_t)]
+    pub host: HostName,
+    /// Configuration of kernel and monitor.
+    #[arg(long, value_enum, default_value_t)]
+    pub config: Config,
+    /// Version of the interrupt controller; without it the first that the host can do.
+    #[arg(long, value_name = "2|3", value_parser = clap::value_parser!(u8).range(2..=3))]
+    pub gic: Option<u8>,
+    /// A guest of guest/conformance, or 'all': each one as its declaration asks.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["kernel", "initrd"])]
+    pub guest: Option<String>,
+    /// An arm64 Image, instead of Debian's kernel from ci/setup.
+    #[arg(long, value_name = "F")]
+    pub kernel: Option<PathBuf>,
+    /// Its initial RAM file system; with --kernel there is none unless it is given.
+    #[arg(long, value_name = "F", requires = "kernel")]
+    pub initrd: Option<PathBuf>,
+    /// The guest's device tree, instead of the computed one.
+    #[arg(long, value_name = "F")]
+    pub dtb: Option<PathBuf>,
+    /// Boot arguments of the guest's kernel.
+    #[arg(long, value_name = "S", default_value = "", allow_hyphen_values = true)]
+    pub append: String,
+    /// Guest RAM in MiB; without it the board's default.
+    #[arg(long, value_name = "MIB")]
+    pub ram: Option<u64>,
+    /// Emulated time follows executed instructions: the same run gives the same times.
+    #[arg(long)]
+    pub icount: bool,
+    /// Emulated machine (ci/profiles/P.toml), instead of the board's usual one.
+    #[arg(long, value_name = "P")]
+    pub profile: Option<String>,
+    /// The monitor prints every exit and host call.
+    #[arg(long)]
+    pub trace: bool,
+}
+
+/// `ci/boot`.
+#[derive(Clone, Debug, Args)]
+pub struct BootOptions {
+    /// Which machine and which guest.
+    #[command(flatten)]
+    pub machine: Machine,
+    /// Types CMD at the guest's shell and prints its output; its exit status must be 0. Again for
+    /// more. 'BREAK k' sends a serial BREAK and the key k (Linux's magic SysRq).
+    #[arg(long, value_name = "CMD", value_parser = one_line, allow_hyphen_values = true)]
+    pub run: Vec<String>,
+    /// Regular expression that the guest's text must match. Without --run the run ends there.
+    #[arg(long, value_name = "RE", value_parser = pattern, allow_hyphen_values = true)]
+    pub expect: Option<Regex>,
+    /// Boots N times; the first failure counts.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub repeat: u32,
+    /// Hands the console over to this terminal (Ctrl-A x ends the emulator).
+    #[arg(long, conflicts_with_all = ["run", "expect", "repeat"])]
+    pub interactive: bool,
+    /// Longest silence on the console, in seconds; a run may take ten times as long in all.
+    #[arg(long, value_name = "S", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub timeout: u64,
+    /// Writes a JSON report (its fields are in ci/harness/README.md).
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+}
+
+impl BootOptions {
+    /// Longest silence on the console.
+    #[must_use]
+    pub const fn silence(&self) -> Duration {
+        Duration::from_secs(self.timeout)
+    }
+
+    /// Longest run.
+    #[must_use]
+    pub const fn total(&self) -> Duration {
+        Duration::from_secs(self.timeout.saturating_mul(10))
+    }
+}
+
+fn pattern(text: &str) -> Result<Regex, String> {
+    Regex::new(&format!("(?m){text}")).map_err(|e| e.to_string())
+}
+
+fn one_line(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() || text.contains('\n') {
+        return Err("a command is one line that is not empty; give --run once for each".into());
+    }
+    Ok(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+    use clap::error::ErrorKind;
+
+    fn boot(arguments: &[&str]) -> Result<BootOptions, clap::Error> {
+        let all = ["ci-harness", "boot"].iter().chain(arguments);
+        Cli::try_parse_from(all).map(|cli| match cli.command {
+            Task::Boot(options) => options,
+            other => panic!("{other:?}"),
+        })
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn defaults_are_microkit_release() {
+        let options = boot(&["qemu"]).unwrap();
+        assert_eq!(options.machine.host, HostName::Microkit);
+        assert_eq!(options.machine.config, Config::Release);
+        assert_eq!((options.repeat, options.timeout), (1, 60));
+        assert_eq!(options.total(), Duration::from_secs(600));
+    }
+
+    #[test]
+    fn commands_keep_their_order() {
+        let options = boot(&["qemu", "--run", "a", "--run", "b c"]).unwrap();
+        assert_eq!(options.run, ["a", "b c"]);
+    }
+
+    #[test]
+    fn boot_arguments_may_begin_with_a_dash() {
+        assert_eq!(boot(&["qemu", "--append", "-- quiet"]).unwrap().machine.append, "-- quiet");
+    }
+
+    #[test]
+    fn gic_is_2_or_3() {
+        assert_eq!(boot(&["qemu", "--gic", "3"]).unwrap().machine.gic, Some(3));
+        assert!(boot(&["qemu", "--gic", "4"]).is_err());
+    }
+
+    #[test]
+    fn a_conformance_guest_excludes_a_kernel() {
+        let error = boot(&["qemu", "--guest", "hello", "--kernel", "Image"]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ArgumentConflict);
+    }
+
+    #[test]
+    fn an_initrd_needs_its_kernel() {
+        assert!(boot(&["qemu", "--initrd", "x.cpio"]).is_err());
+    }
+
+    #[test]
+    fn a_command_of_two_lines_is_refused() {
+        assert!(boot(&["qemu", "--run", "a\nb"]).is_err());
+        assert!(boot(&["qemu", "--run", " "]).is_err());
+    }
+
+    #[test]
+    fn a_broken_pattern_is_refused() {
+        assert!(boot(&["qemu", "--expect", "("]).is_err());
+    }
+
+    #[test]
+    fn patterns_match_by_line() {
+        let options = boot(&["qemu", "--expect", "^42$"]).unwrap();
+        assert!(options.expect.unwrap().is_match(b"a\n42\nb"));
+    }
+
+    #[test]
+    fn the_help_lists_every_exit_code() {
+        let help = boot(&["--help"]).unwrap_err().to_string();
+        for code in ["0 ", "1 ", "2 ", "3 ", "124", "125"] {
+            assert!(help.contains(&format!("\n  {code}")), "{code} in {help}");
+        }
+    }
+
+    #[test]
+    fn a_board_is_needed() {
+        assert_eq!(boot(&[]).unwrap_err().kind(), ErrorKind::MissingRequiredArgument);
+    }
+}

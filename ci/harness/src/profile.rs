@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! Emulated machines as data: `ci/profiles/NAME.toml`.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::emulator::{self, Emulator};
+use crate::error::{Error, Result};
+
+/// What fills the placeholders, by name. A name without a value leaves its argument out.
+pub type Values = BTreeMap<&'static str, Option<String>>;
+
+/// An emulated machine.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct Profile {
+    /// What it is, for a person.
+    pub title: String,
+    /// Program, looked up in `PATH`.
+    pub program: String,
+    /// Environment variable that names another program, where the usual one may be too old.
+    #[serde(default)]
+    pub program_variable: Option<String>,
+    /// Arguments on every host. Each entry is an option, or an option, a space and its value;
+    /// `{name}` is a placeholder.
+    pub arguments: Vec<String>,
+    /// Further arguments by host: how the machine is entered.
+    pub hosts: BTreeMap<String, Vec<String>>,
+}
+
+impl Profile {
+    /// Reads `ci/profiles/NAME.toml`.
+    ///
+    /// # Errors
+    /// There is no such profile (the text lists those that are there), or it does not parse.
+    pub fn load(root: &Path, name: &str) -> Result<Self> {
+        let folder = root.join("ci/profiles");
+        let path = folder.join(format!("{name}.toml"));
+        let text = fs::read_to_string(&path).map_err(|_| {
+            let have = names(&folder).join(", ");
+            Error::Usage(format!("there is no profile '{name}' in ci/profiles; there are: {have}"))
+        })?;
+        Self::parse(&text).map_err(|e| Error::Usage(format!("ci/profiles/{name}.toml: {e}")))
+    }
+
+    /// Reads the text of a profile.
+    ///
+    /// # Errors
+    /// It does not parse.
+    pub fn parse(text: &str) -> Result<Self> {
+        toml::from_str(text).map_err(|e| Error::Usage(e.to_string().trim_end().to_owned()))
+    }
+
+    /// The emulator for a host, every placeholder filled.
+    ///
+    /// # Errors
+    /// The machine does not know the host, the program is missing, or a placeholder has no name
+    /// in `values`.
+    pub fn emulator(&self, host: &str, values: &Values) -> Result<Emulator> {
+        let program = self.program_variable.as_ref().and_then(std::env::var_os);
+        let program = match program {
+            Some(program) => PathBuf::from(program),
+            None => emulator::find(&self.program)?,
+        };
+        Ok(Emulator { program, arguments: self.fill(host, values)? })
+    }
+
+    fn fill(&self, host: &str, values: &Values) -> Result<Vec<String>> {
+        let enter = self.hosts.get(host).ok_or_else(|| {
+            let have: Vec<_> = self.hosts.keys().map(String::as_str).collect();
+            let have = have.join(", ");
+            Error::Usage(format!("{} is not entered by host '{host}', only by: {have}", self.title))
+        })?;
+        let mut arguments = Vec::new();
+        for entry in self.arguments.iter().chain(enter) {
+            match entry.split_once(' ') {
+                None => arguments.push(entry.clone()),
+                Some((option, value)) => {
+                    if let Some(value) = substitute(value, values)? {
+                        arguments.extend([option.to_owned(), value]);
+                    }
+                }
+            }
+        }
+        Ok(arguments)
+    }
+}
+
+/// Fills the placeholders of one value; `None` if one of them is left out.
+fn substitute(text: &str, values: &Values) -> Result<Option<String>> {
+    let mut filled = String::new();
+    let mut rest = text;
+    while let Some((before, behind)) = rest.split_once('{') {
+        let (name, after) = behind
+            .split_once('}')
+            .ok_or_else(|| Error::Usage(format!("'{text}': a '{{' without its '}}'")))?;
+        let value = values.get(name).ok_or_else(|| {
+            let have: Vec<_> = values.keys().copied().collect();
+            Error::Usage(format!(
+                "'{text}': no placeholder '{name}'; there are: {}",
+                have.join(", ")
+            ))
+        })?;
+        let Some(value) = value else { return Ok(None) };
+        filled.push_str(before);
+        filled.push_str(value);
+        rest = after;
+    }
+    filled.push_str(rest);
+    Ok(Some(filled))
+}
+
+/// Names of the profiles in a folder, sorted.
+fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let paths = entries.map(|entry| entry.path());
+    let mut names: Vec<String> = paths
+        .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
+        .filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned()))
+        .collect();
+    names.sort();
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = r#"
+        title = "a machine"
+        program = "emulate"
+        arguments = ["-cpu a53", "-no-reboot"]
+        [hosts]
+        bare = ["-kernel {kernel}", "-initrd {initrd}", "-append {append}"]
+        microkit = ["-device loader,file={kernel},addr={load_address}"]
+    "#;
+
+    fn values() -> Values {
+        [
+            ("kernel", Some("Image".into())),
+            ("initrd", None),
+            ("append", Some("a=b c".into())),
+            ("load_address", Some("0x70000000".into())),
+        ]
+        .into()
+    }
+
+    fn fill(host: &str) -> Result<Vec<String>> {
+        Profile::parse(TEXT).unwrap().fill(host, &values())
+    }
+
+    #[test]
+    fn options_and_values_become_arguments() {
+        let arguments = fill("bare").unwrap();
+        assert_eq!(
+            arguments,
+            ["-cpu", "a53", "-no-reboot", "-kernel", "Image", "-append", "a=b c"]
+        );
+    }
+
+    #[test]
+    fn an_argument_without_its_value_is_left_out() {
+        assert!(!fill("bare").unwrap().contains(&"-initrd".to_owned()));
+    }
+
+    #[test]
+    fn two_placeholders_in_one_value() {
+        let arguments = fill("microkit").unwrap();
+        assert_eq!(arguments.last().unwrap(), "loader,file=Image,addr=0x70000000");
+    }
+
+    #[test]
+    fn an_unknown_host_is_refused_by_name() {
+        let error = fill("xen").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "a machine is not entered by host 'xen', only by: bare, microkit"
+        );
+        assert_eq!(error.code(), 3);
+    }
+
+    #[test]
+    fn an_unknown_placeholder_is_refused() {
+        let error = substitute("file={disk}", &values()).unwrap_err();
+        assert!(error.to_string().contains("no placeholder 'disk'"), "{error}");
+    }
+
+    #[test]
+    fn an_open_brace_is_refused() {
+        assert!(substitute("file={kernel", &values()).is_err());
+    }
+
+    #[test]
+    fn an_unknown_field_is_refused() {
+        assert!(Profile::parse(&format!("{TEXT}\nwat = 1")).is_err());
+    }
+
+    #[test]
+    fn a_missing_field_is_refused() {
+        let error = Profile::parse("title = \"x\"").unwrap_err();
+        assert!(error.to_string().contains("program"), "{error}");
+    }
+}
