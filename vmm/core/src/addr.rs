@@ -113,7 +113,10 @@ impl IpaRange {
     /// Whether the two ranges share an address.
     #[must_use]
     pub const fn overlaps(self, other: Self) -> bool {
-        self.size != 0 && other.size != 0 && self.base.0 < other.end().0 && other.base.0 < self.end().0
+        self.size != 0
+            && other.size != 0
+            && self.base.0 < other.end().0
+            && other.base.0 < self.end().0
     }
 }
 

@@ -56,7 +56,9 @@ pub enum BootError {
     #[error("the kernel is big-endian; this monitor starts little-endian guests")]
     BigEndian,
     /// The file differs from the plan's.
-    #[error("{image:?}: {have} bytes are there, the plan was made for {planned}: run guestplan again")]
+    #[error(
+        "{image:?}: {have} bytes are there, the plan was made for {planned}: run guestplan again"
+    )]
     Size {
         /// Which image.
         image: Image,
@@ -199,9 +201,11 @@ pub fn check(plan: &Plan<'_>, host: &dyn Host) -> Result<Entry, BootError> {
 pub fn place(plan: &Plan<'_>, host: &mut dyn Host) -> Result<(), BootError> {
     let facts = plan.facts();
     host.memory(MemoryOp::CleanInvalidate(facts.ram.range()))?;
-    for (image, window) in
-        [(Image::Kernel, facts.kernel), (Image::DeviceTree, facts.device_tree), (Image::Initrd, facts.initrd)]
-    {
+    for (image, window) in [
+        (Image::Kernel, facts.kernel),
+        (Image::DeviceTree, facts.device_tree),
+        (Image::Initrd, facts.initrd),
+    ] {
         if window.size != 0 {
             host.memory(MemoryOp::Copy(image, Ipa(window.ipa)))?;
             host.memory(MemoryOp::Clean(window.range()))?;

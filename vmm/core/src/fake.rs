@@ -15,8 +15,8 @@ use std::vec::Vec;
 
 use crate::addr::{Ipa, IpaRange};
 use crate::host::{
-    Entry, Exit, Gpr, Host, HostStats, Image, InjectRefused, Injection, Intid, MemoryOp, MemoryRefused, Vcpu,
-    VirtualTimer,
+    Entry, Exit, Gpr, Host, HostStats, Image, InjectRefused, Injection, Intid, MemoryOp,
+    MemoryRefused, Vcpu, VirtualTimer,
 };
 
 /// Bytes of a cache line.
@@ -281,7 +281,9 @@ impl Fake {
             .iter()
             .filter_map(|list| match *list {
                 List::Empty => None,
-                List::Pending(irq) | List::Active(irq) => (self.groups >> irq.group & 1 == 1).then_some(irq),
+                List::Pending(irq) | List::Active(irq) => {
+                    (self.groups >> irq.group & 1 == 1).then_some(irq)
+                }
             })
             .collect()
     }
@@ -314,7 +316,9 @@ impl Fake {
                 }
                 line
             });
-            if let Some(to) = usize::try_from(address & (LINE - 1)).ok().and_then(|at| line.get_mut(at)) {
+            if let Some(to) =
+                usize::try_from(address & (LINE - 1)).ok().and_then(|at| line.get_mut(at))
+            {
                 *to = *byte;
             }
         }
@@ -324,7 +328,12 @@ impl Fake {
     #[must_use]
     pub fn load_uncached(&self, ipa: Ipa, count: usize) -> Vec<u8> {
         let at = ipa.offset_from(self.ram.base()).and_then(|at| usize::try_from(at).ok());
-        at.and_then(|at| self.memory.get(at..)).unwrap_or_default().iter().copied().take(count).collect()
+        at.and_then(|at| self.memory.get(at..))
+            .unwrap_or_default()
+            .iter()
+            .copied()
+            .take(count)
+            .collect()
     }
 
     /// The guest has executed code here: its instruction cache holds it.
@@ -341,7 +350,8 @@ impl Fake {
     /// Writes dirty lines of a range back. A clean line that stays cached and one that is dropped
     /// are the same here: neither is ever written back.
     fn clean(&mut self, range: IpaRange) {
-        let touched = |base: u64| IpaRange::new(Ipa(base), LINE).is_some_and(|line| line.overlaps(range));
+        let touched =
+            |base: u64| IpaRange::new(Ipa(base), LINE).is_some_and(|line| line.overlaps(range));
         let lines: Vec<u64> = self.dirty.keys().copied().filter(|base| touched(*base)).collect();
         for base in lines {
             if let Some(bytes) = self.dirty.remove(&base) {
@@ -365,7 +375,8 @@ impl Host for Fake {
     }
 
     fn set_reg(&mut self, vcpu: Vcpu, reg: Gpr, value: u64) {
-        if let Some(to) = self.cpu(vcpu).and_then(|cpu| cpu.regs.get_mut(usize::from(reg.number()))) {
+        if let Some(to) = self.cpu(vcpu).and_then(|cpu| cpu.regs.get_mut(usize::from(reg.number())))
+        {
             *to = value;
         }
     }
@@ -456,7 +467,9 @@ impl Host for Fake {
         self.memory_log.push(op);
         match op {
             MemoryOp::CleanInvalidate(_) | MemoryOp::Clean(_) => self.clean(range),
-            MemoryOp::InvalidateInstructions(_) => self.stale_code.retain(|stale| !stale.overlaps(range)),
+            MemoryOp::InvalidateInstructions(_) => {
+                self.stale_code.retain(|stale| !stale.overlaps(range))
+            }
             MemoryOp::Copy(image, to) => {
                 let bytes = self.image(image).to_vec();
                 self.store_cached(to, &bytes);

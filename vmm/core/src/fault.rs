@@ -90,7 +90,9 @@ impl fmt::Display for Fault {
             Self::UnownedAddress { ipa, .. } => {
                 write!(f, "it touched {ipa}, an address that it was not given")
             }
-            Self::FetchOutsideRam { ipa } => write!(f, "it jumped to {ipa}, where it has no memory"),
+            Self::FetchOutsideRam { ipa } => {
+                write!(f, "it jumped to {ipa}, where it has no memory")
+            }
             Self::NoSyndrome { ipa } => write!(
                 f,
                 "it used an instruction on the device at {ipa} that the processor does not describe \
@@ -108,7 +110,10 @@ impl fmt::Display for Fault {
                 )
             }
             Self::UnknownExit { what, code } => {
-                write!(f, "the kernel reported \"{what}\" ({code:#x}), which this monitor does not know")
+                write!(
+                    f,
+                    "the kernel reported \"{what}\" ({code:#x}), which this monitor does not know"
+                )
             }
             Self::InterruptStorm { intid, count } => write!(
                 f,
@@ -156,8 +161,10 @@ pub enum Nearest<'p> {
 pub fn nearest<'p>(plan: &Plan<'p>, ipa: Ipa) -> Nearest<'p> {
     let nodes = plan.nodes();
     // Of nested windows (a bus and its devices) the smallest is the device.
-    let inside =
-        nodes.iter().filter(|node| node.window.range().contains(ipa)).min_by_key(|node| node.window.size);
+    let inside = nodes
+        .iter()
+        .filter(|node| node.window.range().contains(ipa))
+        .min_by_key(|node| node.window.size);
     if let Some(node) = inside {
         return Nearest::Inside(node);
     }
@@ -165,8 +172,10 @@ pub fn nearest<'p>(plan: &Plan<'p>, ipa: Ipa) -> Nearest<'p> {
         .iter()
         .filter(|node| node.window.range().end() <= ipa)
         .max_by_key(|node| node.window.range().end());
-    let above =
-        nodes.iter().filter(|node| node.window.range().base() > ipa).min_by_key(|node| node.window.ipa);
+    let above = nodes
+        .iter()
+        .filter(|node| node.window.range().base() > ipa)
+        .min_by_key(|node| node.window.ipa);
     Nearest::Between(below, above)
 }
 
@@ -234,7 +243,11 @@ fn remedies(plan: &Plan<'_>, node: &Node, out: &mut dyn Write) -> fmt::Result {
     write!(out, "{END}       &{{{path}}} {{ status = \"disabled\"; }};")?;
     write!(out, "{END}  2. Disable the driver in the guest's kernel configuration:")?;
     if node.option.as_str().is_empty() {
-        write!(out, "{END}       guestplan drivers names the option of \"{}\"", node.compatible.as_str())?;
+        write!(
+            out,
+            "{END}       guestplan drivers names the option of \"{}\"",
+            node.compatible.as_str()
+        )?;
     } else {
         write!(out, "{END}       # CONFIG_{} is not set", node.option.as_str())?;
     }
@@ -243,7 +256,10 @@ fn remedies(plan: &Plan<'_>, node: &Node, out: &mut dyn Write) -> fmt::Result {
     let first = node.window.ipa & !0xfff;
     let end = node.window.range().end().0.checked_next_multiple_of(0x1000).unwrap_or(u64::MAX);
     let size = end.saturating_sub(first);
-    write!(out, "{END}     which maps <memory_region size=\"{size:#x}\" phys_addr=\"{first:#x}\"/>")?;
+    write!(
+        out,
+        "{END}     which maps <memory_region size=\"{size:#x}\" phys_addr=\"{first:#x}\"/>"
+    )?;
     if size != node.window.size {
         write!(out, "{END}     (whole pages: neighbours in them come along)")?;
     }
@@ -296,10 +312,14 @@ impl fmt::Display for SyndromeWords {
                 write!(f, "{} {}", if access.read { "MRS of" } else { "MSR to" }, access.register)
             }
             Class::Fetch(what) => abort(f, "instruction abort", &what),
-            Class::Data(what, Some(_)) => {
-                abort(f, if what.write { "data abort on a store" } else { "data abort on a load" }, &what)
+            Class::Data(what, Some(_)) => abort(
+                f,
+                if what.write { "data abort on a store" } else { "data abort on a load" },
+                &what,
+            ),
+            Class::Data(what, None) => {
+                abort(f, "data abort without an instruction syndrome", &what)
             }
-            Class::Data(what, None) => abort(f, "data abort without an instruction syndrome", &what),
             Class::Other(ec) => write!(f, "exception class {ec:#x}"),
         }
     }

@@ -80,7 +80,8 @@ impl Gpr {
     /// X30, the link register.
     pub const X30: Self = Self(30);
     /// X0 to X7: the arguments of a call (DEN0028F, 2.6).
-    pub const ARGUMENTS: [Self; 8] = [Self(0), Self(1), Self(2), Self(3), Self(4), Self(5), Self(6), Self(7)];
+    pub const ARGUMENTS: [Self; 8] =
+        [Self(0), Self(1), Self(2), Self(3), Self(4), Self(5), Self(6), Self(7)];
 
     /// Register X`number`, or `None` from 31 on.
     #[must_use]

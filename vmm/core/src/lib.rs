@@ -6,6 +6,14 @@
 //! carries out the [`host::Action`].
 // The fake host and the tests have a heap; the monitor does not.
 #![cfg_attr(not(any(test, feature = "fake")), no_std)]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::arithmetic_side_effects,
+        clippy::cast_possible_truncation,
+        reason = "a test that overflows or truncates is a test that fails"
+    )
+)]
 #![forbid(unsafe_code)]
 
 pub mod addr;

@@ -73,7 +73,9 @@ impl<const N: usize> fmt::Debug for Text<N> {
 }
 
 /// A range of guest-physical addresses.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
 #[repr(C)]
 pub struct Window {
     /// First guest-physical address.
@@ -83,7 +85,9 @@ pub struct Window {
 }
 
 /// The guest's interrupt controller.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
 #[repr(C)]
 pub struct GicFacts {
     /// 2 or 3.
@@ -97,7 +101,9 @@ pub struct GicFacts {
 }
 
 /// The UART that the guest owns and the monitor writes to while the guest is stopped.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
 #[repr(C)]
 pub struct ConsoleFacts {
     /// 1 Arm PL011, 2 i.MX UART ([`crate::uart::Uart::from_number`]).
@@ -109,7 +115,9 @@ pub struct ConsoleFacts {
 }
 
 /// What wakes a parked vCPU at its deadline.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
 #[repr(C)]
 pub struct IdleTimerFacts {
     /// 0 none (never park), 1 the EL1 physical timer, 2 an i.MX GPT.
@@ -126,7 +134,9 @@ pub const IDLE_CNTP: u32 = 1;
 pub const IDLE_IMX_GPT: u32 = 2;
 
 /// A device interrupt passed through to the guest.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
 #[repr(C)]
 pub struct LineFacts {
     /// The same INTID for guest and board.
@@ -140,7 +150,9 @@ pub struct LineFacts {
 }
 
 /// How one firmware call of the guest is answered.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
 #[repr(C)]
 pub struct RuleFacts {
     /// SMCCC function identifier (DEN0028F, 2.5).
@@ -263,7 +275,9 @@ pub enum PlanError {
     #[error("this is not a plan block: no magic word; was the image built with guestplan?")]
     Magic,
     /// Made by another guestplan.
-    #[error("the plan block has layout {found}, this monitor reads {VERSION}: build both from one revision")]
+    #[error(
+        "the plan block has layout {found}, this monitor reads {VERSION}: build both from one revision"
+    )]
     Version {
         /// Its version.
         found: u32,
@@ -302,7 +316,9 @@ pub fn checksum(bytes: &[u8]) -> u64 {
 }
 
 fn hash<'b>(bytes: impl Iterator<Item = &'b u8>) -> u64 {
-    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, &byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
+    })
 }
 
 /// Hands the pieces of a plan block to `put`, in order.

@@ -67,7 +67,8 @@ pub mod id {
 
 /// Calls of the i.MX 8M firmware that change clocks, power, resets or fuses for everyone on the
 /// chip: never forwarded, whatever the board's rules say (TF-A, plat/imx/common/include/imx_sip_svc.h).
-pub const NEVER_FORWARDED: [u32; 5] = [0xc200_0000, 0xc200_0001, 0xc200_0004, 0xc200_0005, 0xc200_000b];
+pub const NEVER_FORWARDED: [u32; 5] =
+    [0xc200_0000, 0xc200_0001, 0xc200_0004, 0xc200_0005, 0xc200_000b];
 
 /// What a firmware call asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,8 +117,12 @@ pub fn look_up(plan: &Plan<'_>, args: [u64; 4]) -> Call {
         id::PSCI_VERSION => Call::Answer(PSCI_VERSION),
         id::CPU_SUSPEND_32 | id::CPU_SUSPEND_64 => Call::Suspend,
         id::CPU_OFF => Call::CpuOff,
-        id::CPU_ON_32 | id::CPU_ON_64 => Call::CpuOn { target: cut(x1), entry: cut(x2), context: cut(x3) },
-        id::AFFINITY_INFO_32 | id::AFFINITY_INFO_64 => Call::AffinityInfo { target: cut(x1), level: cut(x2) },
+        id::CPU_ON_32 | id::CPU_ON_64 => {
+            Call::CpuOn { target: cut(x1), entry: cut(x2), context: cut(x3) }
+        }
+        id::AFFINITY_INFO_32 | id::AFFINITY_INFO_64 => {
+            Call::AffinityInfo { target: cut(x1), level: cut(x2) }
+        }
         id::MIGRATE_INFO_TYPE => Call::Answer(NO_MIGRATION),
         id::SYSTEM_OFF => Call::SystemOff,
         id::SYSTEM_RESET => Call::SystemReset,

@@ -257,8 +257,13 @@ mod tests {
                 for srt in 0..32 {
                     for sf in 0..2 {
                         for wnr in 0..2 {
-                            let iss =
-                                1 << 24 | sas << 22 | sse << 21 | srt << 16 | sf << 15 | wnr << 6 | 0x07;
+                            let iss = 1 << 24
+                                | sas << 22
+                                | sse << 21
+                                | srt << 16
+                                | sf << 15
+                                | wnr << 6
+                                | 0x07;
                             let (abort, access) = data(iss);
                             let access = access.unwrap();
                             assert_eq!(u64::from(access.size), 1 << sas);
@@ -266,7 +271,10 @@ mod tests {
                             assert_eq!(access.wide, sf == 1);
                             assert_eq!(access.write, wnr == 1);
                             assert_eq!(abort.write, wnr == 1);
-                            assert_eq!(access.reg.map(|r| u64::from(r.number())), (srt < 31).then_some(srt));
+                            assert_eq!(
+                                access.reg.map(|r| u64::from(r.number())),
+                                (srt < 31).then_some(srt)
+                            );
                             assert_eq!(abort.status, 7);
                         }
                     }
@@ -329,7 +337,9 @@ mod tests {
     fn a_write_of_icc_sgi1r() {
         // MSR S3_0_C12_C11_5, x3
         let iss = 3 << 20 | 5 << 17 | 12 << 10 | 3 << 5 | 11 << 1;
-        let Class::Register(access) = Syndrome::decode(0x18 << 26 | 1 << 25 | iss).class else { panic!() };
+        let Class::Register(access) = Syndrome::decode(0x18 << 26 | 1 << 25 | iss).class else {
+            panic!()
+        };
         assert_eq!(access.register, SystemRegister::ICC_SGI1R);
         assert_eq!(access.reg, Gpr::new(3));
         assert!(!access.read);
@@ -350,10 +360,14 @@ mod tests {
                                 | 31 << 5
                                 | u64::from(crm) << 1
                                 | 1;
-                            let Class::Register(access) = Syndrome::decode(0x18 << 26 | iss).class else {
+                            let Class::Register(access) = Syndrome::decode(0x18 << 26 | iss).class
+                            else {
                                 panic!()
                             };
-                            assert_eq!(access.register, SystemRegister::new(op0, op1, crn, crm, op2));
+                            assert_eq!(
+                                access.register,
+                                SystemRegister::new(op0, op1, crn, crm, op2)
+                            );
                             assert_eq!(access.reg, None);
                             assert!(access.read);
                         }

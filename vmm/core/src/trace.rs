@@ -31,7 +31,9 @@ fn line(host: &mut dyn Host, text: fmt::Arguments<'_>) {
 pub fn trace_exit(host: &mut dyn Host, vcpu: Vcpu, exit: Exit) {
     let v = vcpu.0;
     match exit {
-        Exit::Trap { esr, ipa: Ipa(ipa) } => line(host, format_args!("exit {v} trap {esr:#x} {ipa:#x}")),
+        Exit::Trap { esr, ipa: Ipa(ipa) } => {
+            line(host, format_args!("exit {v} trap {esr:#x} {ipa:#x}"))
+        }
         Exit::Hypercall => line(host, format_args!("exit {v} hypercall")),
         Exit::Timer => line(host, format_args!("exit {v} timer")),
         Exit::Maintenance(Some(slot)) => line(host, format_args!("exit {v} maintenance {slot}")),
@@ -94,7 +96,10 @@ impl Host for Traced<'_> {
         let result = self.0.inject(vcpu, slot, irq);
         let Injection { intid, priority, group } = irq;
         let word = if result.is_ok() { "ok" } else { "refused" };
-        line(self.0, format_args!("inject {} {slot} {} {priority} {group} {word}", vcpu.0, intid.number()));
+        line(
+            self.0,
+            format_args!("inject {} {slot} {} {priority} {group} {word}", vcpu.0, intid.number()),
+        );
         result
     }
 

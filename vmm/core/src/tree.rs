@@ -76,7 +76,8 @@ pub fn check(plan: &Plan<'_>, tree: &[u8]) -> Result<(), TreeError> {
         2 => &["arm,cortex-a15-gic", "arm,gic-400", "arm,cortex-a7-gic"],
         _ => &["arm,gic-v3"],
     };
-    let controller = fdt.find_compatible(names).ok_or(TreeError::Gic { version: gic.version, at })?;
+    let controller =
+        fdt.find_compatible(names).ok_or(TreeError::Gic { version: gic.version, at })?;
     if first_reg(controller).is_none_or(|reg| reg.base() != at.base()) {
         return Err(TreeError::Gic { version: gic.version, at });
     }
@@ -95,8 +96,10 @@ pub fn check(plan: &Plan<'_>, tree: &[u8]) -> Result<(), TreeError> {
 
     if facts.initrd.size != 0 {
         let chosen = fdt.find_node("/chosen").ok_or(TreeError::Missing("chosen"))?;
-        let start = number(chosen, "linux,initrd-start").ok_or(TreeError::Missing("linux,initrd-start"))?;
-        let end = number(chosen, "linux,initrd-end").ok_or(TreeError::Missing("linux,initrd-end"))?;
+        let start =
+            number(chosen, "linux,initrd-start").ok_or(TreeError::Missing("linux,initrd-start"))?;
+        let end =
+            number(chosen, "linux,initrd-end").ok_or(TreeError::Missing("linux,initrd-end"))?;
         let tree = IpaRange::new(Ipa(start), end.saturating_sub(start)).unwrap_or_default();
         let plan = facts.initrd.range();
         if tree != plan {

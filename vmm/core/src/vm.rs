@@ -119,8 +119,12 @@ impl<'p> Vm<'p> {
         match self.try_start(host) {
             Ok(()) => Action::Resume,
             Err(error) => {
-                let report =
-                    FaultReport { fault: Fault::BadImage(error), vcpu: Vcpu(0), at: None, esr: None };
+                let report = FaultReport {
+                    fault: Fault::BadImage(error),
+                    vcpu: Vcpu(0),
+                    at: None,
+                    esr: None,
+                };
                 self.print(host, Event::Stop(&report));
                 Action::Stop(report)
             }
@@ -179,7 +183,8 @@ impl<'p> Vm<'p> {
                 Err(Fault::UnknownExit { what, code })
             }
         };
-        let event = matches!(exit, Exit::Line(_) | Exit::WakeUp | Exit::Timer | Exit::Maintenance(_));
+        let event =
+            matches!(exit, Exit::Line(_) | Exit::WakeUp | Exit::Timer | Exit::Maintenance(_));
         if !event {
             self.storm = (None, 0);
         }
@@ -189,7 +194,13 @@ impl<'p> Vm<'p> {
         })
     }
 
-    fn trap(&mut self, host: &mut dyn Host, vcpu: Vcpu, esr: u64, ipa: Ipa) -> Result<Action, Fault> {
+    fn trap(
+        &mut self,
+        host: &mut dyn Host,
+        vcpu: Vcpu,
+        esr: u64,
+        ipa: Ipa,
+    ) -> Result<Action, Fault> {
         let Syndrome { class, length } = Syndrome::decode(esr);
         match class {
             Class::Data(abort, _) if abort.walk => Err(Fault::UnreadableAddress { ipa }),
@@ -296,7 +307,12 @@ impl<'p> Vm<'p> {
         known
     }
 
-    fn register(&mut self, host: &mut dyn Host, vcpu: Vcpu, access: RegisterAccess) -> Result<(), Fault> {
+    fn register(
+        &mut self,
+        host: &mut dyn Host,
+        vcpu: Vcpu,
+        access: RegisterAccess,
+    ) -> Result<(), Fault> {
         if self.plan.facts().gic.version != 3 {
             return Err(Fault::UnknownRegister(access));
         }
@@ -328,7 +344,8 @@ impl<'p> Vm<'p> {
         if deadline.is_some_and(|deadline| deadline <= now) {
             return Action::Resume; // it fires as soon as the vCPU runs
         }
-        let look = self.gic.holding(vcpu).then(|| now.saturating_add(host.frequency() / LOOK_AGAIN));
+        let look =
+            self.gic.holding(vcpu).then(|| now.saturating_add(host.frequency() / LOOK_AGAIN));
         let until = [deadline, look].into_iter().flatten().min();
         self.set_run(vcpu, Run::Parked(until));
         Counters::count(&mut self.counters.parks);
@@ -337,7 +354,10 @@ impl<'p> Vm<'p> {
 
     /// The earliest deadline of all parked vCPUs: a host may have one timer for them all.
     fn earliest(&self) -> Option<u64> {
-        self.run.iter().filter_map(|run| if let Run::Parked(until) = run { *until } else { None }).min()
+        self.run
+            .iter()
+            .filter_map(|run| if let Run::Parked(until) = run { *until } else { None })
+            .min()
     }
 
     fn wake_up(&mut self, host: &mut dyn Host) -> Action {
@@ -385,7 +405,12 @@ impl<'p> Vm<'p> {
         self.counters.injected = self.gic.injected();
     }
 
-    fn maintenance(&mut self, host: &mut dyn Host, vcpu: Vcpu, slot: Option<u8>) -> Result<Action, Fault> {
+    fn maintenance(
+        &mut self,
+        host: &mut dyn Host,
+        vcpu: Vcpu,
+        slot: Option<u8>,
+    ) -> Result<Action, Fault> {
         Counters::count(&mut self.counters.maintenance);
         if let Some(slot) = slot {
             self.gic.maintenance(host, vcpu, slot);

@@ -50,7 +50,11 @@ impl Block {
 
 /// Bytes `at` to `at + 3` of an array, as a little-endian word.
 fn bytes(array: impl Iterator<Item = u8>, at: usize) -> u32 {
-    array.skip(at).take(4).zip([0, 8, 16, 24]).fold(0, |word, (byte, shift)| word | u32::from(byte) << shift)
+    array
+        .skip(at)
+        .take(4)
+        .zip([0, 8, 16, 24])
+        .fold(0, |word, (byte, shift)| word | u32::from(byte) << shift)
 }
 
 /// Bit n of `half` becomes bit 2n + 1: the way GICD_ICFGR says edge.
@@ -162,7 +166,8 @@ impl Gic {
     pub(super) fn change_sgi_sources(&mut self, vcpu: Vcpu, first: usize, bits: u32, set: bool) {
         let present = 1_u8.wrapping_shl(u32::from(self.vcpus)).wrapping_sub(1);
         for (number, byte) in (first..).zip(bits.to_le_bytes()) {
-            let Some(source) = self.sources.get_mut(vcpu.index()).and_then(|s| s.get_mut(number)) else {
+            let Some(source) = self.sources.get_mut(vcpu.index()).and_then(|s| s.get_mut(number))
+            else {
                 continue;
             };
             *source = if set { *source | (byte & present) } else { *source & !byte };

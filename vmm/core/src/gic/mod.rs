@@ -94,10 +94,12 @@ const fn place(intid: Intid) -> (usize, u32) {
 
 /// The interrupts of a word whose bits are set, as INTIDs.
 fn each(word: usize, bits: u32) -> impl Iterator<Item = Intid> {
-    (0_u16..32).filter(move |bit| bits.wrapping_shr(u32::from(*bit)) & 1 == 1).filter_map(move |bit| {
-        let base = u16::try_from(word).ok()?.checked_mul(32)?;
-        Intid::new(base.checked_add(bit)?)
-    })
+    (0_u16..32).filter(move |bit| bits.wrapping_shr(u32::from(*bit)) & 1 == 1).filter_map(
+        move |bit| {
+            let base = u16::try_from(word).ok()?.checked_mul(32)?;
+            Intid::new(base.checked_add(bit)?)
+        },
+    )
 }
 
 impl Gic {
@@ -128,7 +130,9 @@ impl Gic {
     /// Makes `intid` a device's line. Lines of no device never fire.
     pub fn add_device(&mut self, intid: Intid, edge: bool) {
         let (word, bit) = place(intid);
-        if let (Some(devices), Some(edges)) = (self.devices.get_mut(word), self.device_edges.get_mut(word)) {
+        if let (Some(devices), Some(edges)) =
+            (self.devices.get_mut(word), self.device_edges.get_mut(word))
+        {
             *devices |= bit;
             if edge {
                 *edges |= bit;
@@ -164,7 +168,8 @@ impl Gic {
         for v in 0..self.vcpus {
             let vcpu = Vcpu(v);
             for slot in 0..self.slots {
-                let Some(list) = self.lists.get_mut(vcpu.index()).and_then(|l| l.get_mut(usize::from(slot)))
+                let Some(list) =
+                    self.lists.get_mut(vcpu.index()).and_then(|l| l.get_mut(usize::from(slot)))
                 else {
                     continue;
                 };
@@ -173,7 +178,9 @@ impl Gic {
                     Slot::Held { group, .. } => group ^ 1,
                     Slot::Stuck => u8::from(self.version == Version::V2),
                 };
-                let Some(intid) = Intid::new(1019_u16.wrapping_sub(u16::from(slot))) else { continue };
+                let Some(intid) = Intid::new(1019_u16.wrapping_sub(u16::from(slot))) else {
+                    continue;
+                };
                 let quiet = Injection { intid, priority: 31, group };
                 *list = match host.inject(vcpu, slot, quiet) {
                     Ok(()) => Slot::Free,
@@ -241,7 +248,9 @@ impl Gic {
 
     /// The guest ended the interrupt in a list register. Says whether the core knew of one there.
     pub fn maintenance(&mut self, host: &mut dyn Host, vcpu: Vcpu, slot: u8) -> bool {
-        let Some(list) = self.lists.get_mut(vcpu.index()).and_then(|l| l.get_mut(usize::from(slot))) else {
+        let Some(list) =
+            self.lists.get_mut(vcpu.index()).and_then(|l| l.get_mut(usize::from(slot)))
+        else {
             return false;
         };
         let taken = core::mem::take(list);
@@ -272,8 +281,10 @@ impl Gic {
         if target.0 >= self.vcpus || intid.number() > 15 {
             return;
         }
-        let sources =
-            self.sources.get_mut(target.index()).and_then(|s| s.get_mut(usize::from(intid.number())));
+        let sources = self
+            .sources
+            .get_mut(target.index())
+            .and_then(|s| s.get_mut(usize::from(intid.number())));
         if let Some(sources) = sources {
             *sources |= 1_u8.wrapping_shl(u32::from(source.0));
         }
@@ -330,7 +341,9 @@ impl Gic {
     /// Whether a list register of this vCPU holds an interrupt that the guest has not ended.
     #[must_use]
     pub fn holding(&self, vcpu: Vcpu) -> bool {
-        self.lists.get(vcpu.index()).is_some_and(|l| l.iter().any(|slot| matches!(slot, Slot::Held { .. })))
+        self.lists
+            .get(vcpu.index())
+            .is_some_and(|l| l.iter().any(|slot| matches!(slot, Slot::Held { .. })))
     }
 
     /// Fills the free list registers of a vCPU. Says whether anything was injected.
@@ -425,7 +438,9 @@ impl Gic {
         let mut word = |offset, value, mask| match (window, self.version) {
             (Window::Distributor, Version::V2) => self.v2_write(host, vcpu, offset, value, mask),
             (Window::Distributor, Version::V3) => self.v3_write(host, vcpu, offset, value, mask),
-            (Window::Redistributor(owner), _) => self.redistributor_write(host, owner, offset, value, mask),
+            (Window::Redistributor(owner), _) => {
+                self.redistributor_write(host, owner, offset, value, mask)
+            }
         };
         let mut known = word(first, low.wrapping_shl(shift), mask.wrapping_shl(shift));
         if size == 8 {

@@ -77,7 +77,8 @@ impl Gic {
     /// Half of a GICD_IROUTER.
     fn router(&self, offset: u64) -> u32 {
         let (word, index) = router_place(offset);
-        let route = self.bank(Vcpu(0), word).and_then(|bank| bank.route.get(index)).copied().unwrap_or(0);
+        let route =
+            self.bank(Vcpu(0), word).and_then(|bank| bank.route.get(index)).copied().unwrap_or(0);
         let half = if offset & 4 == 0 { route } else { route >> 32 };
         u32::try_from(half & 0xffff_ffff).unwrap_or(0)
     }
@@ -90,7 +91,8 @@ impl Gic {
         let shift = if offset & 4 == 0 { 0 } else { 32 };
         let mask = u64::from(mask) << shift;
         let value = u64::from(value) << shift;
-        if let Some(route) = self.bank_mut(Vcpu(0), word).and_then(|bank| bank.route.get_mut(index)) {
+        if let Some(route) = self.bank_mut(Vcpu(0), word).and_then(|bank| bank.route.get_mut(index))
+        {
             *route = ((*route & !mask) | (value & mask)) & (IROUTER_AFFINITY | IROUTER_ANY);
         }
     }
@@ -169,11 +171,15 @@ impl Gic {
         let Some(intid) = Intid::new(number) else { return true };
         let to_others = value >> 40 & 1 == 1;
         // Affinity 1 to 3 and the range selector: vCPUs have zero in all of them.
-        let elsewhere = value >> 16 & 0xff != 0 || value >> 32 & 0xff != 0 || value >> 48 & 0xff != 0;
+        let elsewhere =
+            value >> 16 & 0xff != 0 || value >> 32 & 0xff != 0 || value >> 48 & 0xff != 0;
         let listed = if elsewhere || value >> 44 & 0xf != 0 { 0 } else { value & 0xffff };
         for target in 0..self.vcpus {
-            let named =
-                if to_others { target != source.0 } else { listed.wrapping_shr(u32::from(target)) & 1 == 1 };
+            let named = if to_others {
+                target != source.0
+            } else {
+                listed.wrapping_shr(u32::from(target)) & 1 == 1
+            };
             let group0 = self
                 .bank(Vcpu(target), 0)
                 .is_some_and(|bank| bank.group.wrapping_shr(u32::from(number)) & 1 == 0);
