@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! Calls into seL4 on behalf of the one virtual CPU, counted.
+//!
+//! `sel4` has most of them. Moving a prefix of a thread's registers and firmware calls are written
+//! out here: the first because its wrapper always moves all thirty-six through a struct, the
+//! second because it has no wrapper.
+
+use sel4::sys::invocation_label;
+use sel4::{Cap, MessageInfoBuilder, VCpuReg, cap};
+use vmm_core::host::{HostStats, Injection, Intid, Vcpu};
+use vmm_microkit_abi::slots;
+
+/// The one virtual CPU of a Microkit virtual machine that this host runs.
+pub const VCPU: Vcpu = Vcpu(0);
+
+const TCB: cap::Tcb = Cap::from_bits(slots::vm_tcb(VCPU));
+const VIRTUAL_CPU: cap::VCpu = Cap::from_bits(slots::vcpu(VCPU));
+/// Any capability will do: `call` is the same for all.
+const SMC: cap::Unspecified = Cap::from_bits(slots::SMC);
+
+/// Counts what is asked of the kernel.
+#[derive(Default)]
+pub struct Kernel {
+    stats: HostStats,
+}
+
+/// What the kernel refused, for the log; none of it can happen while the system file gives this
+/// protection domain a virtual CPU.
+fn complain<T>(what: &str, result: Result<T, sel4::Error>) -> Option<T> {
+    result.inspect_err(|error| log::error!("seL4 refused {what}: {error:?}")).ok()
+}
+
+impl Kernel {
+    /// What was asked for so far.
+    pub const fn stats(&self) -> HostStats {
+        self.stats
+    }
+
+    /// Counts one call that is made elsewhere.
+    pub const fn count(&mut self) {
+        self.stats.calls = self.stats.calls.saturating_add(1);
+    }
+
+    /// Counts guest registers that a message carried.
+    pub const fn moved(&mut self, registers: usize) {
+        self.stats.registers = self.stats.registers.saturating_add(registers as u64);
+    }
+
+    /// Calls a capability with `words`; the answer's words are in the IPC buffer.
+    fn call<T: sel4::CapType>(
+        &mut self,
+        cap: Cap<T>,
+        label: u32,
+        words: &[u64],
+    ) -> Result<(), sel4::Error> {
+        self.count();
+        sel4_microkit::with_msg_regs_mut(|to| {
+            for (to, from) in to.iter_mut().zip(words) {
+                *to = *from;
+            }
+        });
+        let info = MessageInfoBuilder::default().label(label.into()).length(words.len()).build();
+        let answer = cap.call(info);
+        u32::try_from(answer.label()).ok().and_then(sel4::Error::from_sys).map_or(Ok(()), Err)
+    }
+
+    /// Hands the first `count` registers of the virtual CPU's thread to `take`.
+    pub fn read_registers(&mut self, count: usize, take: impl FnOnce(&[u64])) {
+        self.moved(count);
+        let words = [0, count as u64];
+        let answer = self.call(TCB, invocation_label::TCBReadRegisters, &words);
+        if complain("to read registers", answer).is_some() {
+            sel4_microkit::with_msg_regs(|words| take(words.get(..count).unwrap_or(words)));
+        }
+    }
+
+    /// Writes the first registers of the virtual CPU's thread, and lets it run if `resume`.
+    pub fn write_registers(&mut self, registers: &[u64], resume: bool) {
+        self.moved(registers.len());
+        let mut words = [0; 2 + vmm_microkit_abi::registers::COUNT];
+        let [flags, count, rest @ ..] = &mut words;
+        *flags = u64::from(resume);
+        *count = registers.len() as u64;
+        for (to, from) in rest.iter_mut().zip(registers) {
+            *to = *from;
+        }
+        let used = words.get(..registers.len().saturating_add(2)).unwrap_or(&words);
+        let answer = self.call(TCB, invocation_label::TCBWriteRegisters, used);
+        complain("to write registers", answer);
+    }
+
+    /// Stops the virtual CPU's thread; a fault of it that waits for an answer is forgotten.
+    pub fn suspend(&mut self) {
+        self.count();
+        complain("to suspend the virtual CPU", TCB.tcb_suspend());
+    }
+
+    /// Lets the virtual CPU's thread run on.
+    pub fn resume(&mut self) {
+        self.count();
+        complain("to resume the virtual CPU", TCB.tcb_resume());
+    }
+
+    /// Reads a system register of the virtual CPU; zero if that is refused.
+    pub fn read(&mut self, register: VCpuReg) -> u64 {
+        self.count();
+        complain("to read a system register", VIRTUAL_CPU.vcpu_read_regs(register)).unwrap_or(0)
+    }
+
+    /// Writes a system register of the virtual CPU.
+    pub fn write(&mut self, register: VCpuReg, value: u64) {
+        self.count();
+        complain("to write a system register", VIRTUAL_CPU.vcpu_write_regs(register, value));
+    }
+
+    /// Overwrites list register `slot`.
+    ///
+    /// # Errors
+    /// The slot does not exist or holds an active interrupt.
+    pub fn inject(&mut self, slot: u8, irq: Injection) -> Result<(), sel4::Error> {
+        self.count();
+        VIRTUAL_CPU.vcpu_inject_irq(irq.intid.number(), irq.priority, irq.group, slot)
+    }
+
+    /// How many list registers there are: the kernel says so when asked for one too many. `None`
+    /// where the system file gave this protection domain no virtual CPU.
+    pub fn slots(&mut self) -> Option<u8> {
+        // Slot 255; the other fields are in range (seL4 `decodeVCPUInjectIRQ`).
+        match self.call(VIRTUAL_CPU, invocation_label::ARMVCPUInjectIRQ, &[255 << 32]) {
+            Err(sel4::Error::RangeError) => {
+                u8::try_from(sel4_microkit::get_mr(1)).ok().and_then(|most| most.checked_add(1))
+            }
+            _ => None,
+        }
+    }
+
+    /// Unmasks the virtual timer's interrupt.
+    pub fn ack_timer(&mut self) {
+        self.count();
+        let intid = Intid::VIRTUAL_TIMER.number().into();
+        complain("to unmask the virtual timer", VIRTUAL_CPU.vcpu_ack_vppi(intid));
+    }
+
+    /// Makes a firmware call. Everything is zero if that is refused.
+    pub fn smc(&mut self, args: [u64; 8]) -> [u64; 4] {
+        let answer = self.call(SMC, invocation_label::ARMSMCCall, &args);
+        match complain("a firmware call (smc=\"true\" in the system file?)", answer) {
+            Some(()) => [0, 1, 2, 3].map(sel4_microkit::get_mr),
+            None => [0; 4],
+        }
+    }
+}

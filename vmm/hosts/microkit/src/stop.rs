@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! The end: powering off, and what is said when the monitor itself cannot go on.
+
+use core::fmt::{self, Write};
+use core::panic::PanicInfo;
+
+use crate::kernel::Kernel;
+use crate::{log, uart};
+
+/// PSCI SYSTEM_OFF (DEN0022F, 5.9).
+const SYSTEM_OFF: u64 = 0x8400_0008;
+
+/// Turns the machine off.
+pub fn power_off() -> ! {
+    Kernel::default().smc([SYSTEM_OFF, 0, 0, 0, 0, 0, 0, 0]);
+    // The firmware refused. The guest is stopped: nothing can happen any more.
+    loop {
+        sel4_microkit::ipc::recv();
+    }
+}
+
+/// Says why the monitor does not start, and turns the machine off. No guest has run.
+pub fn refuse(why: fmt::Arguments<'_>) -> ! {
+    report("bad-image", why);
+    power_off()
+}
+
+/// Makes a panic (a defect of the monitor: no guest reaches one) end like every other stop.
+pub fn on_panic() {
+    sel4_microkit::panicking::set_hook(&|info: &PanicInfo<'_>| {
+        report("monitor-panic", format_args!("{info}"));
+        power_off()
+    });
+}
+
+/// One stop line, on the UART; on a debug kernel's console where there is no UART yet.
+fn report(kind: &str, why: fmt::Arguments<'_>) {
+    ::log::error!("{why}");
+    let _ = write!(Console, "\r\n@{{\"v\":1,\"event\":\"stop\",\"kind\":\"{kind}\",\"what\":\"");
+    let _ = write!(Quoted, "{why}");
+    let _ = write!(Console, "\"}}\r\n");
+    log::print_held(uart::print);
+}
+
+struct Console;
+
+impl Write for Console {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        uart::print(text);
+        Ok(())
+    }
+}
+
+/// The inside of a JSON string: what would need an escape becomes an apostrophe.
+struct Quoted;
+
+impl Write for Quoted {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for character in text.chars() {
+            let plain = matches!(character, ' '..='~') && !matches!(character, '"' | '\\');
+            uart::print((if plain { character } else { '\'' }).encode_utf8(&mut [0; 4]));
+        }
+        Ok(())
+    }
+}
