@@ -127,17 +127,12 @@ impl Sel4 {
         let chunk = fault.chunk();
         match fault.carried {
             Carried::Nothing => self.registers.begin(&[], chunk),
-            Carried::Pc(pc) => {
-                self.kernel.moved(1);
-                self.registers.begin(&[pc], chunk);
-            }
+            Carried::Pc(pc) => self.registers.begin(&[pc], chunk),
             Carried::NextPc(pc) => {
-                self.kernel.moved(1);
                 self.registers.begin(&[], chunk);
                 self.registers.set(Place::PC, pc);
             }
             Carried::ToX7(words) => {
-                self.kernel.moved(words.len());
                 self.registers.begin(&words, chunk);
                 self.thread = Thread::Calling;
             }
@@ -155,7 +150,6 @@ impl Sel4 {
         if thread == Thread::Calling
             && let Some(words) = self.registers.syscall_reply()
         {
-            self.kernel.moved(SYSCALL_REPLY);
             for (at, word) in words.into_iter().enumerate() {
                 sel4_microkit::set_mr(at, word);
             }

@@ -41,8 +41,8 @@ impl Kernel {
         self.stats.calls = self.stats.calls.saturating_add(1);
     }
 
-    /// Counts guest registers that a message carried.
-    pub const fn moved(&mut self, registers: usize) {
+    /// Counts guest registers that a call moves. What a fault message carries comes for nothing.
+    const fn moved(&mut self, registers: usize) {
         self.stats.registers = self.stats.registers.saturating_add(registers as u64);
     }
 
