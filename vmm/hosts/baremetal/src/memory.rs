@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! Physical memory: who owns what, the pristine images, and what makes them visible to a guest
+//! that starts with its caches off.
+
+use core::arch::asm;
+use core::ops::Range;
+use core::ptr::{with_exposed_provenance, with_exposed_provenance_mut};
+
+use arm_sysregs::el0::accessors::read_ctr_el0;
+use vmm_core::addr::{IpaRange, Pa};
+use vmm_core::host::{Image, MemoryOp};
+use vmm_core::plan::{NO_PA, Plan, RegionFacts};
+
+use crate::SetupError;
+
+/// Where the loader puts the plan block, with room for the longest: behind this program
+/// (`memory.ld`; board.toml, table `baremetal`).
+pub const PLAN: Range<usize> = 0x4400_0000..0x4410_0000;
+
+/// What `main.rs` maps as device memory; and as normal memory, from the plan block on.
+const DEVICES: Range<u64> = 0..0x4000_0000;
+const NORMAL: Range<u64> = 0x4400_0000..0xc000_0000;
+
+/// [`RegionFacts::owner`]: the monitor alone.
+const OWNER_MONITOR: u32 = 1;
+
+/// Whether the guest can reach a region.
+pub fn guest_owns(region: &RegionFacts) -> bool {
+    region.owner != OWNER_MONITOR
+}
+
+/// The memory of a plan, checked.
+pub struct Memory<'a> {
+    plan: Plan<'a>,
+    ram: &'a RegionFacts,
+}
+
+/// Physical addresses of a region.
+fn physical(region: &RegionFacts) -> Range<u64> {
+    region.pa..region.pa.saturating_add(region.window.size)
+}
+
+fn encloses(outer: &Range<u64>, inner: &Range<u64>) -> bool {
+    outer.start <= inner.start && inner.end <= outer.end
+}
+
+impl<'a> Memory<'a> {
+    /// Checks the plan's regions against this program's own map, and the guest's against the
+    /// monitor's.
+    ///
+    /// # Errors
+    /// [`SetupError::Region`] names the region that does not fit.
+    pub fn new(plan: Plan<'a>) -> Result<Self, SetupError> {
+        for region in plan.regions() {
+            let allowed = if region.device == 0 { NORMAL } else { DEVICES };
+            if region.pa == NO_PA {
+                return Err(SetupError::region(region, "has no physical address"));
+            }
+            if !encloses(&allowed, &physical(region)) {
+                return Err(SetupError::region(
+                    region,
+                    "is outside 0x44000000..0xc0000000 (memory) or 0..0x40000000 (devices)",
+                ));
+            }
+            let shared = plan.regions().any(|other| {
+                guest_owns(other)
+                    && physical(other).start < physical(region).end
+                    && physical(region).start < physical(other).end
+            });
+            if shared && !guest_owns(region) {
+                return Err(SetupError::region(
+                    region,
+                    "is the monitor's, and overlaps the guest's",
+                ));
+            }
+        }
+        let window = plan.facts().ram.range();
+        let ram = plan
+            .regions()
+            .find(|region| {
+                guest_owns(region) && region.device == 0 && region.window.range().encloses(window)
+            })
+            .ok_or(SetupError::NoRam)?;
+        Ok(Self { plan, ram })
+    }
+
+    /// The physical address of a device that the guest sees.
+    pub fn device(&self, range: IpaRange) -> Option<usize> {
+        let region = self.plan.regions().find(|region| {
+            guest_owns(region) && region.device != 0 && region.window.range().encloses(range)
+        })?;
+        let offset = range.base().offset_from(region.window.range().base())?;
+        Pa(region.pa).checked_add(offset).map(address)
+    }
+
+    /// The physical address of the monitor's own device registers with this name.
+    pub fn registers(&self, name: &str) -> Option<usize> {
+        let region = self.plan.regions().find(|region| {
+            !guest_owns(region) && region.device != 0 && region.name.as_str() == name
+        })?;
+        Some(address(Pa(region.pa)))
+    }
+
+    /// The bytes of a pristine image: empty if the plan has none, or less than it says.
+    pub fn image(&self, image: Image) -> &'a [u8] {
+        let facts = self.plan.facts();
+        let (name, size) = match image {
+            Image::Kernel => ("kernel", facts.kernel.size),
+            Image::DeviceTree => ("dtb", facts.device_tree.size),
+            Image::Initrd => ("initrd", facts.initrd.size),
+        };
+        let region = self.plan.regions().find(|region| {
+            !guest_owns(region) && region.name.as_str() == name && size <= region.window.size
+        });
+        let Some(region) = region else { return &[] };
+        let base = with_exposed_provenance(address(Pa(region.pa)));
+        // SAFETY: `new` has checked that the region is mapped memory apart from this program, the
+        // plan block and all that the guest can write; nobody else writes to it.
+        unsafe { core::slice::from_raw_parts(base, address(Pa(size))) }
+    }
+
+    /// Does one step; `None` if it leaves guest RAM.
+    pub fn step(&mut self, op: MemoryOp) -> Option<()> {
+        match op {
+            MemoryOp::CleanInvalidate(range) => {
+                let (start, end) = self.ram(range)?;
+                by_line(start, end, |line| {
+                    // SAFETY: writes dirty lines of mapped memory back and drops them.
+                    unsafe { asm!("dc civac, {}", in(reg) line, options(nostack)) }
+                });
+            }
+            MemoryOp::Clean(range) => {
+                let (start, end) = self.ram(range)?;
+                by_line(start, end, |line| {
+                    // SAFETY: writes dirty lines of mapped memory back.
+                    unsafe { asm!("dc cvac, {}", in(reg) line, options(nostack)) }
+                });
+            }
+            MemoryOp::InvalidateInstructions(_) => {
+                // By address would miss aliases of the guest's own: a VIPT cache looks up by the
+                // virtual address (Arm DDI 0487, D7.5.9). So drop all of it.
+                // SAFETY: instructions are fetched again; nothing else changes.
+                unsafe { asm!("ic ialluis", "dsb ish", "isb", options(nostack)) };
+            }
+            MemoryOp::Copy(image, to) => {
+                let bytes = self.image(image);
+                let (start, _) = self.ram(IpaRange::new(to, bytes.len() as u64)?)?;
+                let to = with_exposed_provenance_mut::<u8>(start);
+                // SAFETY: `ram` has checked that all of it is guest RAM, which no reference of
+                // this program points to, and the guest does not run; an image never overlaps it.
+                unsafe { core::ptr::copy_nonoverlapping(bytes.as_ptr(), to, bytes.len()) };
+            }
+        }
+        Some(())
+    }
+
+    /// First address and first one past the end of a piece of guest RAM.
+    fn ram(&self, range: IpaRange) -> Option<(usize, usize)> {
+        let window = self.ram.window.range();
+        let offset = window.encloses(range).then(|| range.base().offset_from(window.base()))??;
+        let start = Pa(self.ram.pa).checked_add(offset)?;
+        Some((address(start), address(start.checked_add(range.size())?)))
+    }
+}
+
+/// EL2's address of a physical one: the same.
+#[expect(clippy::cast_possible_truncation, reason = "both have 64 bits")]
+pub fn address(pa: Pa) -> usize {
+    pa.0 as usize
+}
+
+/// Calls `op` for every data-cache line from `start` to `end`, then waits for the effect.
+fn by_line(start: usize, end: usize, op: impl Fn(usize)) {
+    // CTR_EL0.DminLine: log2 of the words in the smallest line (DDI 0487, D24.2.34).
+    let line = 4usize << (read_ctr_el0().bits() >> 16 & 0xf);
+    let mut at = start & !line.wrapping_sub(1);
+    while at < end {
+        op(at);
+        at = at.wrapping_add(line);
+    }
+    // SAFETY: a barrier.
+    unsafe { asm!("dsb sy", options(nostack)) };
+}

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! The switch between this program and the guest: one function call that returns when the guest
+//! leaves. All of EL1's own registers stay in the processor, because EL2 uses none of them.
+
+use core::arch::{global_asm, naked_asm};
+use core::mem::offset_of;
+
+use arm_sysregs::el2::accessors as el2;
+
+use crate::console::Console;
+use crate::power_off;
+
+/// What EL2 and the guest would fight over: general-purpose and SIMD registers, and where and how
+/// the guest goes on.
+#[derive(Clone)]
+#[repr(C, align(16))]
+pub struct Context {
+    /// X0 to X30.
+    pub x: [u64; 31],
+    /// Program counter (ELR_EL2).
+    pub pc: u64,
+    /// Processor state (SPSR_EL2).
+    pub spsr: u64,
+    fpcr: u64,
+    fpsr: u64,
+    padding: u64,
+    v: [u128; 32],
+}
+
+/// Why [`Context::run`] came back.
+pub enum Left {
+    /// A synchronous exception: ESR_EL2 says which.
+    Synchronous,
+    /// A physical interrupt is pending.
+    Interrupt,
+    /// An asynchronous external abort.
+    SError,
+}
+
+impl Context {
+    /// A context of zeros.
+    pub const fn new() -> Self {
+        Self { x: [0; 31], pc: 0, spsr: 0, fpcr: 0, fpsr: 0, padding: 0, v: [0; 32] }
+    }
+
+    /// Runs the guest until it leaves.
+    pub fn run(&mut self) -> Left {
+        // SAFETY: the context is exclusively ours for the call, SPSR_EL2 comes from the hardware
+        // or from ENTRY_SPSR (both EL1 or EL0), and stage 2 keeps the guest out of our memory.
+        match unsafe { enter(self) } {
+            0 => Left::Synchronous,
+            1 => Left::Interrupt,
+            _ => Left::SError,
+        }
+    }
+}
+
+/// Saves what the procedure call standard asks a callee to keep (AAPCS64, 6.1), loads the guest
+/// and leaves EL2. The vectors below come back through [`leave`], which returns to the caller.
+#[unsafe(naked)]
+unsafe extern "C" fn enter(context: *mut Context) -> u64 {
+    naked_asm!(
+        "sub sp, sp, #160",
+        ".irp n, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30",
+        "str x\\n, [sp, #8 * (\\n - 19)]",
+        ".endr",
+        ".irp n, 8, 9, 10, 11, 12, 13, 14, 15",
+        "str d\\n, [sp, #96 + 8 * (\\n - 8)]",
+        ".endr",
+        "msr tpidr_el2, x0",
+        "ldp x1, x2, [x0, {pc}]",
+        "msr elr_el2, x1",
+        "msr spsr_el2, x2",
+        "ldp x1, x2, [x0, {fpcr}]",
+        "msr fpcr, x1",
+        "msr fpsr, x2",
+        ".irp n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31",
+        "ldr q\\n, [x0, {v} + 16 * \\n]",
+        ".endr",
+        ".irp n, 1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,0",
+        "ldr x\\n, [x0, #8 * \\n]",
+        ".endr",
+        "eret",
+        pc = const offset_of!(Context, pc),
+        fpcr = const offset_of!(Context, fpcr),
+        v = const offset_of!(Context, v),
+    )
+}
+
+/// The other half: the guest's X0 and X1 are on the stack, X1 says why it left.
+#[unsafe(naked)]
+unsafe extern "C" fn leave() {
+    naked_asm!(
+        "mrs x0, tpidr_el2",
+        ".irp n, 2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30",
+        "str x\\n, [x0, #8 * \\n]",
+        ".endr",
+        ".irp n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31",
+        "str q\\n, [x0, {v} + 16 * \\n]",
+        ".endr",
+        "ldp x2, x3, [sp], #16",
+        "stp x2, x3, [x0]",
+        "mrs x2, elr_el2",
+        "mrs x3, spsr_el2",
+        "stp x2, x3, [x0, {pc}]",
+        "mrs x2, fpcr",
+        "mrs x3, fpsr",
+        "stp x2, x3, [x0, {fpcr}]",
+        ".irp n, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30",
+        "ldr x\\n, [sp, #8 * (\\n - 19)]",
+        ".endr",
+        ".irp n, 8, 9, 10, 11, 12, 13, 14, 15",
+        "ldr d\\n, [sp, #96 + 8 * (\\n - 8)]",
+        ".endr",
+        "add sp, sp, #160",
+        "mov x0, x1",
+        "ret",
+        pc = const offset_of!(Context, pc),
+        fpcr = const offset_of!(Context, fpcr),
+        v = const offset_of!(Context, v),
+    )
+}
+
+// The vector table (Arm DDI 0487, D1.3.2): four groups of synchronous, IRQ, FIQ, SError. The first
+// two groups are exceptions of this program itself, which mean a defect; the others come from the
+// guest, from AArch64 and AArch32.
+global_asm!(
+    ".section .text.vectors, \"ax\"",
+    ".macro from_el2",
+    ".balign 0x80",
+    "b {host_fault}",
+    ".endm",
+    ".macro from_guest, left",
+    ".balign 0x80",
+    "stp x0, x1, [sp, #-16]!",
+    "mov x1, #\\left",
+    "b {leave}",
+    ".endm",
+    ".balign 0x800",
+    ".global vectors",
+    "vectors:",
+    ".rept 8",
+    "from_el2",
+    ".endr",
+    ".rept 2",
+    "from_guest 0",
+    "from_guest 1",
+    "from_guest 1",
+    "from_guest 2",
+    ".endr",
+    host_fault = sym host_fault,
+    leave = sym leave,
+);
+
+unsafe extern "C" {
+    /// The vector table above.
+    pub static vectors: [u32; 512];
+}
+
+/// An exception of this program itself: says what is known and powers the machine off.
+extern "C" fn host_fault() -> ! {
+    use core::fmt::Write as _;
+    let (esr, far) = (el2::read_esr_el2().bits(), el2::read_far_el2().bits());
+    let elr = el2::read_elr_el2().bits();
+    // Writing to the console never fails.
+    let _ = writeln!(
+        Console,
+        "\r\n@ vmm-baremetal took an exception in EL2: ESR {esr:#x}, ELR {elr:#x}, FAR {far:#x}\r"
+    );
+    power_off()
+}
