@@ -9,16 +9,14 @@ use zerocopy::FromZeros;
 
 use crate::board::{IdleKind, RuleAction, Trigger, Uart};
 use crate::error::PlanError;
-use crate::plan::{Kind, Owner, Plan};
+use crate::memory::{Kind, Owner};
+use crate::plan::Plan;
 use crate::span::{Span, length};
 use crate::tree::redistributors;
 use crate::wish::Host;
 
 const fn window(span: Span) -> Window {
-    Window {
-        ipa: span.base,
-        size: span.size,
-    }
+    Window { ipa: span.base, size: span.size }
 }
 
 /// Copies `from` into the fixed table `to`; the count, or an error naming `what`.
@@ -45,14 +43,8 @@ pub(crate) fn write(plan: &Plan) -> Result<Vec<u8>, PlanError> {
     facts.vcpus = plan.wish.vcpus;
     facts.flags = if plan.wish.trace { FLAG_TRACE } else { 0 };
     facts.ram = window(plan.layout.ram);
-    facts.kernel = Window {
-        ipa: plan.layout.kernel.base,
-        size: plan.layout.kernel_file,
-    };
-    facts.device_tree = Window {
-        ipa: plan.layout.tree.base,
-        size: length(&plan.dtb),
-    };
+    facts.kernel = Window { ipa: plan.layout.kernel.base, size: plan.layout.kernel_file };
+    facts.device_tree = Window { ipa: plan.layout.tree.base, size: length(&plan.dtb) };
     facts.initrd = window(plan.layout.initrd);
     facts.gic = gic(plan);
     facts.console.kind = match board.console.kind {
@@ -68,16 +60,8 @@ pub(crate) fn write(plan: &Plan) -> Result<Vec<u8>, PlanError> {
         None if plan.wish.host == Host::Baremetal => IDLE_CNTP,
         None => IDLE_NONE,
     };
-    facts.line_count = fill(
-        &mut facts.lines,
-        lines(plan),
-        "the number of device interrupts",
-    )?;
-    facts.rule_count = fill(
-        &mut facts.rules,
-        rules(plan),
-        "the number of firmware-call rules",
-    )?;
+    facts.line_count = fill(&mut facts.lines, lines(plan), "the number of device interrupts")?;
+    facts.rule_count = fill(&mut facts.rules, rules(plan), "the number of firmware-call rules")?;
     facts.region_count = fill(&mut facts.regions, regions(plan), "the number of regions")?;
     let mut bytes = Vec::new();
     vmm_core::plan::write(&facts, &[], |piece| bytes.extend_from_slice(piece));
@@ -86,11 +70,8 @@ pub(crate) fn write(plan: &Plan) -> Result<Vec<u8>, PlanError> {
 
 fn gic(plan: &Plan) -> GicFacts {
     let (v2, v3) = (&plan.board.gic.v2, &plan.board.gic.v3);
-    let mut facts = GicFacts {
-        version: plan.gic.into(),
-        lines: plan.intids,
-        ..GicFacts::default()
-    };
+    let mut facts =
+        GicFacts { version: plan.gic.into(), lines: plan.intids, ..GicFacts::default() };
     match (plan.gic, v2, v3) {
         (2, Some(gic), _) => facts.distributor = window(gic.distributor),
         (3, _, Some(gic)) => {
@@ -116,9 +97,7 @@ fn lines(plan: &Plan) -> Vec<LineFacts> {
 }
 
 fn rules(plan: &Plan) -> Vec<RuleFacts> {
-    plan.board
-        .smc
-        .iter()
+    plan.rules()
         .map(|rule| RuleFacts {
             function: rule.function,
             action: match rule.action {
@@ -134,10 +113,7 @@ fn regions(plan: &Plan) -> Vec<RegionFacts> {
     plan.regions
         .iter()
         .map(|region| RegionFacts {
-            window: Window {
-                ipa: region.ipa.unwrap_or(0),
-                size: region.size,
-            },
+            window: Window { ipa: region.ipa.unwrap_or(0), size: region.size },
             pa: region.pa.unwrap_or(NO_PA),
             owner: match region.owner {
                 Owner::Guest => 0,
@@ -145,7 +121,7 @@ fn regions(plan: &Plan) -> Vec<RegionFacts> {
                 Owner::MonitorOnceStopped => 2,
             },
             device: u32::from(region.kind == Kind::Device),
-            name: Text::new(region.name),
+            name: Text::new(&region.name),
         })
         .collect()
 }

@@ -40,10 +40,7 @@ impl Layout {
             }
             Err(PlanError::DoesNotFit {
                 what: what.into(),
-                span: Span {
-                    base: span.base,
-                    size,
-                },
+                span: Span { base: span.base, size },
                 place: format!("guest RAM ({})", Size(ram.size)),
                 left: ram.end().saturating_sub(span.base),
                 way_out: "give the guest more RAM, or a smaller image".into(),
@@ -52,20 +49,10 @@ impl Layout {
         let place = |what: &str, base: u64, size: u64| fits(what, Span::new(base, size), size);
         let base = align_up(ram.base, LARGE_PAGE).saturating_add(header.text_offset);
         let kernel = place("the kernel with its zeroed data", base, header.image_size)?;
-        let tree = place(
-            "the device tree",
-            align_up(kernel.end(), LARGE_PAGE),
-            MAX_TREE,
-        )?;
+        let tree = place("the device tree", align_up(kernel.end(), LARGE_PAGE), MAX_TREE)?;
         let bytes = images.initrd.as_deref().map_or(0, length);
         let initrd = place("the initial RAM file system", tree.end(), bytes)?;
-        Ok(Self {
-            ram,
-            kernel,
-            kernel_file: length(&images.kernel),
-            tree,
-            initrd,
-        })
+        Ok(Self { ram, kernel, kernel_file: length(&images.kernel), tree, initrd })
     }
 }
 
@@ -107,10 +94,7 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_named_with_what_is_left() {
-        let images = Images {
-            kernel: kernel(64, 0x100_0000),
-            ..Images::default()
-        };
+        let images = Images { kernel: kernel(64, 0x100_0000), ..Images::default() };
         let error = Layout::new(Span::new(0x4000_0000, 0x80_0000), &images).unwrap_err();
         let error = error.to_string();
         assert!(error.contains("takes 16 MiB"), "{error}");

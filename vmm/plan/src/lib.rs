@@ -9,9 +9,13 @@
 
 pub mod block;
 pub mod board;
+pub mod closure;
+pub mod dt;
 pub mod error;
+pub mod files;
 pub mod image;
 pub mod layout;
+pub mod memory;
 pub mod plan;
 pub mod span;
 pub mod system;

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! `guestplan`: plans a guest, and says why not.
 
+mod cli;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand};
+use cli::guest::Guest;
+use vmm_plan::PlanError;
 use vmm_plan::span::Size;
-use vmm_plan::{Board, Host, Images, Plan, PlanError, Wish};
 
 /// Plans a Linux guest: from board facts and images to everything that the monitor needs.
 #[derive(Parser)]
@@ -31,48 +34,6 @@ enum Command {
     },
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum HostName {
-    Microkit,
-    Baremetal,
-}
-
-#[derive(clap::Args)]
-struct Guest {
-    /// Board: the name of a folder in the boards' folder, or its alias.
-    #[arg(long, value_name = "NAME")]
-    board: String,
-    /// What the monitor runs on.
-    #[arg(long, value_enum, default_value = "microkit")]
-    host: HostName,
-    /// Version of the interrupt controller, where the board can have both.
-    #[arg(long, value_name = "2|3", value_parser = clap::value_parser!(u8).range(2..=3))]
-    gic: Option<u8>,
-    /// Kernel: an arm64 Image.
-    #[arg(long, value_name = "FILE")]
-    kernel: PathBuf,
-    /// Initial RAM file system.
-    #[arg(long, value_name = "FILE")]
-    initrd: Option<PathBuf>,
-    /// A guest tree of your own, instead of the computed one.
-    #[arg(long, value_name = "FILE")]
-    dtb: Option<PathBuf>,
-    /// Boot arguments of the kernel.
-    #[arg(
-        long,
-        value_name = "TEXT",
-        default_value = "",
-        allow_hyphen_values = true
-    )]
-    append: String,
-    /// Guest RAM in MiB.
-    #[arg(long, value_name = "MIB")]
-    ram: Option<u64>,
-    /// Let the monitor print every exit and host call.
-    #[arg(long)]
-    trace: bool,
-}
-
 /// Exit code of a command that could not do what was asked.
 const USAGE: u8 = 3;
 
@@ -88,11 +49,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("guestplan: {error}");
-            ExitCode::from(if matches!(error, PlanError::DoesNotFit { .. }) {
-                1
-            } else {
-                USAGE
-            })
+            ExitCode::from(if matches!(error, PlanError::DoesNotFit { .. }) { 1 } else { USAGE })
         }
     }
 }
@@ -100,21 +57,7 @@ fn main() -> ExitCode {
 fn run(arguments: Arguments) -> Result<(), PlanError> {
     match arguments.command {
         Command::Plan { guest, out } => {
-            let board = Board::find(&arguments.boards, &guest.board)?;
-            let images =
-                Images::read(&guest.kernel, guest.initrd.as_deref(), guest.dtb.as_deref())?;
-            let wish = Wish {
-                host: match guest.host {
-                    HostName::Microkit => Host::Microkit,
-                    HostName::Baremetal => Host::Baremetal,
-                },
-                gic: guest.gic,
-                ram_mib: guest.ram,
-                append: guest.append,
-                trace: guest.trace,
-                ..Wish::default()
-            };
-            let plan = Plan::new(&board, &wish, images)?;
+            let plan = guest.plan(&arguments.boards, true)?;
             plan.write_to(&out)?;
             let host = plan.wish.host.name();
             println!("{} on {host}, GICv{}", plan.board.name, plan.gic);

@@ -25,10 +25,7 @@ impl Span {
     /// `size` bytes from `base`; cut short at the end of the address space.
     #[must_use]
     pub const fn new(base: u64, size: u64) -> Self {
-        Self {
-            base,
-            size: base.saturating_add(size).saturating_sub(base),
-        }
+        Self { base, size: base.saturating_add(size).saturating_sub(base) }
     }
 
     /// First address past the range.

@@ -4,7 +4,8 @@
 use std::fmt::Write;
 
 use crate::board::Trigger;
-use crate::plan::{Kind, Owner, Plan, Region};
+use crate::memory::{Kind, Region};
+use crate::plan::Plan;
 use crate::span::{LARGE_PAGE, PAGE};
 
 /// The monitor runs whenever it has something to do, and the guest never keeps it waiting.
@@ -23,11 +24,7 @@ const fn trigger(trigger: Trigger) -> &'static str {
 }
 
 const fn page_size(region: &Region) -> u64 {
-    if region.size % LARGE_PAGE == 0 {
-        LARGE_PAGE
-    } else {
-        PAGE
-    }
+    if region.size % LARGE_PAGE == 0 { LARGE_PAGE } else { PAGE }
 }
 
 /// The system file of a plan for Microkit.
@@ -82,11 +79,7 @@ fn build(plan: &Plan, out: &mut String) -> std::fmt::Result {
 }
 
 fn memory_region(region: &Region, out: &mut String) -> std::fmt::Result {
-    let owner = match region.owner {
-        Owner::Guest => "guest",
-        Owner::Monitor => "monitor",
-        Owner::MonitorOnceStopped => "guest; monitor once the guest is stopped",
-    };
+    let owner = region.owner.words();
     writeln!(out, "    <!-- owner: {owner} -->")?;
     write!(
         out,
@@ -94,7 +87,7 @@ fn memory_region(region: &Region, out: &mut String) -> std::fmt::Result {
         region.name,
         page_size(region)
     )?;
-    if let Some((file, _)) = region.prefill {
+    if let Some((file, _)) = &region.prefill {
         // The tool takes the size from the file.
         write!(out, " prefill_path=\"{file}\"")?;
     } else {
@@ -110,7 +103,7 @@ fn monitor_map(region: &Region, out: &mut String) -> std::fmt::Result {
     let Some(vaddr) = region.vaddr else {
         return Ok(());
     };
-    let name = region.name;
+    let name = &region.name;
     let perms = if region.prefill.is_some() { "r" } else { "rw" };
     write!(
         out,
@@ -138,9 +131,5 @@ fn guest_map(region: &Region, out: &mut String) -> std::fmt::Result {
 }
 
 fn irq(intid: u32, channel: u32, edge: Trigger, out: &mut String) -> std::fmt::Result {
-    writeln!(
-        out,
-        "        <irq irq=\"{intid}\" id=\"{channel}\" trigger=\"{}\" />",
-        trigger(edge)
-    )
+    writeln!(out, "        <irq irq=\"{intid}\" id=\"{channel}\" trigger=\"{}\" />", trigger(edge))
 }

@@ -4,22 +4,19 @@
 //! Documentation/devicetree/bindings).
 
 use dtoolkit::ToPropertyValue;
-use dtoolkit::fdt::Fdt;
 use dtoolkit::model::{DeviceTree, DeviceTreeNode, DeviceTreeProperty};
 
 use crate::board::{Board, Gic, Trigger};
-use crate::error::PlanError;
+use crate::closure::Closure;
 use crate::layout::Layout;
 use crate::span::Span;
 use crate::wish::Wish;
 
-const GIC: u32 = 1;
-const CLOCK: u32 = 2;
 /// First cell of a shared and of a private interrupt (bindings/interrupt-controller/arm,gic.yaml).
 const SPI: u32 = 0;
 const PPI: u32 = 1;
 
-/// A node under construction. Names are this file's own or checked before, so they are valid.
+/// A node under construction. Names are this file's own or a checked tree's, so they are valid.
 struct Build(DeviceTreeNode);
 
 impl Build {
@@ -28,8 +25,7 @@ impl Build {
     }
 
     fn with(mut self, name: &str, value: impl ToPropertyValue) -> Self {
-        self.0
-            .add_property(DeviceTreeProperty::new_unchecked(name, value));
+        self.0.add_property(DeviceTreeProperty::new_unchecked(name, value));
         self
     }
 
@@ -43,10 +39,18 @@ impl Build {
     }
 }
 
-/// Address and size, two cells each.
-fn reg(spans: &[Span]) -> Vec<u8> {
-    let numbers = spans.iter().flat_map(|span| [span.base, span.size]);
-    numbers.flat_map(u64::to_be_bytes).collect()
+/// `number` in `cells` cells.
+fn cells(number: u64, cells: u32) -> Vec<u8> {
+    let bytes = number.to_be_bytes();
+    if cells == 1 { bytes.iter().skip(4).copied().collect() } else { bytes.to_vec() }
+}
+
+/// `reg` below a root with these `#address-cells` and `#size-cells`.
+fn reg(spans: &[Span], (address, size): (u32, u32)) -> Vec<u8> {
+    spans
+        .iter()
+        .flat_map(|span| [cells(span.base, address), cells(span.size, size)].concat())
+        .collect()
 }
 
 fn strings(list: &[String]) -> Vec<&str> {
@@ -60,20 +64,26 @@ const fn flags(trigger: Trigger) -> u32 {
     }
 }
 
-/// The guest's tree, from facts and places.
-pub(crate) fn guest(board: &Board, wish: &Wish, gic: Gic<'_>, layout: &Layout) -> DeviceTree {
+/// The guest's tree: facts, places, and what is passed through.
+pub(crate) fn guest(
+    board: &Board,
+    wish: &Wish,
+    gic: Gic<'_>,
+    layout: &Layout,
+    given: &Closure,
+) -> DeviceTree {
     let mut tree = DeviceTree::new();
-    let console = console_name(board);
+    let width = given.cells;
     let mut root = Build::new("")
-        .with("#address-cells", 2_u32)
-        .with("#size-cells", 2_u32)
-        .with("interrupt-parent", GIC)
+        .with("#address-cells", width.0)
+        .with("#size-cells", width.1)
+        .with("interrupt-parent", given.gic_phandle)
         .with("compatible", "linux,dummy-virt")
         .with("model", format!("{}, guest", board.title))
         .child(
             Build::new(format!("memory@{:x}", layout.ram.base))
                 .with("device_type", "memory")
-                .with("reg", reg(&[layout.ram])),
+                .with("reg", reg(&[layout.ram], width)),
         )
         .child(cpus(board, wish.vcpus))
         .child(
@@ -82,38 +92,54 @@ pub(crate) fn guest(board: &Board, wish: &Wish, gic: Gic<'_>, layout: &Layout) -
                 .with("method", "smc"),
         )
         .child(timer(board))
-        .child(interrupt_controller(gic, wish.vcpus))
-        .child(clock(board))
-        .child(uart(board, &console))
-        .0;
-    root.add_child(chosen(
-        layout,
-        wish,
-        Some(format!("/{console}:{}n8", board.console.baud)),
-    ));
-    tree.root = root;
+        .child(interrupt_controller(gic, wish.vcpus, given));
+    for node in &given.nodes {
+        root.0.add_child(node.clone());
+    }
+    let base = board.console.registers.base;
+    let passed =
+        given.devices.iter().find(|device| device.registers.iter().any(|span| span.base == base));
+    let console = if let Some(device) = passed {
+        device.path.clone()
+    } else {
+        let clock = unused_phandle(given);
+        root = root.child(clock_node(board, clock)).child(uart(board, clock, width));
+        format!("/{}", console_name(board))
+    };
+    let mut aliases = Build::new("aliases");
+    for (name, path) in &given.aliases {
+        aliases = aliases.with(name, path.as_str());
+    }
+    if given.aliases.iter().all(|(_, path)| *path != console) {
+        // Linux' i.MX UART driver wants a number (drivers/tty/serial/imx.c, of_alias_get_id).
+        let free = (0..).map(|number: u32| format!("serial{number}"));
+        let mut free = free.filter(|name| given.aliases.iter().all(|(taken, _)| taken != name));
+        aliases = aliases.with(&free.next().unwrap_or_default(), console.as_str());
+    }
+    let chosen = chosen(layout, wish, Some(format!("{console}:{}n8", board.console.baud)), width);
+    tree.root = root.child(aliases).child(Build(chosen)).0;
     tree
 }
 
 /// A guest tree of the user's own, with its `chosen` node filled.
-pub(crate) fn given(dtb: &[u8], layout: &Layout, wish: &Wish) -> Result<DeviceTree, PlanError> {
-    let fdt = Fdt::new(dtb).map_err(|error| PlanError::Tree {
-        which: "given for the guest".into(),
-        why: error.to_string(),
-    })?;
-    let mut tree = DeviceTree::from_fdt(&fdt);
-    let fresh = chosen(layout, wish, None);
+pub(crate) fn given(mut tree: DeviceTree, layout: &Layout, wish: &Wish) -> DeviceTree {
+    let fresh = chosen(layout, wish, None, (2, 2));
     let Some(old) = tree.root.child_mut("chosen") else {
         tree.root.add_child(fresh);
-        return Ok(tree);
+        return tree;
     };
     for property in dtoolkit::Node::properties(&fresh) {
         old.add_property(property.clone());
     }
-    Ok(tree)
+    tree
 }
 
-fn chosen(layout: &Layout, wish: &Wish, stdout: Option<String>) -> DeviceTreeNode {
+fn chosen(
+    layout: &Layout,
+    wish: &Wish,
+    stdout: Option<String>,
+    width: (u32, u32),
+) -> DeviceTreeNode {
     let mut node = Build::new("chosen");
     if let Some(stdout) = stdout {
         node = node.with("stdout-path", stdout);
@@ -123,16 +149,14 @@ fn chosen(layout: &Layout, wish: &Wish, stdout: Option<String>) -> DeviceTreeNod
     }
     if layout.initrd.size != 0 {
         node = node
-            .with("linux,initrd-start", layout.initrd.base)
-            .with("linux,initrd-end", layout.initrd.end());
+            .with("linux,initrd-start", cells(layout.initrd.base, width.0))
+            .with("linux,initrd-end", cells(layout.initrd.end(), width.0));
     }
     node.0
 }
 
 fn cpus(board: &Board, vcpus: u32) -> Build {
-    let cpus = Build::new("cpus")
-        .with("#address-cells", 1_u32)
-        .with("#size-cells", 0_u32);
+    let cpus = Build::new("cpus").with("#address-cells", 1_u32).with("#size-cells", 0_u32);
     (0..vcpus).fold(cpus, |cpus, number| {
         cpus.child(
             Build::new(format!("cpu@{number:x}"))
@@ -147,40 +171,31 @@ fn cpus(board: &Board, vcpus: u32) -> Build {
 fn timer(board: &Board) -> Build {
     let facts = &board.timer;
     // The order of bindings/timer/arm,arch_timer.yaml. Interrupt numbers of PPIs start at 16.
-    let ppis = [
-        facts.secure_ppi,
-        facts.physical_ppi,
-        facts.virtual_ppi,
-        facts.hypervisor_ppi,
-    ];
-    let cells: Vec<u32> = ppis
-        .iter()
-        .flat_map(|ppi| [PPI, ppi.saturating_sub(16), flags(Trigger::Level)])
-        .collect();
+    let ppis = [facts.secure_ppi, facts.physical_ppi, facts.virtual_ppi, facts.hypervisor_ppi];
+    let cells: Vec<u32> =
+        ppis.iter().flat_map(|ppi| [PPI, ppi.saturating_sub(16), flags(Trigger::Level)]).collect();
     Build::new("timer")
         .with("compatible", "arm,armv8-timer")
         .with("interrupts", cells)
         .flag("always-on")
 }
 
-fn interrupt_controller(gic: Gic<'_>, vcpus: u32) -> Build {
+fn interrupt_controller(gic: Gic<'_>, vcpus: u32, given: &Closure) -> Build {
     let node = Build::new(format!("interrupt-controller@{:x}", gic.distributor().base));
     let node = match gic {
         Gic::V2(facts) => node
             .with("compatible", "arm,cortex-a15-gic")
-            .with("reg", reg(&[facts.distributor, facts.cpu_interface])),
-        Gic::V3(facts) => node.with("compatible", "arm,gic-v3").with(
-            "reg",
-            reg(&[
-                facts.distributor,
-                redistributors(facts.redistributors, vcpus),
-            ]),
-        ),
+            .with("reg", reg(&[facts.distributor, facts.cpu_interface], given.cells)),
+        Gic::V3(facts) => {
+            let frames = redistributors(facts.redistributors, vcpus);
+            node.with("compatible", "arm,gic-v3")
+                .with("reg", reg(&[facts.distributor, frames], given.cells))
+        }
     };
     node.flag("interrupt-controller")
         .with("#address-cells", 0_u32)
         .with("#interrupt-cells", 3_u32)
-        .with("phandle", GIC)
+        .with("phandle", given.gic_phandle)
 }
 
 /// The frames of the vCPUs that there are: 128 KiB each (IHI 0069H, 12.10).
@@ -189,31 +204,29 @@ pub(crate) fn redistributors(all: Span, vcpus: u32) -> Span {
     Span::new(all.base, size.min(all.size))
 }
 
-fn clock(board: &Board) -> Build {
+/// A phandle that nothing in the guest's tree uses.
+fn unused_phandle(given: &Closure) -> u32 {
+    given.last_phandle.max(given.gic_phandle).saturating_add(1)
+}
+
+fn clock_node(board: &Board, phandle: u32) -> Build {
     Build::new("clock-uart")
         .with("compatible", "fixed-clock")
         .with("#clock-cells", 0_u32)
         .with("clock-frequency", board.console.clock_hz)
-        .with("phandle", CLOCK)
+        .with("phandle", phandle)
 }
 
 fn console_name(board: &Board) -> String {
     format!("serial@{:x}", board.console.registers.base)
 }
 
-fn uart(board: &Board, name: &str) -> Build {
+fn uart(board: &Board, clock: u32, width: (u32, u32)) -> Build {
     let facts = &board.console;
-    Build::new(name)
+    Build::new(console_name(board))
         .with("compatible", strings(&facts.compatible))
-        .with("reg", reg(&[facts.registers]))
-        .with(
-            "interrupts",
-            [
-                SPI,
-                facts.interrupt.saturating_sub(32),
-                flags(facts.trigger),
-            ],
-        )
-        .with("clocks", vec![CLOCK; facts.clock_names.len()])
+        .with("reg", reg(&[facts.registers], width))
+        .with("interrupts", [SPI, facts.interrupt.saturating_sub(32), flags(facts.trigger)])
+        .with("clocks", vec![clock; facts.clock_names.len()])
         .with("clock-names", strings(&facts.clock_names))
 }

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! Facts of a board, read from `boards/<name>/board.toml`.
+
+mod facts;
+
+use std::path::Path;
+
+pub use facts::*;
+
+use crate::error::PlanError;
+use crate::span::Span;
+use crate::wish::Host;
+
+/// One of the board's interrupt controllers.
+#[derive(Clone, Copy, Debug)]
+pub enum Gic<'a> {
+    /// A GICv2.
+    V2(&'a GicV2),
+    /// A GICv3.
+    V3(&'a GicV3),
+}
+
+impl Gic<'_> {
+    /// 2 or 3.
+    #[must_use]
+    pub const fn version(&self) -> u8 {
+        match self {
+            Self::V2(_) => 2,
+            Self::V3(_) => 3,
+        }
+    }
+
+    /// Hosts that run with it.
+    #[must_use]
+    pub fn hosts(&self) -> &[Host] {
+        match self {
+            Self::V2(gic) => &gic.hosts,
+            Self::V3(gic) => &gic.hosts,
+        }
+    }
+
+    /// Emulated machines that have it, the usual one first.
+    #[must_use]
+    pub fn profiles(&self) -> &[String] {
+        match self {
+            Self::V2(gic) => &gic.profiles,
+            Self::V3(gic) => &gic.profiles,
+        }
+    }
+
+    /// GICD.
+    #[must_use]
+    pub const fn distributor(&self) -> Span {
+        match self {
+            Self::V2(gic) => gic.distributor,
+            Self::V3(gic) => gic.distributor,
+        }
+    }
+}
+
+impl Board {
+    /// Reads `<boards>/<name>/board.toml`; `name` may be the alias.
+    ///
+    /// # Errors
+    /// No such board, or its file does not read.
+    pub fn find(boards: &Path, name: &str) -> Result<Self, PlanError> {
+        let all = Self::all(boards)?;
+        let known: Vec<_> = all.iter().map(|board| board.name.clone()).collect();
+        all.into_iter().find(|board| board.name == name || board.alias == name).ok_or_else(|| {
+            PlanError::UnknownBoard {
+                name: name.into(),
+                folder: boards.display().to_string(),
+                known: known.join(", "),
+            }
+        })
+    }
+
+    /// Reads every board under `boards`, by name.
+    ///
+    /// # Errors
+    /// The folder or one of the files does not read.
+    pub fn all(boards: &Path) -> Result<Vec<Self>, PlanError> {
+        let mut all = Vec::new();
+        for entry in std::fs::read_dir(boards).map_err(PlanError::file(boards))? {
+            let folder = entry.map_err(PlanError::file(boards))?.path();
+            let file = folder.join("board.toml");
+            if file.is_file() {
+                all.push(Self::read(&file)?);
+            }
+        }
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(all)
+    }
+
+    /// Reads one board file; the board is named after its folder.
+    ///
+    /// # Errors
+    /// The file does not read, or a fact is outside its range.
+    pub fn read(path: &Path) -> Result<Self, PlanError> {
+        let text = std::fs::read_to_string(path).map_err(PlanError::file(path))?;
+        let folder = path.parent().and_then(Path::file_name).unwrap_or_default();
+        Self::parse(&folder.to_string_lossy(), &text)
+            .map_err(|why| PlanError::BoardFile { path: path.display().to_string(), why })
+    }
+
+    fn parse(name: &str, text: &str) -> Result<Self, String> {
+        let mut board: Self = toml::from_str(text).map_err(|error| error.to_string())?;
+        board.name = name.into();
+        board.check()?;
+        Ok(board)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let mut pages =
+            vec![("console", self.console.registers), ("marker", self.marker.registers)];
+        pages.extend(self.idle.as_ref().and_then(|idle| idle.registers).map(|span| ("idle", span)));
+        if let Some(gic) = &self.gic.v2 {
+            pages.push(("gic.v2.distributor", gic.distributor));
+            pages.push(("gic.v2.cpu_interface", gic.cpu_interface));
+            pages.push(("gic.v2.virtual_cpu_interface", gic.virtual_cpu_interface));
+            pages.push(("gic.v2.virtual_control", gic.virtual_control));
+            pages.push(("gic.v2.physical_cpu_interface", gic.physical_cpu_interface));
+        }
+        if let Some(gic) = &self.gic.v3 {
+            pages.push(("gic.v3.distributor", gic.distributor));
+            pages.push(("gic.v3.redistributors", gic.redistributors));
+            pages.extend(
+                gic.virtual_cpu_interface.map(|span| ("gic.v3.virtual_cpu_interface", span)),
+            );
+        }
+        for (what, span) in pages {
+            let whole = span.size != 0 && [span.base, span.size].iter().all(|n| n % 0x1000 == 0);
+            if !whole || span.base.checked_add(span.size).is_none() {
+                return Err(format!("{what}: {span} is not a range of whole 4 KiB pages"));
+            }
+        }
+        if !self.ram.base.is_multiple_of(crate::span::LARGE_PAGE) {
+            return Err(format!("ram.base {:#x} is not a multiple of 2 MiB", self.ram.base));
+        }
+        if !(32..988).contains(&self.console.interrupt) {
+            let intid = self.console.interrupt;
+            return Err(format!(
+                "console.interrupt {intid} is no SPI: INTIDs 32 to 987, the tree's number + 32"
+            ));
+        }
+        for rule in &self.smc.rules {
+            self.check_rule(rule)?;
+        }
+        if self.gic.v2.is_none() && self.gic.v3.is_none() {
+            return Err("gic: neither v2 nor v3".into());
+        }
+        Ok(())
+    }
+
+    /// Whether `rule` keeps to what the board allows.
+    ///
+    /// # Errors
+    /// It forwards a call that reaches more than the guest.
+    pub(crate) fn check_rule(&self, rule: &Rule) -> Result<(), String> {
+        if rule.action == RuleAction::Forward && self.smc.never_forward.contains(&rule.function) {
+            let function = rule.function;
+            return Err(format!(
+                "smc: {function:#x} reaches more than the guest and is never forwarded"
+            ));
+        }
+        Ok(())
+    }
+
+    /// The interrupt controllers that the board can have, the usual one first.
+    pub fn gics(&self) -> impl Iterator<Item = Gic<'_>> {
+        let v2 = self.gic.v2.as_ref().map(Gic::V2);
+        v2.into_iter().chain(self.gic.v3.as_ref().map(Gic::V3))
+    }
+
+    /// The interrupt controller for `host`: of `version`, or the first that the host can do.
+    ///
+    /// # Errors
+    /// The board has no such thing; the message says what it has.
+    pub fn gic_for(&self, host: Host, version: Option<u8>) -> Result<Gic<'_>, PlanError> {
+        let wanted = |gic: &Gic<'_>| version.is_none_or(|version| gic.version() == version);
+        self.gics().find(|gic| wanted(gic) && gic.hosts().contains(&host)).ok_or_else(|| {
+            let has: Vec<_> = self
+                .gics()
+                .flat_map(|gic| {
+                    let version = gic.version();
+                    gic.hosts()
+                        .iter()
+                        .map(move |host| format!("GICv{version} on {}", host.name()))
+                        .collect::<Vec<_>>()
+                })
+                .collect();
+            let version = version.map_or("GIC".into(), |version| format!("GICv{version}"));
+            PlanError::BoardLacks {
+                board: self.name.clone(),
+                what: format!("no {version} on {}; there is: {}", host.name(), has.join(", ")),
+            }
+        })
+    }
+}

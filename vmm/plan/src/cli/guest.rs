@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! Options that describe a guest, the same for every command.
+
+use std::path::{Path, PathBuf};
+
+use clap::ValueEnum;
+use vmm_plan::board::{Rule, RuleAction};
+use vmm_plan::wish::Pass;
+use vmm_plan::{Board, Host, Images, Plan, PlanError, Wish, dt};
+
+#[derive(Clone, Copy, ValueEnum)]
+enum HostName {
+    Microkit,
+    Baremetal,
+}
+
+/// Options that describe a guest.
+#[derive(clap::Args)]
+pub struct Guest {
+    /// Board: the name of a folder in the boards' folder, or its alias.
+    #[arg(long, value_name = "NAME")]
+    pub board: String,
+    /// What the monitor runs on.
+    #[arg(long, value_enum, default_value = "microkit")]
+    host: HostName,
+    /// Version of the interrupt controller, where the board can have both.
+    #[arg(long, value_name = "2|3", value_parser = clap::value_parser!(u8).range(2..=3))]
+    gic: Option<u8>,
+    /// Kernel: an arm64 Image. For maps and explanations one that needs no space is assumed.
+    #[arg(long, value_name = "FILE")]
+    kernel: Option<PathBuf>,
+    /// Initial RAM file system.
+    #[arg(long, value_name = "FILE")]
+    initrd: Option<PathBuf>,
+    /// A guest tree of your own, instead of the computed one.
+    #[arg(long, value_name = "FILE")]
+    dtb: Option<PathBuf>,
+    /// The board's own device tree: .dtb, or .dts if dtc is installed.
+    #[arg(long, value_name = "FILE")]
+    pub tree: Option<PathBuf>,
+    /// Device to pass through: NODE[,clocks=HZ[+HZ...]][,drop=NEED[+NEED...]]. NODE is a path, an
+    /// alias or a name that exists once; NEED is clocks, pins, power, resets, supplies, gpios, dmas
+    /// or others.
+    #[arg(long, value_name = "NODE,...", value_parser = Pass::parse)]
+    pass: Vec<Pass>,
+    /// Boot arguments of the kernel.
+    #[arg(long, value_name = "TEXT", default_value = "", allow_hyphen_values = true)]
+    append: String,
+    /// Guest RAM in MiB.
+    #[arg(long, value_name = "MIB")]
+    ram: Option<u64>,
+    /// Virtual CPUs.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    vcpus: u32,
+    /// Equal guest and physical addresses for guest RAM, as a device with DMA needs. A bus master
+    /// without an SMMU reaches all memory then as before: the monitor's and the kernel's too.
+    #[arg(long)]
+    identity: bool,
+    /// Firmware call to hand on to the firmware.
+    #[arg(long, value_name = "FUNCTION", value_parser = forward)]
+    forward: Vec<Rule>,
+    /// Firmware call that the monitor answers with a value of your own.
+    #[arg(long, value_name = "FUNCTION=VALUE", value_parser = answer)]
+    answer: Vec<Rule>,
+    /// Let the monitor print every exit and host call.
+    #[arg(long)]
+    trace: bool,
+    /// The seL4 kernel is a debug one, which prints on the guest's console.
+    #[arg(long)]
+    debug_kernel: bool,
+}
+
+/// A number in decimal or, behind `0x`, in hexadecimal; underscores are ignored.
+pub fn number(text: &str) -> Result<u64, String> {
+    let digits = text.replace('_', "");
+    let parsed = match digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X")) {
+        Some(hex) => u64::from_str_radix(hex, 16),
+        None => digits.parse(),
+    };
+    parsed.map_err(|_| format!("'{text}' is no number; write 4096 or 0x1000"))
+}
+
+fn rule(function: &str, action: RuleAction, value: u64) -> Result<Rule, String> {
+    let function = u32::try_from(number(function)?)
+        .map_err(|_| "a function identifier has 32 bits".to_owned())?;
+    Ok(Rule { function, action, value, source: "command line".into() })
+}
+
+fn forward(text: &str) -> Result<Rule, String> {
+    rule(text, RuleAction::Forward, 0)
+}
+
+fn answer(text: &str) -> Result<Rule, String> {
+    let (function, value) = text.split_once('=').ok_or("write FUNCTION=VALUE")?;
+    rule(function, RuleAction::Answer, number(value)?)
+}
+
+impl Guest {
+    /// The board.
+    pub fn board(&self, boards: &Path) -> Result<Board, PlanError> {
+        Board::find(boards, &self.board)
+    }
+
+    /// The board's own tree, if one was given.
+    pub fn board_tree(&self) -> Result<Option<dt::Tree>, PlanError> {
+        self.tree.as_deref().map(|path| Ok(dt::read_file(path)?.1)).transpose()
+    }
+
+    /// The images; a kernel is needed if `needed`.
+    pub fn images(&self, needed: bool) -> Result<Images, PlanError> {
+        let (initrd, dtb) = (self.initrd.as_deref(), self.dtb.as_deref());
+        match &self.kernel {
+            Some(kernel) => Images::read(kernel, initrd, dtb),
+            None if needed => Err(PlanError::Wish {
+                what: "the kernel",
+                value: "not given".into(),
+                range: "an arm64 Image (--kernel FILE)".into(),
+            }),
+            None => Ok(Images::none()),
+        }
+    }
+
+    /// The wishes.
+    pub fn wish(&self) -> Wish {
+        Wish {
+            host: match self.host {
+                HostName::Microkit => Host::Microkit,
+                HostName::Baremetal => Host::Baremetal,
+            },
+            gic: self.gic,
+            ram_mib: self.ram,
+            identity: self.identity,
+            vcpus: self.vcpus,
+            append: self.append.clone(),
+            pass: self.pass.clone(),
+            rules: self.forward.iter().chain(&self.answer).cloned().collect(),
+            trace: self.trace,
+            debug_kernel: self.debug_kernel,
+        }
+    }
+
+    /// The plan; a kernel is needed if `needed`.
+    pub fn plan(&self, boards: &Path, needed: bool) -> Result<Plan, PlanError> {
+        Plan::with_tree(
+            &self.board(boards)?,
+            &self.wish(),
+            self.images(needed)?,
+            self.board_tree()?,
+        )
+    }
+}

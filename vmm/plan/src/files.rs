@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! The files of a plan.
+
+use std::path::Path;
+
+use crate::error::PlanError;
+use crate::plan::Plan;
+use crate::wish::Host;
+use crate::{block, system};
+
+/// File name of the plan block.
+pub const PLAN_FILE: &str = "plan.bin";
+/// File name of the kernel.
+pub const KERNEL_FILE: &str = "kernel.img";
+/// File name of the guest's tree, flattened.
+pub const TREE_FILE: &str = "guest.dtb";
+/// File name of the guest's tree for people.
+pub const TREE_SOURCE_FILE: &str = "guest.dts";
+/// File name of the initial RAM file system.
+pub const INITRD_FILE: &str = "initrd.img";
+/// File name of the Microkit system file.
+pub const SYSTEM_FILE: &str = "guest.system";
+/// File name of the image that the Microkit tool makes.
+pub const LOADER_FILE: &str = "loader.img";
+
+/// A file that an emulator has to put into memory before it starts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Load {
+    /// File name in the output folder; for [`LOADER_FILE`] in the Microkit tool's.
+    pub file: String,
+    /// Physical address.
+    pub address: u64,
+}
+
+impl Plan {
+    /// What an emulator loads, besides the bare-metal monitor itself.
+    #[must_use]
+    pub fn loads(&self) -> Vec<Load> {
+        if self.wish.host == Host::Microkit {
+            let address = self.board.microkit.loader_address;
+            return vec![Load { file: LOADER_FILE.into(), address }];
+        }
+        let files =
+            self.regions.iter().filter_map(|region| Some((region.prefill.as_ref()?, region.pa?)));
+        files.map(|((file, _), address)| Load { file: file.clone(), address }).collect()
+    }
+
+    /// The guest's tree for people.
+    #[must_use]
+    pub fn tree_source(&self) -> String {
+        // Names from Linux' own trees may be longer than dtoolkit allows (see `dt::read`).
+        dtoolkit::fdt::Fdt::new_unchecked(&self.dtb).to_string()
+    }
+
+    /// The Microkit system file; `None` on bare metal.
+    #[must_use]
+    pub fn system(&self) -> Option<String> {
+        (self.wish.host == Host::Microkit).then(|| system::write(self))
+    }
+
+    /// The monitor's plan block.
+    ///
+    /// # Errors
+    /// More lines, rules or regions than the block has room for.
+    pub fn block(&self) -> Result<Vec<u8>, PlanError> {
+        block::write(self)
+    }
+
+    /// Writes every file of the plan into `folder`, which is made if need be.
+    ///
+    /// # Errors
+    /// A file cannot be written.
+    pub fn write_to(&self, folder: &Path) -> Result<(), PlanError> {
+        std::fs::create_dir_all(folder).map_err(PlanError::file(folder))?;
+        let put = |name: &str, bytes: &[u8]| {
+            let path = folder.join(name);
+            std::fs::write(&path, bytes).map_err(PlanError::file(&path))
+        };
+        put(PLAN_FILE, &self.block()?)?;
+        put(TREE_FILE, &self.dtb)?;
+        put(TREE_SOURCE_FILE, self.tree_source().as_bytes())?;
+        put(KERNEL_FILE, &self.images.kernel)?;
+        if let Some(initrd) = &self.images.initrd {
+            put(INITRD_FILE, initrd)?;
+        }
+        if let Some(system) = self.system() {
+            put(SYSTEM_FILE, system.as_bytes())?;
+        }
+        Ok(())
+    }
+}
