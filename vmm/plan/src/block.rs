@@ -45,6 +45,7 @@ pub(crate) fn write(plan: &Plan) -> Result<Vec<u8>, PlanError> {
     facts.ram = window(plan.layout.ram);
     facts.kernel = Window { ipa: plan.layout.kernel.base, size: plan.layout.kernel_file };
     facts.device_tree = Window { ipa: plan.layout.tree.base, size: length(&plan.dtb) };
+    facts.device_tree_checksum = vmm_core::plan::checksum(&plan.dtb);
     facts.initrd = window(plan.layout.initrd);
     facts.gic = gic(plan);
     facts.console.kind = match board.console.kind {
