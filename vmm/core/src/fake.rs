@@ -6,8 +6,8 @@
 //!   that the kernel's shadow knows to be active is refused ([`Fake::refresh_shadow`]).
 //! - A line and the virtual timer are masked when they fire, until they are acknowledged; what
 //!   still holds then fires again.
-//! - Guest RAM has a cache: what was copied is seen by a guest with its caches off only after it
-//!   was cleaned, and a dirty line can be written back at any time ([`Fake::evict`]).
+//! - Guest RAM has caches: what was copied is seen by a guest with its caches off only after it
+//!   was cleaned, and a dirty line can be written back at any time ([`Ram::evict`]).
 
 use std::collections::{BTreeMap, VecDeque};
 use std::string::String;
@@ -19,11 +19,9 @@ use crate::host::{
     MemoryRefused, Vcpu, VirtualTimer,
 };
 
-/// Bytes of a cache line.
-const LINE: u64 = 64;
+pub mod ram;
 
-/// The same as a length.
-const LINE_LEN: usize = 64;
+use ram::Ram;
 
 /// A list register.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -119,13 +117,9 @@ pub struct Fake {
     pub smc_log: Vec<[u64; 8]>,
     /// What the firmware answers.
     pub smc_answer: [u64; 4],
-    /// Guest RAM's place.
-    pub ram: IpaRange,
+    /// Guest RAM with its caches.
+    pub ram: Ram,
     images: [Vec<u8>; 3],
-    memory: Vec<u8>,
-    dirty: BTreeMap<u64, [u8; LINE_LEN]>,
-    /// Instruction-cache lines that hold what was fetched before.
-    stale_code: Vec<IpaRange>,
 }
 
 const fn image_index(image: Image) -> usize {
@@ -154,11 +148,8 @@ impl Fake {
             memory_log: Vec::new(),
             smc_log: Vec::new(),
             smc_answer: [0; 4],
-            ram,
+            ram: Ram::new(ram),
             images: [Vec::new(), Vec::new(), Vec::new()],
-            memory: std::vec![0; usize::try_from(ram.size() & !(LINE - 1)).unwrap_or(0)],
-            dirty: BTreeMap::new(),
-            stale_code: Vec::new(),
         }
     }
 
@@ -224,6 +215,11 @@ impl Fake {
         self.exits.pop_front()
     }
 
+    /// What a vCPU still had to report is lost when it is stopped; lines are the machine's.
+    fn forget_exits(&mut self, vcpu: Vcpu) {
+        self.exits.retain(|(v, exit)| *v != vcpu || matches!(exit, Exit::Line(_)));
+    }
+
     fn cpu(&mut self, vcpu: Vcpu) -> Option<&mut Cpu> {
         self.cpus.get_mut(vcpu.index())
     }
@@ -286,78 +282,6 @@ impl Fake {
                 }
             })
             .collect()
-    }
-
-    /// Writes every dirty line back, as a cache may at any time.
-    pub fn evict(&mut self) {
-        for (base, bytes) in core::mem::take(&mut self.dirty) {
-            self.store_uncached(Ipa(base), &bytes);
-        }
-    }
-
-    /// The guest stores with its caches off: memory changes, dirty lines stay.
-    pub fn store_uncached(&mut self, ipa: Ipa, bytes: &[u8]) {
-        let at = ipa.offset_from(self.ram.base()).and_then(|at| usize::try_from(at).ok());
-        let Some(place) = at.and_then(|at| self.memory.get_mut(at..)) else { return };
-        for (to, from) in place.iter_mut().zip(bytes) {
-            *to = *from;
-        }
-    }
-
-    /// The guest, or the monitor, stores with its caches on: lines become dirty.
-    pub fn store_cached(&mut self, ipa: Ipa, bytes: &[u8]) {
-        for (address, byte) in (ipa.0..).zip(bytes) {
-            let base = address & !(LINE - 1);
-            let memory = self.load_uncached(Ipa(base), LINE_LEN);
-            let line = self.dirty.entry(base).or_insert_with(|| {
-                let mut line = [0; LINE_LEN];
-                for (to, from) in line.iter_mut().zip(memory) {
-                    *to = from;
-                }
-                line
-            });
-            if let Some(to) =
-                usize::try_from(address & (LINE - 1)).ok().and_then(|at| line.get_mut(at))
-            {
-                *to = *byte;
-            }
-        }
-    }
-
-    /// What a guest with its caches off sees.
-    #[must_use]
-    pub fn load_uncached(&self, ipa: Ipa, count: usize) -> Vec<u8> {
-        let at = ipa.offset_from(self.ram.base()).and_then(|at| usize::try_from(at).ok());
-        at.and_then(|at| self.memory.get(at..))
-            .unwrap_or_default()
-            .iter()
-            .copied()
-            .take(count)
-            .collect()
-    }
-
-    /// The guest has executed code here: its instruction cache holds it.
-    pub fn executed(&mut self, range: IpaRange) {
-        self.stale_code.push(range);
-    }
-
-    /// Whether an instruction fetched from here could be an old one.
-    #[must_use]
-    pub fn stale(&self, range: IpaRange) -> bool {
-        self.stale_code.iter().any(|stale| stale.overlaps(range))
-    }
-
-    /// Writes dirty lines of a range back. A clean line that stays cached and one that is dropped
-    /// are the same here: neither is ever written back.
-    fn clean(&mut self, range: IpaRange) {
-        let touched =
-            |base: u64| IpaRange::new(Ipa(base), LINE).is_some_and(|line| line.overlaps(range));
-        let lines: Vec<u64> = self.dirty.keys().copied().filter(|base| touched(*base)).collect();
-        for base in lines {
-            if let Some(bytes) = self.dirty.remove(&base) {
-                self.store_uncached(Ipa(base), &bytes);
-            }
-        }
     }
 }
 
@@ -429,6 +353,7 @@ impl Host for Fake {
     }
 
     fn start(&mut self, vcpu: Vcpu, entry: Entry) {
+        self.forget_exits(vcpu);
         if let Some(cpu) = self.cpu(vcpu) {
             cpu.regs = [0; 31];
             if let Some(x0) = cpu.regs.first_mut() {
@@ -441,6 +366,7 @@ impl Host for Fake {
     }
 
     fn stop(&mut self, vcpu: Vcpu) {
+        self.forget_exits(vcpu);
         if let Some(cpu) = self.cpu(vcpu) {
             cpu.life = Life::Off;
         }
@@ -463,16 +389,15 @@ impl Host for Fake {
             | MemoryOp::InvalidateInstructions(range) => Some(range),
             MemoryOp::Copy(image, to) => IpaRange::new(to, self.image(image).len() as u64),
         };
-        let range = range.filter(|range| self.ram.encloses(*range)).ok_or(MemoryRefused(op))?;
+        let range =
+            range.filter(|range| self.ram.range().encloses(*range)).ok_or(MemoryRefused(op))?;
         self.memory_log.push(op);
         match op {
-            MemoryOp::CleanInvalidate(_) | MemoryOp::Clean(_) => self.clean(range),
-            MemoryOp::InvalidateInstructions(_) => {
-                self.stale_code.retain(|stale| !stale.overlaps(range))
-            }
+            MemoryOp::CleanInvalidate(_) | MemoryOp::Clean(_) => self.ram.clean(range),
+            MemoryOp::InvalidateInstructions(_) => self.ram.invalidate_instructions(range),
             MemoryOp::Copy(image, to) => {
                 let bytes = self.image(image).to_vec();
-                self.store_cached(to, &bytes);
+                self.ram.store_cached(to, &bytes);
             }
         }
         Ok(())
