@@ -2,7 +2,11 @@
 //! Traces: every exit, every host call with its result, every answer, one line each. Recorded on
 //! a real kernel they replay on the development machine (`tests/replay.rs`).
 //!
+//! The first line is what a replay makes its monitor from: the facts of the plan that decide
+//! anything, and the host's list registers and counter frequency.
+//!
 //! ```text
+//! @t plan gic=2 lines=64 vcpus=1 slots=4 hz=62500000 dist=0x8000000+0x10000 ... line=33:level
 //! @t exit 0 trap 0x93800007 0x8000004
 //! @t set 0 x2 0x3
 //! @t pc 0 0xffff800008001000
@@ -17,6 +21,7 @@ use crate::host::{
     Action, Entry, Exit, Gpr, Host, HostStats, Image, InjectRefused, Injection, Intid, MemoryOp,
     MemoryRefused, Vcpu, VirtualTimer,
 };
+use crate::plan::{Plan, Window};
 use crate::report::Out;
 
 /// A host that prints what is asked of another.
@@ -25,6 +30,42 @@ pub struct Traced<'h>(pub &'h mut dyn Host);
 fn line(host: &mut dyn Host, text: fmt::Arguments<'_>) {
     // The host's UART takes everything: there is no error to handle.
     let _ = write!(Out(host), "\r\n@t {text}\r\n");
+}
+
+/// Prints the head of a trace.
+pub fn trace_plan(host: &mut dyn Host, plan: &Plan<'_>) {
+    let (slots, hz) = (host.slots(), host.frequency());
+    line(host, format_args!("plan {}", Head { plan, slots, hz }));
+}
+
+struct Head<'h> {
+    plan: &'h Plan<'h>,
+    slots: u8,
+    hz: u64,
+}
+
+impl fmt::Display for Head<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let facts = self.plan.facts();
+        write!(f, "gic={} lines={} vcpus={}", facts.gic.version, facts.gic.lines, facts.vcpus)?;
+        write!(f, " slots={} hz={} idle={}", self.slots, self.hz, facts.idle_timer.kind)?;
+        for (name, Window { ipa, size }) in [
+            ("dist", facts.gic.distributor),
+            ("redist", facts.gic.redistributors),
+            ("marker", facts.marker),
+            ("ram", facts.ram),
+        ] {
+            write!(f, " {name}={ipa:#x}+{size:#x}")?;
+        }
+        write!(f, " kernel={:#x} dtb={:#x}", facts.kernel.ipa, facts.device_tree.ipa)?;
+        for line in self.plan.lines() {
+            write!(f, " line={}:{}", line.intid, if line.edge == 1 { "edge" } else { "level" })?;
+        }
+        for rule in self.plan.rules() {
+            write!(f, " rule={:#x}:{}:{:#x}", rule.function, rule.action, rule.value)?;
+        }
+        Ok(())
+    }
 }
 
 /// Prints an exit.

@@ -13,7 +13,7 @@ use crate::plan::{IDLE_NONE, Plan};
 use crate::report::{self, Event};
 use crate::smccc::{self, Call};
 use crate::syndrome::{Access, Class, RegisterAccess, Syndrome, SystemRegister};
-use crate::trace::{Traced, trace_action, trace_exit};
+use crate::trace::{Traced, trace_action, trace_exit, trace_plan};
 
 /// A vCPU that waits for an interrupt while its list registers hold some is looked at again after
 /// this part of a second: the core cannot know whether the guest has masked them.
@@ -135,6 +135,9 @@ impl<'p> Vm<'p> {
         self.entry = boot::check(&self.plan, host)?;
         boot::place(&self.plan, host)?;
         self.print(host, Event::Start);
+        if self.plan.traces() {
+            trace_plan(host, &self.plan);
+        }
         self.launch(host);
         Ok(())
     }
