@@ -25,7 +25,10 @@ impl Monitor {
     pub fn start() -> Self {
         let plan = match Plan::read(symbols::plan()) {
             Ok(plan) => plan,
-            Err(error) => stop::refuse(format_args!("{error}")),
+            Err(error) => {
+                uart::identify();
+                stop::refuse(format_args!("{error}"))
+            }
         };
         if let Some(kind) = Uart::from_number(plan.facts().console.kind) {
             uart::open(kind);

@@ -20,6 +20,15 @@ pub fn open(kind: Uart) {
     KIND.store(kind.number(), Ordering::Relaxed);
 }
 
+/// Finds out what kind of UART is at `uart_vaddr`, where no plan says so: a PL011 has its part
+/// number in UARTPeriphID0 (Arm DDI 0183G, 3.3.15).
+pub fn identify() {
+    let base = symbols::uart_vaddr();
+    if base != 0 {
+        open(if read(base, 0xfe0) == 0x11 { Uart::Pl011 } else { Uart::Imx });
+    }
+}
+
 /// Writes `text`, waiting for each byte's room at most a tenth of a second (a byte takes 1 ms at
 /// 9600 baud). Without effect before [`open`], or in a system that gave the monitor no UART.
 pub fn print(text: &str) {
@@ -46,7 +55,7 @@ pub fn print(text: &str) {
 fn read(base: usize, offset: usize) -> u32 {
     let register = base.wrapping_add(offset) as *const u32;
     // SAFETY: `base` is the page of UART registers that the Microkit tool mapped as device memory,
-    // and `vmm_core::uart` has offsets below 4 KiB. Status registers have no side effects.
+    // and all offsets are below 4 KiB. Reading those registers has no side effects.
     unsafe { register.read_volatile() }
 }
 
