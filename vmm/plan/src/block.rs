@@ -10,8 +10,9 @@ use zerocopy::FromZeros;
 use crate::board::{IdleKind, RuleAction, Trigger, Uart};
 use crate::error::PlanError;
 use crate::memory::{Kind, Owner};
+use crate::nodes;
 use crate::plan::Plan;
-use crate::span::{Span, length};
+use crate::span::{Size, Span, length};
 use crate::tree::redistributors;
 use crate::wish::Host;
 
@@ -64,8 +65,18 @@ pub(crate) fn write(plan: &Plan) -> Result<Vec<u8>, PlanError> {
     facts.line_count = fill(&mut facts.lines, lines(plan), "the number of device interrupts")?;
     facts.rule_count = fill(&mut facts.rules, rules(plan), "the number of firmware-call rules")?;
     facts.region_count = fill(&mut facts.regions, regions(plan), "the number of regions")?;
+    let nodes = nodes::table(plan);
+    facts.node_count = u32::try_from(nodes.len()).unwrap_or(u32::MAX);
     let mut bytes = Vec::new();
-    vmm_core::plan::write(&facts, &[], |piece| bytes.extend_from_slice(piece));
+    vmm_core::plan::write(&facts, &nodes, |piece| bytes.extend_from_slice(piece));
+    let room = plan.region("plan").map_or(0, |region| region.size);
+    if length(&bytes) > room {
+        return Err(PlanError::Wish {
+            what: "the number of devices in the board's tree",
+            value: nodes.len().to_string(),
+            range: format!("so many that the plan block keeps below {}", Size(room)),
+        });
+    }
     Ok(bytes)
 }
 

@@ -10,12 +10,15 @@
 pub mod block;
 pub mod board;
 pub mod closure;
+pub mod drivers;
 pub mod dt;
 pub mod error;
 pub mod files;
 pub mod image;
+pub mod initramfs;
 pub mod layout;
 pub mod memory;
+mod nodes;
 pub mod plan;
 pub mod span;
 pub mod system;

@@ -8,8 +8,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use cli::guest::Guest;
-use vmm_plan::PlanError;
+use vmm_plan::drivers::Drivers;
 use vmm_plan::span::Size;
+use vmm_plan::{PlanError, dt};
 
 /// Plans a Linux guest: from board facts and images to everything that the monitor needs.
 #[derive(Parser)]
@@ -31,6 +32,14 @@ enum Command {
         /// Folder to write to.
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
+    },
+    /// Prints which kernel option brings the driver of each `compatible`, from a kernel's source.
+    Drivers {
+        /// Kernel source tree.
+        source: PathBuf,
+        /// Only for the nodes of this device tree; may be given more than once.
+        #[arg(long, value_name = "FILE")]
+        tree: Vec<PathBuf>,
     },
 }
 
@@ -72,6 +81,14 @@ fn run(arguments: Arguments) -> Result<(), PlanError> {
             for load in plan.loads() {
                 println!("  load {} at {:#x}", load.file, load.address);
             }
+            Ok(())
+        }
+        Command::Drivers { source, tree } => {
+            let trees: Result<Vec<_>, _> =
+                tree.iter().map(|path| Ok(dt::read_file(path)?.1)).collect();
+            let drivers = Drivers::scan(&source)?;
+            let drivers = if tree.is_empty() { drivers } else { drivers.only_for(&trees?) };
+            print!("{drivers}");
             Ok(())
         }
     }

@@ -24,7 +24,7 @@ const fn trigger(trigger: Trigger) -> &'static str {
 }
 
 const fn page_size(region: &Region) -> u64 {
-    if region.size % LARGE_PAGE == 0 { LARGE_PAGE } else { PAGE }
+    if region.size.is_multiple_of(LARGE_PAGE) { LARGE_PAGE } else { PAGE }
 }
 
 /// The system file of a plan for Microkit.

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! How much an initial RAM file system takes once it is unpacked, read from its outside (Linux
+//! Documentation/driver-api/early-userspace/buffer-format.rst).
+
+use crate::span::{PAGE, align_up, length};
+
+/// How much an initial RAM file system takes once it is unpacked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unpacked {
+    /// Bytes, every file in whole pages.
+    Known(u64),
+    /// At least this; the rest is in a format whose size is not on its outside.
+    AtLeast(u64, &'static str),
+}
+
+/// Sizes the archives in `image`, one behind the other.
+#[must_use]
+pub fn unpacked(image: &[u8]) -> Unpacked {
+    let mut sum = 0_u64;
+    let mut rest = image;
+    loop {
+        // Archives may be padded with zeros.
+        while let [0, after @ ..] = rest {
+            rest = after;
+        }
+        match rest {
+            [] => return Unpacked::Known(sum),
+            [b'0', b'7', b'0', b'7', b'0', b'1' | b'2', ..] => match cpio(rest) {
+                Some((bytes, after)) => {
+                    sum = sum.saturating_add(bytes);
+                    rest = after;
+                }
+                None => return Unpacked::AtLeast(sum, "a damaged cpio archive"),
+            },
+            [0x1f, 0x8b, ..] => {
+                // The last four bytes are the size before compression, modulo 4 GiB (RFC 1952, 2.3.1).
+                let size = rest.last_chunk().map_or(0, |size| u32::from_le_bytes(*size));
+                return Unpacked::Known(sum.saturating_add(size.into()));
+            }
+            [0x28, 0xb5, 0x2f, 0xfd, ..] => {
+                return match zstd(rest) {
+                    Some(size) => Unpacked::Known(sum.saturating_add(size)),
+                    None => Unpacked::AtLeast(sum, "zstd without a content size"),
+                };
+            }
+            [0xfd, b'7', b'z', b'X', b'Z', ..] => return Unpacked::AtLeast(sum, "xz"),
+            [b'B', b'Z', b'h', ..] => return Unpacked::AtLeast(sum, "bzip2"),
+            [0x02, 0x21, 0x4c, 0x18, ..] => return Unpacked::AtLeast(sum, "lz4"),
+            [0x5d, 0, ..] => return Unpacked::AtLeast(sum, "lzma"),
+            _ => return Unpacked::AtLeast(sum, "an unknown format"),
+        }
+    }
+}
+
+/// Page-rounded file sizes of one "newc" archive, and what is behind it.
+fn cpio(archive: &[u8]) -> Option<(u64, &[u8])> {
+    let mut sum = 0_u64;
+    let mut rest = archive;
+    loop {
+        let header = rest.get(..110)?;
+        if !header.starts_with(b"07070") {
+            return None;
+        }
+        let field = |index: usize| -> Option<u64> {
+            let start = index.checked_mul(8)?.checked_add(6)?;
+            let digits = header.get(start..start.checked_add(8)?)?;
+            u64::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
+        };
+        let (file, name) = (field(6)?, field(11)?);
+        let body = align_up(name.checked_add(110)?, 4);
+        let end = body.checked_add(align_up(file, 4))?;
+        let path = rest.get(110..usize::try_from(name.checked_add(110)?).ok()?)?;
+        let last = path.starts_with(b"TRAILER!!!\0");
+        // The last archive may end without padding.
+        let end = usize::try_from(end).ok()?;
+        if rest.len() < usize::try_from(body.checked_add(file)?).ok()? {
+            return None;
+        }
+        rest = rest.get(end.min(rest.len())..)?;
+        if last {
+            return Some((sum, rest));
+        }
+        // Every file and folder takes at least its inode; data comes in pages.
+        sum = sum.saturating_add(align_up(file, PAGE));
+    }
+}
+
+/// Content size of the first frame (RFC 8878, 3.1.1.1), where it says one.
+fn zstd(frame: &[u8]) -> Option<u64> {
+    let descriptor = *frame.get(4)?;
+    let single = descriptor & 0x20 != 0;
+    let window = usize::from(!single);
+    let dictionary = match descriptor & 3 {
+        3 => 4,
+        other => usize::from(other),
+    };
+    let width = match descriptor >> 6 {
+        0 if single => 1,
+        0 => return None,
+        1 => 2,
+        2 => 4,
+        _ => 8,
+    };
+    let start = 5_usize.checked_add(window)?.checked_add(dictionary)?;
+    let bytes = frame.get(start..start.checked_add(width)?)?;
+    let value = bytes.iter().rev().fold(0_u64, |value, &byte| (value << 8) | u64::from(byte));
+    Some(if width == 2 { value.saturating_add(256) } else { value })
+}
+
+/// Most that an initial RAM file system may unpack to: it goes into a tmpfs, which takes half of
+/// the memory that Linux has at that time. Taken off before: the kernel, the packed file system,
+/// and 1/64 of RAM for the kernel's own page table of memory (64 bytes a page).
+#[must_use]
+pub fn limit(ram: u64, kernel: u64, packed: &[u8]) -> u64 {
+    let left = ram.saturating_sub(kernel).saturating_sub(length(packed));
+    left.saturating_sub(ram / 64) / 2
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A cpio archive of one file of `size` zero bytes.
+    pub(crate) fn archive(size: usize) -> Vec<u8> {
+        let mut out = Vec::new();
+        for (name, size) in [("init\0", size), ("TRAILER!!!\0", 0)] {
+            let start = out.len();
+            out.extend_from_slice(b"070701");
+            for field in 0..13 {
+                let value = match field {
+                    6 => size,
+                    11 => name.len(),
+                    _ => 0,
+                };
+                out.extend_from_slice(format!("{value:08x}").as_bytes());
+            }
+            assert_eq!(out.len() - start, 110);
+            out.extend_from_slice(name.as_bytes());
+            out.resize(out.len().next_multiple_of(4), 0);
+            out.resize((out.len() + size).next_multiple_of(4), 0);
+        }
+        out
+    }
+
+    #[test]
+    fn archives_behind_each_other_add_up() {
+        let mut image = archive(5000);
+        assert_eq!(unpacked(&image), Unpacked::Known(0x2000));
+        image.resize(image.len() + 512, 0);
+        image.extend(archive(1));
+        assert_eq!(unpacked(&image), Unpacked::Known(0x3000));
+    }
+
+    #[test]
+    fn compressed_archives_say_their_size_or_not() {
+        let mut gzip = vec![0x1f, 0x8b, 8, 0];
+        gzip.extend(60_000_000_u32.to_le_bytes());
+        assert_eq!(unpacked(&gzip), Unpacked::Known(60_000_000));
+        let zstd = [0x28, 0xb5, 0x2f, 0xfd, 0xa0, 0, 0, 1, 0];
+        assert_eq!(unpacked(&zstd), Unpacked::Known(0x1_0000));
+        assert_eq!(unpacked(b"\xfd7zXZ\0"), Unpacked::AtLeast(0, "xz"));
+        assert_eq!(unpacked(b"hello"), Unpacked::AtLeast(0, "an unknown format"));
+    }
+
+    #[test]
+    fn damaged_archives_do_not_panic() {
+        let good = archive(10);
+        for cut in 0..good.len() {
+            let _ = unpacked(&good[..cut]);
+        }
+        let mut bad = good;
+        bad[60..68].copy_from_slice(b"zzzzzzzz");
+        assert_eq!(unpacked(&bad), Unpacked::AtLeast(0, "a damaged cpio archive"));
+    }
+}
