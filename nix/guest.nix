@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# The guest of a board by Buildroot: kernel, root file system, what they are made of.
+{
+  lib,
+  buildroot-src,
+  facts,
+  fetchurl,
+  guest-env,
+  linkFarm,
+  pins,
+  sources,
+  stdenvNoCC,
+}:
+let
+  # One fetch for each source file, as `make external-deps` lists them.
+  fetch =
+    name: source:
+    fetchurl {
+      inherit name;
+      inherit (source) hash urls;
+    };
+  downloads = linkFarm "buildroot-downloads" (
+    lib.mapAttrs fetch (lib.importJSON ./buildroot-sources.json)
+  );
+  # Buildroot's own SBOM generator reads the list of SPDX names from its download folder.
+  spdx = fetchurl {
+    url = "https://raw.githubusercontent.com/CycloneDX/specification/1.6/schema/spdx.schema.json";
+    hash = "sha256-uqnTvR7Ve2dRsIh+3q1rUGP/U/90Kc+F1HbGyUrwFm4=";
+  };
+  version = pins.inputs.buildroot.ref;
+in
+stdenvNoCC.mkDerivation {
+  pname = "guest-${facts.alias}";
+  inherit version;
+  src = buildroot-src;
+  outputs = [
+    "out"
+    "legal"
+  ];
+
+  nativeBuildInputs = [ guest-env ];
+  # Buildroot's own programs are built from source here and nobody's hardening flags fit them.
+  hardeningDisable = [ "all" ];
+
+  # One set of variables for every call: the external tree is copied beside Buildroot, so that no
+  # store path is in anything that a build records.
+  configurePhase = ''
+    runHook preConfigure
+    cp -r ${sources.guest}/guest/buildroot external
+    chmod -R u+w external
+    mkdir -p downloads/cyclonedx
+    cp ${spdx} downloads/cyclonedx/spdx-1.6.schema.json
+    buildroot() {
+      guest-env -c 'exec make "$@"' make O="$PWD/output" BR2_EXTERNAL="$PWD/external" \
+        BR2_DL_DIR="$PWD/downloads" BR2_PRIMARY_SITE="file://${downloads}" BR2_PRIMARY_SITE_ONLY=y \
+        BR2_JLEVEL="$NIX_BUILD_CORES" "$@"
+    }
+    buildroot ${facts.folder}_defconfig
+    runHook postConfigure
+  '';
+
+  buildPhase = ''
+    runHook preBuild
+    buildroot
+    buildroot legal-info
+    buildroot --silent show-info >show-info.json
+    guest-env -c "BR2_DL_DIR=$PWD/downloads utils/generate-cyclonedx" <show-info.json >sbom.cdx.json
+    runHook postBuild
+  '';
+
+  installPhase = ''
+    runHook preInstall
+    install -D -m 644 -t $out output/images/Image output/images/rootfs.cpio.gz sbom.cdx.json
+    install -D -m 644 output/.config $out/buildroot.config
+    install -D -m 644 output/build/linux-[0-9]*/.config $out/linux.config
+    install -D -m 644 -t $legal output/legal-info/manifest.csv
+    cp -r output/legal-info/licenses $legal/
+    runHook postInstall
+  '';
+  dontFixup = true;
+  disallowedReferences = [
+    buildroot-src
+    downloads
+  ];
+
+  passthru = {
+    inherit downloads;
+    kernel = "Image";
+    initrd = "rootfs.cpio.gz";
+  };
+  meta = {
+    description = "Linux kernel and root file system of the guest for ${facts.title}";
+    homepage = "https://buildroot.org";
+    license = lib.licenses.gpl2Only;
+  };
+}

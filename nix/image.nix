@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# The bootable image: kernel, monitor and guest in one file, as the board's boot loader takes it.
+{
+  facts,
+  microkit-sdk,
+  plan,
+  runCommand,
+  vmm,
+  config,
+}:
+runCommand "${facts.alias}-image"
+  {
+    env.MICROKIT_SDK = microkit-sdk;
+    # The image is taken away on a card: it must not name where it was made.
+    allowedReferences = [ ];
+    passthru.loader = "loader.img";
+    meta.description = "Bootable image for ${facts.title}";
+  }
+  ''
+    mkdir $out
+    $MICROKIT_SDK/bin/microkit ${plan}/guest.system \
+      --board ${facts.microkit.board} --config ${config} \
+      --search-path ${plan} ${vmm} --output $out/loader.img --report $out/report.txt
+  ''

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Which files each package is made of: a change elsewhere rebuilds nothing.
+{ lib }:
+let
+  inherit (lib) fileset;
+  root = ../.;
+  tree = files: fileset.toSource { inherit root; fileset = fileset.unions files; };
+in
+{
+  toolchainFile = ../vmm/hosts/microkit/rust-toolchain.toml;
+  boards = ../boards;
+  profiles = ../ci/profiles;
+
+  # The main workspace, whole: cargo reads the manifest of every member. The protection domain is
+  # a workspace of its own.
+  workspace = tree [
+    ../Cargo.toml
+    ../Cargo.lock
+    ../clippy.toml
+    ../rustfmt.toml
+    ../boards
+    ../ci
+    ../guest/conformance
+    (fileset.difference ../vmm ../vmm/hosts/microkit)
+  ];
+
+  # The monitor on seL4. Left out is its .cargo/config.toml, which builds `core` from source for
+  # compilers that bring none for this target: the pinned toolchain does.
+  vmm = tree [
+    ../Cargo.toml
+    ../vmm/core
+    ../vmm/hosts/microkit-abi
+    (fileset.difference ../vmm/hosts/microkit (fileset.maybeMissing ../vmm/hosts/microkit/.cargo))
+  ];
+
+  # Buildroot's external tree.
+  guest = tree [ ../guest/buildroot ];
+
+  # What the checks of the tree's own shape read.
+  shape = tree [
+    (fileset.maybeMissing ../README.md)
+    ../boards
+    ../flake.nix
+    ./.
+  ];
+}
