@@ -300,10 +300,11 @@ impl<'p> Vm<'p> {
         let window = match device {
             Device::Distributor => gic::Window::Distributor,
             Device::Redistributor(owner) => gic::Window::Redistributor(owner),
-            Device::Marker => {
+            Device::Marker if place.0 == 0 => {
                 self.print(host, Event::Mark(value));
-                return place.0 == 0;
+                return true;
             }
+            Device::Marker => return false,
         };
         let known = self.gic.write(host, vcpu, window, place, value);
         self.deliver(host);
