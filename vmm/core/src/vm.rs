@@ -2,6 +2,8 @@
 //! The monitor. A host calls [`Vm::handle`] for each exit and does what the [`Action`] says; that
 //! is the whole loop.
 
+use arrayvec::ArrayVec;
+
 use crate::addr::Ipa;
 use crate::boot::{self, BootError};
 use crate::bus::{Bus, BusError, Device};
@@ -59,7 +61,7 @@ pub struct Vm<'p> {
     counters: Counters,
     /// The device interrupt that fired last, and how often in a row.
     storm: (Option<Intid>, u32),
-    noted: [u32; NOTED_CALLS],
+    noted: ArrayVec<u32, NOTED_CALLS>,
 }
 
 impl<'p> Vm<'p> {
@@ -98,7 +100,7 @@ impl<'p> Vm<'p> {
             boots: 0,
             counters: Counters::default(),
             storm: (None, 0),
-            noted: [0; NOTED_CALLS],
+            noted: ArrayVec::new(),
         })
     }
 
@@ -481,11 +483,7 @@ impl<'p> Vm<'p> {
     fn note_call(&mut self, x0: u64) {
         Counters::count(&mut self.counters.unknown_smc);
         let Ok(function) = u32::try_from(x0 & 0xffff_ffff) else { return };
-        if self.noted.contains(&function) {
-            return;
-        }
-        if let Some(free) = self.noted.iter_mut().find(|noted| **noted == 0) {
-            *free = function;
+        if !self.noted.contains(&function) && self.noted.try_push(function).is_ok() {
             Counters::count(&mut self.counters.notes);
             log::warn!("firmware call {function:#010x} is not known: answered NOT_SUPPORTED");
         }
