@@ -57,7 +57,7 @@ entry!(main, 160);
 #[derive(Debug, thiserror::Error)]
 enum SetupError {
     /// No plan block, or a bad one.
-    #[error("{0} (the loader puts it at 0x44000000)")]
+    #[error("{0} (the loader puts it at 0x54000000)")]
     Plan(PlanError),
     /// The core refuses the plan.
     #[error("{0}")]

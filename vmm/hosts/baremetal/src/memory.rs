@@ -15,11 +15,11 @@ use crate::SetupError;
 
 /// Where the loader puts the plan block, with room for the longest: behind this program
 /// (`memory.ld`; board.toml, table `baremetal`).
-pub const PLAN: Range<usize> = 0x4400_0000..0x4410_0000;
+pub const PLAN: Range<usize> = 0x5400_0000..0x5410_0000;
 
 /// What `main.rs` maps as device memory; and as normal memory, from the plan block on.
 const DEVICES: Range<u64> = 0..0x4000_0000;
-const NORMAL: Range<u64> = 0x4400_0000..0xc000_0000;
+const NORMAL: Range<u64> = 0x5400_0000..0xc000_0000;
 
 /// [`RegionFacts::owner`]: the monitor alone.
 const OWNER_MONITOR: u32 = 1;
@@ -59,7 +59,7 @@ impl<'a> Memory<'a> {
             if !encloses(&allowed, &physical(region)) {
                 return Err(SetupError::region(
                     region,
-                    "is outside 0x44000000..0xc0000000 (memory) or 0..0x40000000 (devices)",
+                    "is outside 0x54000000..0xc0000000 (memory) or 0..0x40000000 (devices)",
                 ));
             }
             let shared = plan.regions().any(|other| {
