@@ -7,7 +7,7 @@
 
 use core::fmt;
 
-use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+use zerocopy::{CastError, FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::addr::{Ipa, IpaRange};
 use crate::host::{Intid, MAX_VCPUS};
@@ -48,12 +48,17 @@ pub struct Header {
 pub struct Text<const N: usize>(pub [u8; N]);
 
 impl<const N: usize> Text<N> {
-    /// `text`, cut at `N` bytes; what is not printable ASCII becomes `?`.
+    /// `text`, cut at `N` bytes; what is not printable ASCII becomes `?`, and so do `"` and `\`,
+    /// which would end a string of the JSON report.
     #[must_use]
     pub fn new(text: &str) -> Self {
         let mut bytes = [0; N];
         for (to, from) in bytes.iter_mut().zip(text.bytes()) {
-            *to = if matches!(from, b' '..=b'~') { from } else { b'?' };
+            *to = if matches!(from, b' '..=b'~') && !matches!(from, b'"' | b'\\') {
+                from
+            } else {
+                b'?'
+            };
         }
         Self(bytes)
     }
@@ -271,6 +276,9 @@ pub enum PlanError {
         /// Bytes needed.
         need: usize,
     },
+    /// Where it lies.
+    #[error("the plan block does not lie on a multiple of 8 bytes")]
+    Alignment,
     /// Something else is in its place.
     #[error("this is not a plan block: no magic word; was the image built with guestplan?")]
     Magic,
@@ -347,7 +355,10 @@ impl<'a> Plan<'a> {
     pub fn read(bytes: &'a [u8]) -> Result<Self, PlanError> {
         let fixed = size_of::<Header>().saturating_add(size_of::<Facts>());
         let short = |need| PlanError::Short { have: bytes.len(), need };
-        let (header, rest) = Header::ref_from_prefix(bytes).map_err(|_| short(fixed))?;
+        let (header, rest) = Header::ref_from_prefix(bytes).map_err(|error| match error {
+            CastError::Alignment(_) if bytes.len() >= fixed => PlanError::Alignment,
+            _ => short(fixed),
+        })?;
         if header.magic != MAGIC {
             return Err(PlanError::Magic);
         }
@@ -355,20 +366,24 @@ impl<'a> Plan<'a> {
             return Err(PlanError::Version { found: header.version });
         }
         let length = usize::try_from(header.length).unwrap_or(usize::MAX);
+        let bad_length = PlanError::Field {
+            field: "length",
+            value: u64::from(header.length),
+            range: "the fixed part and a whole number of nodes",
+        };
+        if length < fixed {
+            return Err(bad_length);
+        }
         let body = length
             .checked_sub(size_of::<Header>())
             .and_then(|body| rest.get(..body))
-            .ok_or(short(length.max(fixed)))?;
+            .ok_or(short(length))?;
         let should = checksum(body);
         if header.checksum != should {
             return Err(PlanError::Checksum { found: header.checksum, should });
         }
         let (facts, nodes) = Facts::ref_from_prefix(body).map_err(|_| short(fixed))?;
-        let nodes = <[Node]>::ref_from_bytes(nodes).map_err(|_| PlanError::Field {
-            field: "length",
-            value: u64::from(header.length),
-            range: "the fixed part and a whole number of nodes",
-        })?;
+        let nodes = <[Node]>::ref_from_bytes(nodes).map_err(|_| bad_length)?;
         let plan = Self { facts, nodes };
         plan.check()?;
         Ok(plan)
