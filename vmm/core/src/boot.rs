@@ -166,8 +166,11 @@ pub fn check(plan: &Plan<'_>, host: &dyn Host) -> Result<Entry, BootError> {
         if !base.is_aligned(align) {
             return Err(BootError::Alignment { image, at, align });
         }
-        let place = IpaRange::new(at, span).unwrap_or_default();
-        if span != 0 && (place.is_empty() || !ram.encloses(place)) {
+        let fits = IpaRange::new(at, span).is_some_and(|place| ram.encloses(place));
+        if span != 0 && !fits {
+            // A place that wraps ends at the end of the address space.
+            let place =
+                IpaRange::new(at, span.min(u64::MAX.wrapping_sub(at.0))).unwrap_or_default();
             return Err(BootError::OutsideRam { image, place, ram });
         }
     }
