@@ -7,7 +7,7 @@ use fdt::Fdt;
 use fdt::node::FdtNode;
 
 use crate::addr::{Ipa, IpaRange};
-use crate::plan::Plan;
+use crate::plan::{Plan, Window};
 
 /// What the device tree and the plan disagree on.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -65,7 +65,7 @@ pub fn check(plan: &Plan<'_>, tree: &[u8]) -> Result<(), TreeError> {
 
     let ram = facts.ram.range();
     let memory = fdt.find_node("/memory").ok_or(TreeError::Missing("memory"))?;
-    let given = first_reg(memory).ok_or(TreeError::Missing("memory"))?;
+    let given = nth_reg(memory, 0).ok_or(TreeError::Missing("memory"))?;
     if given != ram {
         return Err(TreeError::Memory { tree: given, plan: ram });
     }
@@ -78,7 +78,10 @@ pub fn check(plan: &Plan<'_>, tree: &[u8]) -> Result<(), TreeError> {
     };
     let controller =
         fdt.find_compatible(names).ok_or(TreeError::Gic { version: gic.version, at })?;
-    if first_reg(controller).is_none_or(|reg| reg.base() != at.base()) {
+    let starts = |index, window: Window| {
+        nth_reg(controller, index).is_some_and(|reg| reg.base() == Ipa(window.ipa))
+    };
+    if !starts(0, gic.distributor) || gic.version == 3 && !starts(1, gic.redistributors) {
         return Err(TreeError::Gic { version: gic.version, at });
     }
 
@@ -109,9 +112,9 @@ pub fn check(plan: &Plan<'_>, tree: &[u8]) -> Result<(), TreeError> {
     Ok(())
 }
 
-/// The first `reg` of a node below the root.
-fn first_reg(node: FdtNode<'_, '_>) -> Option<IpaRange> {
-    let reg = node.reg()?.next()?;
+/// An entry of the `reg` of a node below the root.
+fn nth_reg(node: FdtNode<'_, '_>, index: usize) -> Option<IpaRange> {
+    let reg = node.reg()?.nth(index)?;
     IpaRange::new(Ipa(reg.starting_address as u64), reg.size? as u64)
 }
 
