@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! The monitor against the fake host.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a panic is how a test fails"
+)]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod arbitrary;
+mod boot;
+mod exits;
+mod firmware;
+mod mmio;
+mod plan;
