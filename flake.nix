@@ -75,6 +75,9 @@
         })
       );
 
+      # The whole scope, for `overrideScope`: another guest, kernel or compiler.
+      legacyPackages = scopes;
+
       apps = perSystem (
         project:
         { inherit (project) demo; }

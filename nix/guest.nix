@@ -12,7 +12,8 @@
   stdenvNoCC,
 }:
 let
-  # One fetch for each source file, as `make external-deps` lists them.
+  # One fetch for each source file; `make show-info` in Buildroot tells names and addresses, its
+  # .hash files the hashes.
   fetch =
     name: source:
     fetchurl {
@@ -56,6 +57,9 @@ stdenvNoCC.mkDerivation {
         BR2_JLEVEL="$NIX_BUILD_CORES" "$@"
     }
     buildroot ${facts.folder}_defconfig
+    # Which sources there are depends on what the environment brings; the list covers the leanest.
+    missing=$(buildroot --silent external-deps | LC_ALL=C sort | LC_ALL=C comm -23 - <(ls ${downloads}))
+    [ -z "$missing" ] || { echo "nix/buildroot-sources.json has no entry for:" $missing; exit 1; }
     runHook postConfigure
   '';
 

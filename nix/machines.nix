@@ -48,9 +48,9 @@ let
           ''
           # Without seL4 there is no image that holds the guest: the emulator's loader places it.
           + lib.optionalString (host == "baremetal") ''
-            while read -r _ file _ address; do
-              words+=(-device "loader,file=${planned}/$file,addr=$address,force-raw=on")
-            done < <(grep '^ *load ' ${planned}/plan.txt)
+            while read -r what file _ address; do
+              [ "$what" != load ] || words+=(-device "loader,file=${planned}/$file,addr=$address,force-raw=on")
+            done <${planned}/plan.txt
           ''
           + ''
             exec ${profile.program} "''${words[@]}" "$@"

@@ -36,7 +36,7 @@ craneLib.mkCargoDerivation {
   doInstallCargoArtifacts = false;
   strictDeps = true;
 
-  nativeBuildInputs = bareEnv.nativeBuildInputs ++ [
+  nativeBuildInputs = [
     cmake
     cross.bintools.bintools
     cross.cc
@@ -60,7 +60,7 @@ craneLib.mkCargoDerivation {
   dontUseNinjaInstall = true;
   dontUseNinjaCheck = true;
 
-  inherit (bareEnv) env;
+  env = { inherit (bareEnv) LIBCLANG_PATH; };
   preBuild = bareEnv.remapPaths;
   # Debug kernels embed __FILE__: the kernel's source is copied beside Microkit's.
   buildPhaseCargoCommand = ''

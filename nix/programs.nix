@@ -21,7 +21,6 @@ craneLib.buildPackage {
     "--package ci-shims"
   ];
   strictDeps = true;
-  inherit (bareEnv) env nativeBuildInputs;
   preBuild = bareEnv.remapPaths;
   doCheck = false;
   dontStrip = true;

@@ -30,8 +30,8 @@ lib.throwIfNot (lib.elem config microkit-sdk.configs)
     cargoArtifacts = null;
     cargoExtraArgs = "--locked --manifest-path ${manifest} --target ${bareEnv.target}";
     strictDeps = true;
-    inherit (bareEnv) nativeBuildInputs;
-    env = bareEnv.env // {
+    env = {
+      inherit (bareEnv) LIBCLANG_PATH;
       # The kernel's own headers decide what rust-sel4 is compiled to.
       SEL4_INCLUDE_DIRS = "${microkit-sdk}/board/${facts.microkit.board}/${config}/include";
     };
