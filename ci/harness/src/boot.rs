@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::conformance::{self, Guest};
 use crate::console::{Console, MonitorLine};
 use crate::error::{Error, Result};
 use crate::image::{self, Image};
@@ -19,22 +20,18 @@ const TAIL: usize = 25;
 /// # Errors
 /// Something is missing or does not build.
 pub fn run(root: &Path, options: &BootOptions) -> Result<u8> {
+    let guest = match options.machine.guest.as_deref() {
+        None => None,
+        Some("all") => return conformance::run(root, options),
+        Some(name) => Some(Guest::find(root, name)?),
+    };
     let image = Image::prepare(root, &options.machine)?;
     if options.interactive {
         return interactive(&image, &options.machine);
     }
     let mut report = report(&image, &options.machine);
     for number in 1..=options.repeat {
-        let script = Script {
-            shell: options.machine.guest.is_none()
-                && (options.expect.is_none() || !options.run.is_empty()),
-            commands: options.run.clone(),
-            expect: options.expect.clone(),
-            must_print: None,
-            reports: options.machine.host != HostName::Bare,
-            silence: options.silence(),
-            total: options.total(),
-        };
+        let script = guest.as_ref().map_or_else(|| linux(options), |guest| guest.script(options));
         let run = once(&image, &options.machine, script, number)?;
         show(&run, number, options.repeat);
         if report.exit_code == 0 {
@@ -46,6 +43,20 @@ pub fn run(root: &Path, options: &BootOptions) -> Result<u8> {
         report.write(path)?;
     }
     Ok(report.exit_code)
+}
+
+/// What a run of Linux is to do. Without commands it is powered off at its shell, unless a text is
+/// awaited.
+fn linux(options: &BootOptions) -> Script {
+    Script {
+        shell: options.expect.is_none() || !options.run.is_empty(),
+        commands: options.run.clone(),
+        expect: options.expect.clone(),
+        must_print: None,
+        reports: options.machine.host != HostName::Bare,
+        silence: options.silence(),
+        total: options.total(),
+    }
 }
 
 /// A report without runs.

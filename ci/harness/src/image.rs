@@ -11,6 +11,7 @@ use crate::emulator::Emulator;
 use crate::error::{Error, Result};
 use crate::options::{HostName, Machine};
 use crate::profile::{Profile, Values};
+use crate::program::{self, Sdk};
 
 /// Everything that is needed to boot once more.
 #[derive(Debug)]
@@ -25,6 +26,20 @@ pub struct Image {
     pub folder: PathBuf,
     /// Sizes of what was built and loaded, in bytes, by file name.
     pub sizes: BTreeMap<String, u64>,
+}
+
+/// Version of the interrupt controller that the guest will have.
+///
+/// # Errors
+/// There is no such board, or it has no such controller for the host.
+pub fn gic(root: &Path, machine: &Machine) -> Result<u8> {
+    let board = Board::find(&root.join("boards"), &machine.board).map_err(usage)?;
+    let gic = board.gic_for(plan_host(machine), machine.gic).map_err(usage)?;
+    Ok(gic.version())
+}
+
+fn usage(error: vmm_plan::PlanError) -> Error {
+    Error::Usage(error.to_string())
 }
 
 /// `${XDG_CACHE_HOME:-~/.cache}/sel4-linux-vmm`.
@@ -51,28 +66,48 @@ impl Image {
     /// # Errors
     /// Something is missing, does not fit or does not build; the text says what to do.
     pub fn prepare(root: &Path, machine: &Machine) -> Result<Self> {
-        let usage = |error: vmm_plan::PlanError| Error::Usage(error.to_string());
+        if machine.host == HostName::Microkit {
+            Sdk::find()?; // before anything takes time
+        }
         let board = Board::find(&root.join("boards"), &machine.board).map_err(usage)?;
-        let images = images(machine)?;
+        let images = images(root, machine)?;
+        let mut append = machine.append.clone();
+        if machine.guest.is_some() {
+            // The marker page has no node: a conformance guest is told where it is.
+            append.push_str(&format!(" marker={:#x}", board.marker.registers.base));
+        }
         let wish = Wish {
             host: plan_host(machine),
             gic: machine.gic,
             ram_mib: machine.ram,
-            append: machine.append.clone(),
+            append,
             trace: machine.trace,
             ..Wish::default()
         };
         let plan = Plan::new(&board, &wish, images).map_err(usage)?;
         let folder = root.join("build").join(name(machine, &plan));
         plan.write_to(&folder).map_err(usage)?;
+        let image = monitor(root, machine, &plan, &folder)?;
         let profile = match &machine.profile {
             Some(name) => name.clone(),
             None => plan.profiles().into_iter().next().ok_or_else(|| {
                 Error::Usage(format!("no emulated machine for {}: give --profile", board.name))
             })?,
         };
+        let enter = match (machine.host, &machine.guest) {
+            (HostName::Bare, Some(_)) => "bare-el2",
+            (host, _) => host.name(),
+        };
         let mut emulator = Profile::load(root, &profile)?
-            .emulator(machine.host.name(), &values(machine, &plan, &folder))?;
+            .emulator(enter, &values(machine, &plan, &folder, image))?;
+        if machine.host == HostName::Baremetal {
+            for load in plan.loads() {
+                let file = folder.join(load.file);
+                let loader =
+                    format!("loader,file={},addr={:#x},force-raw=on", file.display(), load.address);
+                emulator.arguments.extend(["-device".into(), loader]);
+            }
+        }
         if machine.icount {
             emulator.arguments.extend(["-icount".into(), "shift=1,sleep=off".into()]);
         }
@@ -89,9 +124,35 @@ const fn plan_host(machine: &Machine) -> vmm_plan::Host {
     }
 }
 
-fn images(machine: &Machine) -> Result<Images> {
-    let usage = |error: vmm_plan::PlanError| Error::Usage(error.to_string());
+/// Builds what is entered first: the Microkit image, or the bare-metal monitor.
+fn monitor(root: &Path, machine: &Machine, plan: &Plan, folder: &Path) -> Result<Option<PathBuf>> {
+    match machine.host {
+        HostName::Bare => Ok(None),
+        HostName::Microkit => {
+            let (sdk, board) = (Sdk::find()?, plan.board.microkit.board.as_str());
+            copy(&sdk.monitor(root, board, machine.config)?, &folder.join("vmm.elf"))?;
+            sdk.pack(folder, board, machine.config)?;
+            Ok(Some(folder.join(vmm_plan::plan::LOADER_FILE)))
+        }
+        HostName::Baremetal => {
+            let built = program::build(root, "vmm-baremetal")?.join("vmm-baremetal");
+            let image = folder.join("vmm-baremetal.elf");
+            copy(&built, &image)?;
+            Ok(Some(image))
+        }
+    }
+}
+
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    fs::copy(from, to).map(|_| ()).map_err(|e| Error::file("copy", from, &e))
+}
+
+fn images(root: &Path, machine: &Machine) -> Result<Images> {
     let dtb = machine.dtb.as_deref();
+    if let Some(guest) = &machine.guest {
+        let kernel = program::build(root, "guest-conformance")?.join(guest);
+        return Images::read(&kernel, None, dtb).map_err(usage);
+    }
     if let Some(kernel) = &machine.kernel {
         return Images::read(kernel, machine.initrd.as_deref(), dtb).map_err(usage);
     }
@@ -105,10 +166,12 @@ fn images(machine: &Machine) -> Result<Images> {
 }
 
 /// What fills the placeholders of a profile.
-fn values(machine: &Machine, plan: &Plan, folder: &Path) -> Values {
+fn values(machine: &Machine, plan: &Plan, folder: &Path, image: Option<PathBuf>) -> Values {
     let file = |name: &str| Some(folder.join(name).display().to_string());
     let initrd = plan.images.initrd.is_some();
     BTreeMap::from([
+        ("image", image.map(|path| path.display().to_string())),
+        ("load_address", Some(format!("{:#x}", plan.board.microkit.loader_address))),
         ("kernel", file(vmm_plan::plan::KERNEL_FILE)),
         ("initrd", file(vmm_plan::plan::INITRD_FILE).filter(|_| initrd)),
         ("dtb", file(vmm_plan::plan::TREE_FILE)),

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod boot;
+mod conformance;
 mod console;
 mod emulator;
 mod error;
@@ -11,6 +12,7 @@ mod event;
 mod image;
 mod options;
 mod profile;
+mod program;
 mod report;
 mod session;
 

@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! `ci/boot BOARD --guest all`: every conformance guest, judged by what `guests.toml` declares.
+
+use std::path::Path;
+
+use serde::Deserialize;
+
+use crate::boot;
+use crate::error::{Error, Result};
+use crate::image::{self, Image};
+use crate::options::{BootOptions, HostName};
+use crate::report::Run;
+use crate::session::Script;
+
+/// What has to happen.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq)]
+#[serde(rename_all = "kebab-case")]
+pub enum Expect {
+    /// The guest prints that it passed, and powers off.
+    Pass,
+    /// The monitor stops it.
+    Stopped,
+}
+
+/// One guest's declaration (`guest/conformance/guests.toml` says what the fields mean).
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct Guest {
+    /// Name of the program.
+    pub name: String,
+    /// What it checks.
+    pub checks: String,
+    /// What has to happen.
+    pub expect: Expect,
+    /// Kind of the fault, if it is to be stopped.
+    pub kind: Option<String>,
+    /// Only with this version of the interrupt controller.
+    pub gic: Option<u8>,
+    /// Numbers of the mark events, in order.
+    #[serde(default)]
+    pub marks: Vec<u64>,
+    /// Number of reset events.
+    #[serde(default)]
+    pub resets: usize,
+    /// Versions of QEMU's own interrupt controller on which it passes without a monitor.
+    #[serde(default)]
+    pub bare: Vec<u8>,
+}
+
+impl Guest {
+    /// Reads all declarations.
+    ///
+    /// # Errors
+    /// The file is missing or does not parse.
+    pub fn all(root: &Path) -> Result<Vec<Self>> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct File {
+            guest: Vec<Guest>,
+        }
+        let path = root.join("guest/conformance/guests.toml");
+        let text = std::fs::read_to_string(&path).map_err(|e| Error::file("read", &path, &e))?;
+        let file: File =
+            toml::from_str(&text).map_err(|e| Error::Usage(format!("{}: {e}", path.display())))?;
+        Ok(file.guest)
+    }
+
+    /// Finds one by its name.
+    ///
+    /// # Errors
+    /// There is none; the text lists those that are there.
+    pub fn find(root: &Path, name: &str) -> Result<Self> {
+        let all = Self::all(root)?;
+        let names: Vec<_> = all.iter().map(|guest| guest.name.as_str()).collect();
+        let text = format!("there is no guest '{name}'; there are: all, {}", names.join(", "));
+        all.into_iter().find(|guest| guest.name == name).ok_or(Error::Usage(text))
+    }
+
+    /// What a run of it is to do.
+    #[must_use]
+    pub fn script(&self, options: &BootOptions) -> Script {
+        let line = format!("conformance: {}: PASS", self.name);
+        Script {
+            shell: false,
+            commands: Vec::new(),
+            expect: options.expect.clone(),
+            must_print: Some(line).filter(|_| self.expect == Expect::Pass),
+            reports: options.machine.host != HostName::Bare,
+            silence: options.silence(),
+            total: options.total(),
+        }
+    }
+
+    /// Whether it can run there.
+    #[must_use]
+    pub fn runs_on(&self, host: HostName, gic: u8) -> bool {
+        self.gic.is_none_or(|version| version == gic)
+            && (host != HostName::Bare || self.bare.contains(&gic))
+    }
+
+    /// What differs from the declaration; `None` if all is as declared.
+    #[must_use]
+    pub fn complaint(&self, run: &Run, host: HostName) -> Option<String> {
+        let count = |name| run.events.iter().filter(|event| event.event == name).count();
+        let stop = run.events.iter().find(|event| event.event == "stop");
+        match self.expect {
+            Expect::Pass if run.exit_code != 0 => return Some(run.message.clone()),
+            Expect::Stopped if run.exit_code != 2 => {
+                return Some(format!("it was to be stopped, but {}", run.message));
+            }
+            Expect::Stopped if stop.and_then(|event| event.kind.as_ref()) != self.kind.as_ref() => {
+                let kind = self.kind.as_deref().unwrap_or("nothing");
+                return Some(format!("the fault was to be {kind}, but {}", run.message));
+            }
+            Expect::Pass | Expect::Stopped => {}
+        }
+        if host == HostName::Bare {
+            return None;
+        }
+        let marks: Vec<_> = run.events.iter().filter(|event| event.event == "mark").collect();
+        let marks: Vec<_> = marks.iter().filter_map(|event| event.value).collect();
+        if marks != self.marks {
+            return Some(format!("its marks were to be {:?}, but are {marks:?}", self.marks));
+        }
+        let resets = count("reset");
+        (resets != self.resets)
+            .then(|| format!("it was to reset {} times, but did {resets} times", self.resets))
+    }
+}
+
+/// Runs every guest that can run on this machine. The exit code is 0 if all ended as declared.
+///
+/// # Errors
+/// Something is missing or does not build.
+pub fn run(root: &Path, options: &BootOptions) -> Result<u8> {
+    let mut options = options.clone();
+    let host = options.machine.host;
+    let gic = image::gic(root, &options.machine)?;
+    let mut report = None;
+    let (mut passed, mut failed, mut skipped) = (0_u32, 0_u32, 0_u32);
+    for guest in Guest::all(root)? {
+        if !guest.runs_on(host, gic) {
+            skipped = skipped.saturating_add(1);
+            continue;
+        }
+        options.machine.guest = Some(guest.name.clone());
+        let image = Image::prepare(root, &options.machine)?;
+        let report = report.get_or_insert_with(|| boot::report(&image, &options.machine));
+        report.guest = "all".into();
+        for number in 1..=options.repeat {
+            let run = boot::once(&image, &options.machine, guest.script(&options), number)?;
+            match guest.complaint(&run, host) {
+                None => {
+                    passed = passed.saturating_add(1);
+                    let how = match guest.expect {
+                        Expect::Pass => "pass",
+                        Expect::Stopped => "stopped as declared",
+                    };
+                    println!("{:<20} {how}, {:.1} s", guest.name, run.seconds);
+                }
+                Some(complaint) => {
+                    failed = failed.saturating_add(1);
+                    report.exit_code = 1;
+                    println!("{:<20} FAILED: {complaint}", guest.name);
+                    println!("{:<20} transcript: {}", "", run.transcript.display());
+                }
+            }
+            report.runs.push(run);
+        }
+    }
+    println!("{passed} passed, {failed} failed, {skipped} skipped");
+    if let (Some(path), Some(report)) = (&options.report, &report) {
+        report.write(path)?;
+    }
+    Ok(report.map_or(0, |report| report.exit_code))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Event;
+
+    fn guest(text: &str) -> Guest {
+        toml::from_str(&format!("name = 'x'\nchecks = 'y'\n{text}")).unwrap()
+    }
+
+    fn run(exit_code: u8, events: &[&str]) -> Run {
+        Run {
+            outcome: "",
+            message: "it ended".into(),
+            exit_code,
+            seconds: 1.0,
+            first_line_seconds: None,
+            init_seconds: vec![],
+            commands: vec![],
+            events: events.iter().map(|json| Event::parse(json).unwrap()).collect(),
+            monitor: vec![],
+            transcript: "x.log".into(),
+        }
+    }
+
+    const KIND: &str = r#"{"v":1,"event":"stop","kind":"no-syndrome"}"#;
+    const MARK: &str = r#"{"v":1,"event":"mark","value":7}"#;
+    const RESET: &str = r#"{"v":1,"event":"reset"}"#;
+
+    fn complaint(declared: &str, run: &Run) -> Option<String> {
+        guest(declared).complaint(run, HostName::Microkit)
+    }
+
+    #[test]
+    fn the_tree_s_own_declarations_read() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let guests = Guest::all(&root).unwrap();
+        assert!(guests.iter().any(|guest| guest.name == "hello"));
+        assert!(Guest::find(&root, "hello").is_ok());
+    }
+
+    #[test]
+    fn an_unknown_guest_is_refused_with_a_list() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let error = Guest::find(&root, "helo").unwrap_err();
+        assert!(error.to_string().contains("all, hello"), "{error}");
+    }
+
+    #[test]
+    fn a_pass_is_as_declared() {
+        assert_eq!(complaint("expect = 'pass'", &run(0, &[])), None);
+    }
+
+    #[test]
+    fn a_failure_is_quoted() {
+        assert_eq!(complaint("expect = 'pass'", &run(1, &[])).as_deref(), Some("it ended"));
+    }
+
+    #[test]
+    fn a_stop_must_be_of_the_declared_kind() {
+        let declared = |kind| format!("expect = 'stopped'\nkind = '{kind}'");
+        assert_eq!(complaint(&declared("no-syndrome"), &run(2, &[KIND])), None);
+        assert!(complaint(&declared("unowned-address"), &run(2, &[KIND])).is_some());
+    }
+
+    #[test]
+    fn a_guest_that_was_to_be_stopped_must_not_pass() {
+        let text = complaint("expect = 'stopped'\nkind = 'no-syndrome'", &run(0, &[])).unwrap();
+        assert!(text.starts_with("it was to be stopped"), "{text}");
+    }
+
+    #[test]
+    fn marks_are_compared_in_order() {
+        assert_eq!(complaint("expect = 'pass'\nmarks = [7]", &run(0, &[MARK])), None);
+        assert!(complaint("expect = 'pass'\nmarks = [8]", &run(0, &[MARK])).is_some());
+        assert!(complaint("expect = 'pass'", &run(0, &[MARK])).is_some());
+    }
+
+    #[test]
+    fn resets_are_counted() {
+        assert_eq!(complaint("expect = 'pass'\nresets = 1", &run(0, &[RESET])), None);
+        assert!(complaint("expect = 'pass'\nresets = 1", &run(0, &[])).is_some());
+    }
+
+    #[test]
+    fn without_a_monitor_nobody_reports_marks() {
+        let guest = guest("expect = 'pass'\nmarks = [7]\nbare = [2]");
+        assert_eq!(guest.complaint(&run(0, &[]), HostName::Bare), None);
+    }
+
+    #[test]
+    fn the_interrupt_controller_decides_what_runs() {
+        let any = guest("expect = 'pass'\nbare = [3]");
+        assert!(any.runs_on(HostName::Microkit, 2) && any.runs_on(HostName::Baremetal, 3));
+        assert!(!any.runs_on(HostName::Bare, 2) && any.runs_on(HostName::Bare, 3));
+        assert!(!guest("expect = 'pass'\ngic = 3").runs_on(HostName::Microkit, 2));
+    }
+}

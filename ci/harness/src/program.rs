@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! Builds the programs without an operating system, and the Microkit image around one of them.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde::Deserialize;
+
+use crate::error::{Error, Result};
+use crate::options::Config;
+
+/// The target of everything without an operating system.
+const TARGET: &str = "aarch64-unknown-none";
+
+/// Builds one crate of the root workspace for the machine under it; returns the folder of its
+/// programs. One target folder for all of them, so that `core` is built once.
+///
+/// # Errors
+/// Cargo cannot be run, or the crate does not build.
+pub fn build(root: &Path, package: &str) -> Result<PathBuf> {
+    let target = root.join("build/target");
+    let mut cargo = Command::new("cargo");
+    cargo.current_dir(root).env("RUSTC_BOOTSTRAP", "1");
+    run_cargo(cargo, &absolute(&target)?, package)
+}
+
+/// The Microkit SDK that `MICROKIT_SDK` names.
+#[derive(Clone, Debug)]
+pub struct Sdk {
+    root: PathBuf,
+}
+
+impl Sdk {
+    /// Finds it.
+    ///
+    /// # Errors
+    /// The variable is not set, or names no SDK.
+    pub fn find() -> Result<Self> {
+        let hint = "set it to the folder of a Microkit 2.3.0 SDK, or use --host baremetal, which needs none";
+        let root = std::env::var_os("MICROKIT_SDK")
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+            .ok_or_else(|| Error::Usage(format!("MICROKIT_SDK is not set: {hint}")))?;
+        if !root.join("bin/microkit").is_file() {
+            let root = root.display();
+            let text = format!("MICROKIT_SDK is {root}, which has no bin/microkit: {hint}");
+            return Err(Error::Usage(text));
+        }
+        Ok(Self { root: absolute(&root)? })
+    }
+
+    /// Builds the monitor as a protection domain for one of the SDK's boards; returns its file.
+    ///
+    /// # Errors
+    /// The SDK has no such board, or the monitor does not build.
+    pub fn monitor(&self, root: &Path, board: &str, config: Config) -> Result<PathBuf> {
+        let kernel = self.root.join("board").join(board).join(config.name());
+        if !kernel.is_dir() {
+            let (sdk, config) = (self.root.display(), config.name());
+            return Err(Error::Usage(format!("the SDK at {sdk} has no board {board}/{config}")));
+        }
+        let folder = root.join("vmm/hosts/microkit");
+        // The kernel's headers are an input that cargo does not see: one target folder for each.
+        let target = root.join(format!("build/target-{board}-{}", config.name()));
+        let mut cargo = microkit_cargo(&folder)?;
+        cargo.current_dir(&folder).env("SEL4_INCLUDE_DIRS", kernel.join("include"));
+        // Cargo's own git does not read what git is told of mirrors and certificates.
+        cargo.env("CARGO_NET_GIT_FETCH_WITH_CLI", "true");
+        Ok(run_cargo(cargo, &absolute(&target)?, "vmm-microkit")?.join("vmm"))
+    }
+
+    /// Packs the system file in `folder`, and what it names, into `loader.img` there.
+    ///
+    /// # Errors
+    /// The tool refuses; its words are in the text.
+    pub fn pack(&self, folder: &Path, board: &str, config: Config) -> Result<()> {
+        let mut tool = Command::new(self.root.join("bin/microkit"));
+        tool.env("MICROKIT_SDK", &self.root)
+            .arg(folder.join(vmm_plan::plan::SYSTEM_FILE))
+            .args(["--board", board, "--config", config.name(), "--search-path"])
+            .arg(folder)
+            .arg("-o")
+            .arg(folder.join(vmm_plan::plan::LOADER_FILE))
+            .arg("-r")
+            .arg(folder.join("report.txt"));
+        run(tool, "the Microkit tool")
+    }
+}
+
+/// The cargo for rust-sel4. Its toolchain file names a nightly; where rustup does not have that
+/// one, Debian's rustc does the work, under whichever cargo there is.
+fn microkit_cargo(folder: &Path) -> Result<Command> {
+    #[derive(Deserialize)]
+    struct File {
+        toolchain: Toolchain,
+    }
+    #[derive(Deserialize)]
+    struct Toolchain {
+        channel: String,
+    }
+    let path = folder.join("rust-toolchain.toml");
+    let text = std::fs::read_to_string(&path).map_err(|e| Error::file("read", &path, &e))?;
+    let file: File =
+        toml::from_str(&text).map_err(|e| Error::Usage(format!("{}: {e}", path.display())))?;
+    let channel = file.toolchain.channel;
+    let which = |arguments: &[&str]| {
+        let mut rustup = Command::new("rustup");
+        rustup.arg("which").args(arguments).current_dir("/").stderr(Stdio::null());
+        let output = rustup.output().ok().filter(|output| output.status.success())?;
+        Some(PathBuf::from(String::from_utf8(output.stdout).ok()?.trim()))
+    };
+    if let (Some(cargo), Some(rustc)) =
+        (which(&["--toolchain", &channel, "cargo"]), which(&["--toolchain", &channel, "rustc"]))
+    {
+        let mut command = Command::new(cargo);
+        command.env("RUSTC", rustc);
+        return Ok(command);
+    }
+    let mut command = Command::new(which(&["cargo"]).unwrap_or_else(|| "/usr/bin/cargo".into()));
+    command.env("RUSTC", "/usr/bin/rustc").env("RUSTC_BOOTSTRAP", "1");
+    Ok(command)
+}
+
+fn run_cargo(mut cargo: Command, target: &Path, package: &str) -> Result<PathBuf> {
+    cargo
+        .args(["build", "--release", "--locked", "--quiet", "--target", TARGET])
+        .args(["--package", package])
+        .args(["-Zbuild-std=core,alloc,compiler_builtins"])
+        .args(["-Zbuild-std-features=compiler-builtins-mem", "--target-dir"])
+        .arg(target)
+        // Debian ships no rust-lld.
+        .env("CARGO_TARGET_AARCH64_UNKNOWN_NONE_LINKER", "ld.lld");
+    run(cargo, package)?;
+    Ok(target.join(TARGET).join("release"))
+}
+
+/// Runs a build step quietly; its words matter only when it fails.
+fn run(mut command: Command, what: &str) -> Result<()> {
+    command.stdin(Stdio::null());
+    let failed = |why: &str| Error::Build(format!("{what} does not build: {why}"));
+    let output = command
+        .output()
+        .map_err(|e| failed(&format!("cannot start {}: {e}", command.get_program().display())))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let words = [output.stdout, output.stderr].concat();
+    Err(failed(&format!("{}\n{}", output.status, String::from_utf8_lossy(&words).trim_end())))
+}
+
+fn absolute(path: &Path) -> Result<PathBuf> {
+    std::path::absolute(path).map_err(|e| Error::file("find", path, &e))
+}
