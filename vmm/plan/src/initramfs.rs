@@ -2,7 +2,7 @@
 //! How much an initial RAM file system takes once it is unpacked, read from its outside (Linux
 //! Documentation/driver-api/early-userspace/buffer-format.rst).
 
-use crate::span::{PAGE, align_up, length};
+use crate::span::{PAGE, align_up};
 
 /// How much an initial RAM file system takes once it is unpacked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,13 +107,12 @@ fn zstd(frame: &[u8]) -> Option<u64> {
     Some(if width == 2 { value.saturating_add(256) } else { value })
 }
 
-/// Most that an initial RAM file system may unpack to: it goes into a tmpfs, which takes half of
-/// the memory that Linux has at that time. Taken off before: the kernel, the packed file system,
-/// and 1/64 of RAM for the kernel's own page table of memory (64 bytes a page).
+/// Most that an initial RAM file system of `packed` bytes may unpack to: it goes into a tmpfs,
+/// which takes half of the memory that Linux has at that time. Taken off before: the kernel, the
+/// packed file system, and 1/64 of RAM for the kernel's own table of memory (64 bytes a page).
 #[must_use]
-pub fn limit(ram: u64, kernel: u64, packed: &[u8]) -> u64 {
-    let left = ram.saturating_sub(kernel).saturating_sub(length(packed));
-    left.saturating_sub(ram / 64) / 2
+pub const fn limit(ram: u64, kernel: u64, packed: u64) -> u64 {
+    ram.saturating_sub(kernel).saturating_sub(packed).saturating_sub(ram / 64) / 2
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@
 
 pub mod block;
 pub mod board;
+pub mod check;
 pub mod closure;
 pub mod drivers;
 pub mod dt;
@@ -20,6 +21,7 @@ pub mod layout;
 pub mod memory;
 mod nodes;
 pub mod plan;
+pub mod sdf;
 pub mod span;
 pub mod system;
 pub mod tree;

@@ -7,18 +7,23 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use cli::Format;
+use cli::findings::Accept;
 use cli::guest::Guest;
 use vmm_plan::drivers::Drivers;
-use vmm_plan::span::Size;
 use vmm_plan::{PlanError, dt};
 
-/// Plans a Linux guest: from board facts and images to everything that the monitor needs.
+/// Plans a Linux guest: from board facts, a device tree and images to everything that the monitor
+/// needs. Exit codes: 0 clean (notes allowed), 1 findings, 3 usage or missing input.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
     /// Folder of the boards.
     #[arg(long, global = true, default_value = "boards", value_name = "DIR")]
     boards: PathBuf,
+    /// How to print.
+    #[arg(long, global = true, value_enum, default_value = "text")]
+    format: Format,
     #[command(subcommand)]
     command: Command,
 }
@@ -29,9 +34,21 @@ enum Command {
     Plan {
         #[command(flatten)]
         guest: Guest,
+        #[command(flatten)]
+        accept: Accept,
         /// Folder to write to.
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
+    },
+    /// Says what is wrong with a plan, or with a system file and a guest tree of your own.
+    Check {
+        #[command(flatten)]
+        guest: Guest,
+        #[command(flatten)]
+        accept: Accept,
+        /// Microkit system file to check instead of a plan, with the guest's tree (--dtb).
+        #[arg(long, value_name = "FILE")]
+        system: Option<PathBuf>,
     },
     /// Prints which kernel option brings the driver of each `compatible`, from a kernel's source.
     Drivers {
@@ -43,6 +60,8 @@ enum Command {
     },
 }
 
+/// Exit code for findings.
+const FINDINGS: u8 = 1;
 /// Exit code of a command that could not do what was asked.
 const USAGE: u8 = 3;
 
@@ -54,42 +73,37 @@ fn main() -> ExitCode {
             return ExitCode::from(if error.use_stderr() { USAGE } else { 0 });
         }
     };
-    match run(arguments) {
-        Ok(()) => ExitCode::SUCCESS,
+    match run(&arguments) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(FINDINGS),
         Err(error) => {
             eprintln!("guestplan: {error}");
-            ExitCode::from(if matches!(error, PlanError::DoesNotFit { .. }) { 1 } else { USAGE })
+            ExitCode::from(if matches!(error, PlanError::DoesNotFit { .. }) {
+                FINDINGS
+            } else {
+                USAGE
+            })
         }
     }
 }
 
-fn run(arguments: Arguments) -> Result<(), PlanError> {
-    match arguments.command {
-        Command::Plan { guest, out } => {
-            let plan = guest.plan(&arguments.boards, true)?;
-            plan.write_to(&out)?;
-            let host = plan.wish.host.name();
-            println!("{} on {host}, GICv{}", plan.board.name, plan.gic);
-            for (what, span) in [
-                ("guest RAM", plan.layout.ram),
-                ("kernel", plan.layout.kernel),
-                ("device tree", plan.layout.tree),
-                ("initrd", plan.layout.initrd),
-            ] {
-                println!("  {what:<12} {span} {}", Size(span.size));
-            }
-            for load in plan.loads() {
-                println!("  load {} at {:#x}", load.file, load.address);
-            }
-            Ok(())
+/// Runs a command: true if there is nothing to complain of.
+fn run(arguments: &Arguments) -> Result<bool, PlanError> {
+    let (boards, format) = (&arguments.boards, arguments.format);
+    match &arguments.command {
+        Command::Plan { guest, accept, out } => {
+            cli::findings::plan(boards, guest, accept, out, format)
+        }
+        Command::Check { guest, accept, system } => {
+            cli::findings::check(boards, guest, system.as_ref(), accept, format)
         }
         Command::Drivers { source, tree } => {
             let trees: Result<Vec<_>, _> =
                 tree.iter().map(|path| Ok(dt::read_file(path)?.1)).collect();
-            let drivers = Drivers::scan(&source)?;
+            let drivers = Drivers::scan(source)?;
             let drivers = if tree.is_empty() { drivers } else { drivers.only_for(&trees?) };
             print!("{drivers}");
-            Ok(())
+            Ok(true)
         }
     }
 }

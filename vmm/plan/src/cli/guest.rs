@@ -120,6 +120,13 @@ impl Guest {
         }
     }
 
+    /// The guest's own tree, and the bytes of kernel and initial RAM file system, as far as given.
+    pub fn files(&self) -> Result<(Option<&PathBuf>, Option<Vec<u8>>, Option<Vec<u8>>), PlanError> {
+        let read = |path: &PathBuf| std::fs::read(path).map_err(PlanError::file(path));
+        let kernel = self.kernel.as_ref().map(read).transpose()?;
+        Ok((self.dtb.as_ref(), kernel, self.initrd.as_ref().map(read).transpose()?))
+    }
+
     /// The wishes.
     pub fn wish(&self) -> Wish {
         Wish {

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! Findings about device registers: nodes against what is mapped.
+
+use super::memory::in_reserved;
+use super::{Findings, Subject};
+use crate::dt::{Node, is_gic};
+use crate::memory::Kind;
+use crate::span::Span;
+
+pub(super) fn check(subject: &Subject<'_>, found: &mut Findings) {
+    unmapped(subject, found);
+    without_node(subject, found);
+    neighbours(subject, found);
+}
+
+/// The first address of `span` that is in none of `covers`.
+fn uncovered(span: Span, covers: &[Span]) -> Option<u64> {
+    let mut at = span.base;
+    while at < span.end() {
+        let cover = covers.iter().find(|cover| cover.base <= at && at < cover.end());
+        match cover {
+            Some(cover) => at = cover.end(),
+            None => return Some(at),
+        }
+    }
+    None
+}
+
+fn unmapped(subject: &Subject<'_>, found: &mut Findings) {
+    let mut covers: Vec<_> = subject.guest_regions().map(|(_, span)| span).collect();
+    covers.extend(subject.emulated().into_iter().map(|(_, span)| span));
+    for (id, node) in subject.enabled() {
+        // The interrupt controller has a finding of its own.
+        if subject.tree.is_bus(id) || node.is_memory() || is_gic(node) || in_reserved(&node.path) {
+            continue;
+        }
+        if let Some((span, at)) =
+            node.registers.iter().find_map(|span| Some((span, uncovered(*span, &covers)?)))
+        {
+            let what = format!(
+                "its driver will touch {at:#x} (registers {span}), which the guest does not have"
+            );
+            let way_out = "give the node status = \"disabled\", take its driver out of the kernel, or pass the device through (--pass)";
+            found.add("node-unmapped", node.path.clone(), what, way_out);
+        }
+    }
+}
+
+fn without_node(subject: &Subject<'_>, found: &mut Findings) {
+    let touches = |span: Span| {
+        subject.tree.nodes().any(|(id, node)| {
+            node.enabled
+                && !subject.tree.is_bus(id)
+                && node.registers.iter().any(|own| own.overlaps(span))
+        })
+    };
+    for (region, span) in subject.guest_regions() {
+        if region.kind == Kind::Device && !touches(span) {
+            let what = format!("the guest has {span}, and no enabled node of its tree is there");
+            found.add(
+                "region-without-node",
+                format!("region {}", region.name),
+                what,
+                "take the region out, or enable its node",
+            );
+        }
+    }
+}
+
+/// Devices of the board in a mapped page that the guest was not given.
+fn neighbours(subject: &Subject<'_>, found: &mut Findings) {
+    let board = subject.board_tree.unwrap_or(&subject.tree);
+    for (region, _) in subject.guest_regions() {
+        let Some(span) = region.physical_span().filter(|_| region.kind == Kind::Device) else {
+            continue;
+        };
+        let exposed: Vec<_> = board
+            .nodes()
+            .filter(|(id, node)| !board.is_bus(*id) && !node.is_memory())
+            .filter(|(_, node)| node.registers.iter().any(|own| own.overlaps(span)))
+            .filter(|(_, node)| !subject.given(&node.registers))
+            .map(|(_, node): (_, &Node)| node.path.as_str())
+            .collect();
+        if !exposed.is_empty() {
+            let what = format!("its pages ({span}) also hold {}", exposed.join(", "));
+            let way_out =
+                "make the region smaller, or give the neighbours to the guest knowingly (--pass)";
+            found.add("page-exposes-neighbour", format!("region {}", region.name), what, way_out);
+        }
+    }
+}

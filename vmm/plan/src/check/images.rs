@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! Findings about the images in guest RAM.
+
+use super::machine::arguments;
+use super::{Findings, Subject};
+use crate::dt::number;
+use crate::initramfs::{Unpacked, limit};
+use crate::span::{Size, Span};
+
+pub(super) fn check(subject: &Subject<'_>, found: &mut Findings) {
+    overlap(subject, found);
+    unpacking(subject, found);
+}
+
+/// The initial RAM file system as `chosen` says.
+fn initrd(subject: &Subject<'_>) -> Option<Span> {
+    let chosen = subject.tree.node(subject.tree.by_path("/chosen")?);
+    let place = |name: &str| {
+        Some(number(&chosen.cells(name))).filter(|_| chosen.properties.contains_key(name))
+    };
+    let (start, end) = (place("linux,initrd-start")?, place("linux,initrd-end")?);
+    Some(Span::new(start, end.saturating_sub(start)))
+}
+
+fn overlap(subject: &Subject<'_>, found: &mut Findings) {
+    let told = initrd(subject);
+    if let (Some(told), Some(initramfs)) = (told, subject.initramfs)
+        && told.size != initramfs.packed
+    {
+        let what = format!(
+            "chosen says {told} ({}), the file has {}",
+            Size(told.size),
+            Size(initramfs.packed)
+        );
+        found.add(
+            "image-overlap",
+            "initrd",
+            what,
+            "let guestplan write linux,initrd-start and -end",
+        );
+    }
+    let placed = [("kernel", subject.kernel), ("device tree", subject.tree_span), ("initrd", told)];
+    let placed: Vec<_> =
+        placed.into_iter().filter_map(|(name, span)| Some((name, span?))).collect();
+    for (index, (name, span)) in placed.iter().enumerate() {
+        for (other, other_span) in placed.iter().skip(index.saturating_add(1)) {
+            if span.overlaps(*other_span) {
+                let what = format!(
+                    "{name} ({span}, with its zeroed data) and {other} ({other_span}) overlap"
+                );
+                found.add("image-overlap", *name, what, "let guestplan place them");
+            }
+        }
+        if !subject.ram().any(|(_, ram)| ram.encloses(*span)) {
+            let what = format!("{name} ({span}) is not within guest RAM");
+            found.add(
+                "image-overlap",
+                *name,
+                what,
+                "give the guest more RAM, or let guestplan place the images",
+            );
+        }
+    }
+}
+
+fn unpacking(subject: &Subject<'_>, found: &mut Findings) {
+    let Some(initramfs) = subject.initramfs else { return };
+    let ram = subject.ram().map(|(_, span)| span.size).max().unwrap_or(0);
+    let kernel = subject.kernel.map_or(0, |span| span.size);
+    let most = limit(ram, kernel, initramfs.packed);
+    if arguments(subject).split(' ').any(|word| word == "rootfstype=ramfs") {
+        return;
+    }
+    match initramfs.unpacked {
+        Unpacked::Known(size) | Unpacked::AtLeast(size, _) if size > most => {
+            let what = format!(
+                "it unpacks to {} ({size} bytes); of {} RAM at most {} ({most} bytes) may be unpacked: half of what is left beside the kernel",
+                Size(size),
+                Size(ram),
+                Size(most)
+            );
+            found.add(
+                "initramfs-too-big",
+                "initrd",
+                what,
+                "more RAM, a smaller file system, or rootfstype=ramfs",
+            );
+        }
+        Unpacked::Known(_) => {}
+        Unpacked::AtLeast(_, format) => {
+            let what = format!(
+                "{format}: how much it unpacks to is not known here; at most {} may be",
+                Size(most)
+            );
+            found.add("initramfs-unknown", "initrd", what, "gzip or plain cpio say it");
+        }
+    }
+}

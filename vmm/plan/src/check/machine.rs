@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! Findings about the machine that the guest's tree describes: interrupt controller, processors,
+//! console.
+
+use super::{Findings, Subject};
+use crate::board::Gic;
+use crate::dt::{Node, is_gic};
+use crate::span::Span;
+use crate::wish::Host;
+
+pub(super) fn check(subject: &Subject<'_>, found: &mut Findings) {
+    gic(subject, found);
+    gicv(subject, found);
+    processors(subject, found);
+    console(subject, found);
+}
+
+fn gic(subject: &Subject<'_>, found: &mut Findings) {
+    let Some(facts) = subject.board.gics().find(|gic| gic.version() == subject.gic) else { return };
+    let (second, what) = match facts {
+        Gic::V2(gic) => (gic.cpu_interface, "GICC"),
+        Gic::V3(gic) => (gic.redistributors, "GICR"),
+    };
+    let version = |node: &Node| if node.is("arm,gic-v3") { 3 } else { 2 };
+    let way_out = "let guestplan write the node, or take the numbers from board.toml";
+    let mut nodes = subject.tree.nodes().filter(|(_, node)| node.enabled && is_gic(node));
+    let Some((_, node)) = nodes.next() else {
+        found.add("gic-mismatch", "interrupt controller", "the guest's tree has none", way_out);
+        return;
+    };
+    if version(node) != subject.gic {
+        let what = format!(
+            "the guest's tree says GICv{}, the monitor gives it a GICv{}",
+            version(node),
+            subject.gic
+        );
+        found.add("gic-mismatch", node.path.clone(), what, way_out);
+        return;
+    }
+    let at = |index: usize| node.registers.get(index).map(|span| span.base);
+    for (index, name, fact) in [(0, "GICD", facts.distributor()), (1, what, second)] {
+        if at(index) != Some(fact.base) {
+            let found_at = at(index).map_or("nowhere".into(), |base| format!("at {base:#x}"));
+            let what =
+                format!("the guest's tree has {name} {found_at}, the facts say {:#x}", fact.base);
+            found.add("gic-mismatch", node.path.clone(), what, way_out);
+        }
+    }
+}
+
+fn gicv(subject: &Subject<'_>, found: &mut Findings) {
+    let facts = subject.board.gic.v3.as_ref().and_then(|gic| gic.virtual_cpu_interface);
+    let Some(gicv) = facts.filter(|_| subject.gic == 3) else { return };
+    for (region, _) in subject.guest_regions() {
+        if region.physical_span().is_some_and(|span| span.overlaps(gicv)) {
+            let what = format!(
+                "it maps the virtual CPU interface ({gicv}), but a GICv3 guest uses system registers"
+            );
+            found.add(
+                "gicv-on-gicv3",
+                format!("region {}", region.name),
+                what,
+                "take the region out: only GICv2 guests need it",
+            );
+        }
+    }
+}
+
+/// The text of the guest's boot arguments.
+pub(super) fn arguments(subject: &Subject<'_>) -> String {
+    let chosen =
+        subject.tree.by_path("/chosen").map(|id| subject.tree.node(id).strings("bootargs"));
+    chosen.and_then(|texts| texts.into_iter().next()).unwrap_or_default()
+}
+
+fn processors(subject: &Subject<'_>, found: &mut Findings) {
+    let arguments = arguments(subject);
+    let only_one = arguments.split(' ').any(|word| matches!(word, "maxcpus=1" | "nosmp"));
+    let is_cpu = |node: &Node| {
+        node.path.starts_with("/cpus/")
+            && node.strings("device_type").first().is_some_and(|kind| kind == "cpu")
+    };
+    let cpus = subject.tree.nodes().filter(|(_, node)| node.enabled && is_cpu(node)).count();
+    let wanted = usize::try_from(subject.vcpus).unwrap_or(usize::MAX);
+    if cpus != wanted && !(only_one && wanted == 1) {
+        let what = format!("the guest's tree has {cpus}, the monitor gives it {wanted}");
+        found.add(
+            "vcpu-count",
+            "/cpus",
+            what,
+            "let guestplan write the node, or disable the others",
+        );
+    }
+    let psci = subject.tree.nodes().find(|(_, node)| {
+        node.enabled && node.compatible.iter().any(|compatible| compatible.starts_with("arm,psci"))
+    });
+    let method = psci.and_then(|(_, node)| node.strings("method").into_iter().next());
+    if method.as_deref() != Some("smc") {
+        let what = match &method {
+            Some(method) => format!(
+                "its method is \"{method}\", which on seL4 is a system call and no firmware call"
+            ),
+            None => {
+                "the guest's tree has no enabled node for it: no power-off, no second CPU".into()
+            }
+        };
+        found.add(
+            "vcpu-count",
+            "psci",
+            what,
+            "psci { compatible = \"arm,psci-1.0\"; method = \"smc\"; };",
+        );
+    }
+}
+
+fn console(subject: &Subject<'_>, found: &mut Findings) {
+    let tree = &subject.tree;
+    let way_out = "pass the console's UART through, or let stdout-path name one that is";
+    let mapped = |registers: &[Span]| {
+        registers
+            .first()
+            .is_some_and(|own| subject.guest_regions().any(|(_, span)| span.encloses(*own)))
+    };
+    match tree.stdout().map(|id| tree.node(id)) {
+        Some(node) if !node.enabled => {
+            found.add(
+                "stdout-unmapped",
+                node.path.clone(),
+                "stdout-path names it, and it is disabled",
+                way_out,
+            );
+        }
+        Some(node) if !mapped(&node.registers) => {
+            found.add(
+                "stdout-unmapped",
+                node.path.clone(),
+                "stdout-path names it, and its registers are not mapped",
+                way_out,
+            );
+        }
+        Some(_) => {}
+        None if arguments(subject).contains("console=") => {}
+        None => {
+            found.add(
+                "stdout-unmapped",
+                "/chosen",
+                "no stdout-path that leads to a node, and no console= either: the guest is silent",
+                way_out,
+            );
+        }
+    }
+    if subject.debug_kernel && subject.host == Host::Microkit {
+        let what = "a debug kernel prints there too: its lines stand between the guest's";
+        found.add(
+            "debug-console",
+            "console",
+            what,
+            "take the release configuration for what people see",
+        );
+    }
+}

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! Findings about regions: overlap, owners, size, and what the guest's tree says of memory.
+
+use super::{Findings, Subject};
+use crate::memory::{Kind, Region};
+use crate::span::{Size, Span};
+use crate::wish::Host;
+
+pub(super) fn check(subject: &Subject<'_>, found: &mut Findings) {
+    memory_node(subject, found);
+    guest_overlap(subject, found);
+    two_owners(subject, found);
+    mixed(subject, found);
+    too_large(subject, found);
+}
+
+fn list(spans: &[Span]) -> String {
+    if spans.is_empty() {
+        return "nothing".into();
+    }
+    spans.iter().map(Span::to_string).collect::<Vec<_>>().join(", ")
+}
+
+fn memory_node(subject: &Subject<'_>, found: &mut Findings) {
+    let merge = |mut spans: Vec<Span>| {
+        spans.sort_by_key(|span| span.base);
+        spans.into_iter().fold(Vec::new(), |mut merged: Vec<Span>, span| {
+            match merged.last_mut() {
+                Some(last) if last.end() == span.base => {
+                    last.size = last.size.saturating_add(span.size)
+                }
+                _ => merged.push(span),
+            }
+            merged
+        })
+    };
+    let nodes = subject.tree.nodes().filter(|(_, node)| node.enabled && node.is_memory());
+    let told = merge(nodes.flat_map(|(_, node)| node.registers.clone()).collect());
+    let given = merge(subject.ram().map(|(_, span)| span).collect());
+    if told != given {
+        let what = format!("the guest's tree says {}, its RAM is {}", list(&told), list(&given));
+        found.add(
+            "memory-mismatch",
+            "memory",
+            what,
+            "let guestplan write the memory node, or give both the same numbers",
+        );
+    }
+}
+
+fn guest_overlap(subject: &Subject<'_>, found: &mut Findings) {
+    let mut all: Vec<(String, Span)> = subject
+        .guest_regions()
+        .map(|(region, span)| (format!("region {}", region.name), span))
+        .collect();
+    all.extend(subject.emulated().into_iter().map(|(name, span)| (name.to_owned(), span)));
+    for (index, (name, span)) in all.iter().enumerate() {
+        for (other_name, other) in all.iter().skip(index.saturating_add(1)) {
+            if span.overlaps(*other) {
+                let what = format!(
+                    "{name} ({span}) and {other_name} ({other}) are at the same guest addresses"
+                );
+                found.add(
+                    "region-overlap",
+                    name.clone(),
+                    what,
+                    "move one of them, or make it smaller",
+                );
+            }
+        }
+    }
+    for (region, span) in subject.ram() {
+        for (_, node) in
+            subject.enabled().filter(|(_, node)| !node.is_memory() && !in_reserved(&node.path))
+        {
+            if let Some(registers) =
+                node.registers.iter().find(|registers| registers.overlaps(span))
+            {
+                let what =
+                    format!("RAM ({span}) covers the registers of {} ({registers})", node.path);
+                let way_out = "place RAM elsewhere, or disable the node";
+                found.add("region-overlap", format!("region {}", region.name), what, way_out);
+            }
+        }
+    }
+}
+
+/// Nodes below /reserved-memory describe RAM.
+pub(super) fn in_reserved(path: &str) -> bool {
+    path.starts_with("/reserved-memory")
+}
+
+fn two_owners(subject: &Subject<'_>, found: &mut Findings) {
+    let physical: Vec<(&Region, Span)> = subject
+        .regions
+        .iter()
+        .filter_map(|region| Some((region, region.physical_span()?)))
+        .collect();
+    for (index, (region, span)) in physical.iter().enumerate() {
+        for (other, other_span) in physical.iter().skip(index.saturating_add(1)) {
+            if span.overlaps(*other_span)
+                && (region.owner != other.owner || region.kind == Kind::Normal)
+            {
+                let what = format!(
+                    "physical {span} is {}'s, and {other_span} ({}) is {}'s at the same time",
+                    region.owner.words(),
+                    other.name,
+                    other.owner.words()
+                );
+                let way_out = "take it away from one of them; the monitor has it once the guest is stopped by setvar_vaddr=\"uart_vaddr\"";
+                found.add("two-owners", format!("region {}", region.name), what, way_out);
+            }
+        }
+    }
+    for line in &subject.lines {
+        if subject.foreign_lines.contains(&line.intid) {
+            let what = "the guest has it, and the monitor or another domain has it too";
+            found.add(
+                "two-owners",
+                format!("INTID {}", line.intid),
+                what,
+                "give it to one of them",
+            );
+        }
+    }
+}
+
+/// The board's normal memory, as the host has it.
+fn normal_memory(subject: &Subject<'_>) -> Span {
+    let facts = &subject.board.microkit.memory;
+    match (subject.host, &subject.board.baremetal) {
+        (Host::Baremetal, Some(facts)) => facts.memory,
+        _ => Span::new(facts.base, facts.size),
+    }
+}
+
+fn mixed(subject: &Subject<'_>, found: &mut Findings) {
+    let memory = normal_memory(subject);
+    for region in &subject.regions {
+        let Some(span) = region.physical_span() else { continue };
+        if span.overlaps(memory) && !memory.encloses(span) {
+            let what = format!("physical {span} is partly memory ({memory}) and partly devices");
+            let way_out = "make two regions of it, the device part with cached=\"false\"";
+            found.add("mixed-memory", format!("region {}", region.name), what, way_out);
+        }
+    }
+}
+
+fn too_large(subject: &Subject<'_>, found: &mut Findings) {
+    let memory = normal_memory(subject);
+    let normal = || subject.regions.iter().filter(|region| region.kind == Kind::Normal);
+    // On Microkit the system image holds the files once more, and the kernel keeps some memory.
+    let mut left = memory.size;
+    if subject.host == Host::Microkit {
+        let files = normal().filter_map(|region| region.prefill.as_ref()).map(|(_, bytes)| *bytes);
+        left =
+            left.saturating_sub(subject.board.microkit.memory.reserve).saturating_sub(files.sum());
+    }
+    for region in
+        normal().filter(|region| region.physical_span().is_none_or(|span| span.overlaps(memory)))
+    {
+        if region.size > left {
+            let (size, all) = (Size(region.size), Size(memory.size));
+            let what = format!("{size} asked for, {} of the board's {all} are left", Size(left));
+            found.add(
+                "region-too-large",
+                format!("region {}", region.name),
+                what,
+                "make it smaller",
+            );
+        }
+        left = left.saturating_sub(region.size);
+    }
+}

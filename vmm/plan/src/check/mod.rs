@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! What is wrong with a guest before it has booted. Every finding has an id that stays, a
+//! paragraph that explains it ([`Rule`]), and a way out.
+
+mod devices;
+mod images;
+mod interrupts;
+mod machine;
+mod memory;
+mod providers;
+mod rules;
+
+use std::fmt;
+
+use serde::Serialize;
+
+pub use rules::{RULES, Rule};
+
+use crate::board::Board;
+use crate::closure::Missing;
+use crate::dt::{Node, NodeId, Tree};
+use crate::error::PlanError;
+use crate::image::KernelHeader;
+use crate::initramfs::{Unpacked, unpacked};
+use crate::memory::{Kind, Region};
+use crate::plan::{Line, Plan};
+use crate::sdf::System;
+use crate::span::{LARGE_PAGE, Span, align_up, length};
+use crate::tree::redistributors;
+use crate::wish::Host;
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Worth knowing.
+    Note,
+    /// The guest will not run as it should, or reaches what is not its own.
+    Error,
+}
+
+/// Something wrong, or worth knowing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// Stable id ([`Rule::id`]).
+    pub id: &'static str,
+    /// How bad it is.
+    pub severity: Severity,
+    /// What it is about: a node, a region, an interrupt.
+    pub subject: String,
+    /// What is wrong, with the numbers.
+    pub what: String,
+    /// What to do about it.
+    pub way_out: String,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let severity = match self.severity {
+            Severity::Note => "note",
+            Severity::Error => "error",
+        };
+        write!(
+            f,
+            "{severity} {}: {}: {}\n    way out: {}",
+            self.id, self.subject, self.what, self.way_out
+        )
+    }
+}
+
+/// An initial RAM file system and where the guest is told that it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Initramfs {
+    /// Bytes of the file.
+    pub packed: u64,
+    /// What it unpacks to.
+    pub unpacked: Unpacked,
+}
+
+/// A guest to check: a plan of this crate, or files of somebody else's making.
+#[derive(Clone, Debug)]
+pub struct Subject<'a> {
+    /// Facts of the board.
+    pub board: &'a Board,
+    /// The board's own tree.
+    pub board_tree: Option<&'a Tree>,
+    /// The guest's tree.
+    pub tree: Tree,
+    /// What the monitor runs on.
+    pub host: Host,
+    /// GIC version that the monitor gives to the guest.
+    pub gic: u8,
+    /// Virtual CPUs.
+    pub vcpus: u32,
+    /// All memory.
+    pub regions: Vec<Region>,
+    /// Interrupts passed through.
+    pub lines: Vec<Line>,
+    /// Interrupts that others have.
+    pub foreign_lines: Vec<u32>,
+    /// The kernel with its zeroed data; `None` if it is not known.
+    pub kernel: Option<Span>,
+    /// The device tree; `None` where nobody says where it goes.
+    pub tree_span: Option<Span>,
+    /// The initial RAM file system; `None` if it is not known or there is none.
+    pub initramfs: Option<Initramfs>,
+    /// Firmware calls that are answered or forwarded.
+    pub functions: Vec<u32>,
+    /// What passed nodes need and was left out of the guest's tree.
+    pub missing: Vec<Missing>,
+    /// Whether the seL4 kernel prints on the guest's console.
+    pub debug_kernel: bool,
+}
+
+impl<'a> Subject<'a> {
+    /// A plan of this crate.
+    #[must_use]
+    pub fn from_plan(plan: &'a Plan) -> Self {
+        let layout = &plan.layout;
+        let idle = plan.idle().map(|idle| idle.interrupt);
+        let initrd = plan.images.initrd.as_deref();
+        Self {
+            board: &plan.board,
+            board_tree: plan.board_tree.as_ref(),
+            tree: Tree::new(&plan.tree),
+            host: plan.wish.host,
+            gic: plan.gic,
+            vcpus: plan.wish.vcpus,
+            regions: plan.regions.clone(),
+            lines: plan.lines.clone(),
+            foreign_lines: idle.into_iter().collect(),
+            kernel: Some(layout.kernel),
+            tree_span: Some(Span::new(layout.tree.base, length(&plan.dtb))),
+            initramfs: initrd
+                .map(|image| Initramfs { packed: length(image), unpacked: unpacked(image) }),
+            functions: plan.rules().map(|rule| rule.function).collect(),
+            missing: plan.missing.clone(),
+            debug_kernel: plan.wish.debug_kernel,
+        }
+    }
+
+    /// Files of somebody else's making: a Microkit system file, a guest tree, and the images where
+    /// they are at hand.
+    ///
+    /// # Errors
+    /// The kernel is no arm64 `Image`.
+    pub fn from_files(
+        board: &'a Board,
+        board_tree: Option<&'a Tree>,
+        system: System,
+        tree: Tree,
+        kernel: Option<&[u8]>,
+        initrd: Option<&[u8]>,
+    ) -> Result<Self, PlanError> {
+        let header = kernel.map(KernelHeader::read).transpose()?;
+        let ram = system.regions.iter().find(|region| is_ram(region)).and_then(Region::guest_span);
+        let gic = board.gic_for(Host::Microkit, None)?.version();
+        let kernel = header.zip(ram).map(|(header, ram)| {
+            Span::new(
+                align_up(ram.base, LARGE_PAGE).saturating_add(header.text_offset),
+                header.image_size,
+            )
+        });
+        Ok(Self {
+            board,
+            board_tree,
+            tree,
+            host: Host::Microkit,
+            gic,
+            vcpus: system.vcpus,
+            regions: system.regions,
+            lines: system.lines,
+            foreign_lines: system.foreign_lines,
+            kernel,
+            tree_span: None,
+            initramfs: initrd
+                .map(|image| Initramfs { packed: length(image), unpacked: unpacked(image) }),
+            functions: board.smc.rules.iter().map(|rule| rule.function).collect(),
+            missing: Vec::new(),
+            debug_kernel: false,
+        })
+    }
+
+    /// Everything that is wrong or worth knowing, errors first.
+    #[must_use]
+    pub fn findings(&self) -> Vec<Finding> {
+        let mut found = Findings::default();
+        memory::check(self, &mut found);
+        devices::check(self, &mut found);
+        interrupts::check(self, &mut found);
+        providers::check(self, &mut found);
+        machine::check(self, &mut found);
+        images::check(self, &mut found);
+        found.0.sort_by(|a, b| b.severity.cmp(&a.severity));
+        found.0.dedup();
+        found.0
+    }
+
+    /// Regions that the guest sees, with their guest-physical places.
+    fn guest_regions(&self) -> impl Iterator<Item = (&Region, Span)> {
+        self.regions.iter().filter_map(|region| Some((region, region.guest_span()?)))
+    }
+
+    /// Guest RAM.
+    fn ram(&self) -> impl Iterator<Item = (&Region, Span)> {
+        self.guest_regions().filter(|(region, _)| is_ram(region))
+    }
+
+    /// Ranges that the monitor emulates: interrupt controller and marker.
+    fn emulated(&self) -> Vec<(&'static str, Span)> {
+        let mut all = vec![("the marker page", self.board.marker.registers)];
+        match (self.gic, &self.board.gic.v2, &self.board.gic.v3) {
+            (2, Some(gic), _) => all.push(("GICD", gic.distributor)),
+            (3, _, Some(gic)) => {
+                all.push(("GICD", gic.distributor));
+                all.push(("GICR", redistributors(gic.redistributors, self.vcpus)));
+            }
+            _ => {}
+        }
+        all
+    }
+
+    /// Enabled nodes of the guest's tree that a driver may bind to.
+    fn enabled(&self) -> impl Iterator<Item = (NodeId, &Node)> {
+        self.tree.nodes().filter(|(_, node)| node.enabled && !node.compatible.is_empty())
+    }
+
+    /// Whether the guest's tree has an enabled node with one of these registers.
+    fn given(&self, registers: &[Span]) -> bool {
+        let shares = |node: &Node| {
+            node.registers.iter().any(|own| registers.iter().any(|span| span.overlaps(*own)))
+        };
+        self.tree.nodes().any(|(id, node)| node.enabled && !self.tree.is_bus(id) && shares(node))
+    }
+}
+
+fn is_ram(region: &Region) -> bool {
+    region.kind == Kind::Normal && region.ipa.is_some()
+}
+
+/// Findings under way.
+#[derive(Default)]
+struct Findings(Vec<Finding>);
+
+impl Findings {
+    fn add(
+        &mut self,
+        id: &str,
+        subject: impl Into<String>,
+        what: impl Into<String>,
+        way_out: impl Into<String>,
+    ) {
+        // Every id in this module is in the table; the tests see to it.
+        let Some(rule) = RULES.iter().find(|rule| rule.id == id) else { return };
+        self.0.push(Finding {
+            id: rule.id,
+            severity: rule.severity,
+            subject: subject.into(),
+            what: what.into(),
+            way_out: way_out.into(),
+        });
+    }
+}

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! What can be found, and why it matters.
+
+use super::Severity;
+use super::Severity::{Error, Note};
+
+/// A kind of finding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// Its name, which never changes.
+    pub id: &'static str,
+    /// How bad it is.
+    pub severity: Severity,
+    /// What it means, why it matters and what to do: a paragraph.
+    pub text: &'static str,
+}
+
+const fn rule(id: &'static str, severity: Severity, text: &'static str) -> Rule {
+    Rule { id, severity, text }
+}
+
+/// Every kind of finding, by subject.
+pub static RULES: [Rule; 25] = [
+    rule(
+        "memory-mismatch",
+        Error,
+        "The memory nodes of the guest's tree and the RAM that the guest is given must be the same \
+         addresses. With more in the tree Linux touches memory that is not there and is stopped; with \
+         less it wastes what it has. Change one number and the other follows by itself if guestplan \
+         writes the tree.",
+    ),
+    rule(
+        "region-overlap",
+        Error,
+        "Two things are at the same guest-physical addresses: two regions, a region and a device that \
+         the monitor emulates (GICD, GICR, the marker page), or RAM and the registers of a node. Only \
+         one of them can answer, and the other is silently not there.",
+    ),
+    rule(
+        "two-owners",
+        Error,
+        "A device, a piece of memory or an interrupt belongs to two at the same time. Two drivers of \
+         one device undo each other's work, and a guest that shares memory with the monitor can change \
+         it. The one exception is the console UART, which the monitor uses once the guest is stopped.",
+    ),
+    rule(
+        "mixed-memory",
+        Error,
+        "A region crosses from normal memory into device registers. It has one set of attributes: \
+         registers that are cached lose accesses, memory that is not cached is slow and does not keep \
+         atomic operations.",
+    ),
+    rule(
+        "region-too-large",
+        Error,
+        "The kernel cannot give a region of this size: the board's memory, less what the kernel, its \
+         initial task and the other regions take, is smaller. The Microkit tool would refuse it as \
+         well, but after the whole build.",
+    ),
+    rule(
+        "node-unmapped",
+        Error,
+        "An enabled node has registers that the guest can reach neither in a region nor in an emulated \
+         device. Its driver touches them when it starts, and the monitor stops the guest. Disable the \
+         node, take its driver out of the kernel, or pass the device through.",
+    ),
+    rule(
+        "region-without-node",
+        Error,
+        "The guest is given device registers that no enabled node of its tree describes. No driver will \
+         use them, but everything in the guest that can map memory can. Take the region out.",
+    ),
+    rule(
+        "page-exposes-neighbour",
+        Error,
+        "Memory is given in pages of 4 KiB, and a region may be larger than the device it is for. The \
+         pages of this one also hold registers of devices that the guest was not given, and it can use \
+         them all the same.",
+    ),
+    rule(
+        "irq-offset",
+        Error,
+        "A tree counts shared interrupts (SPI) from 0, the interrupt controller and Microkit count all \
+         interrupts (INTID), where SPIs start at 32. This line has a number that a node's SPI has, so \
+         32 is missing; another device's interrupt is passed through instead.",
+    ),
+    rule(
+        "irq-trigger",
+        Error,
+        "Tree and system file disagree on level or edge. A level interrupt taken as an edge is lost \
+         when it stays high across its handling; an edge taken as a level may never be seen.",
+    ),
+    rule(
+        "irq-of-disabled-node",
+        Error,
+        "An interrupt line is passed through, but the node that raises it is disabled in the guest's \
+         tree, or no node raises it. When it fires nobody acknowledges it at the device, so it stays \
+         masked or fires without end.",
+    ),
+    rule(
+        "irq-missing",
+        Error,
+        "The guest has a device's registers but not its interrupt. Its driver starts, waits for the \
+         first interrupt, and waits for ever.",
+    ),
+    rule(
+        "provider-missing",
+        Error,
+        "A node needs a clock, a pin set-up, a power domain, a reset, a supply, a GPIO or a DMA channel \
+         of a device that the guest does not have. Its driver is deferred and never starts, mostly \
+         without a message. Replace it (fixed clocks), let the node do without (the firmware's set-up \
+         stays as it is), or pass the provider through as well.",
+    ),
+    rule(
+        "provider-owns-console",
+        Error,
+        "The guest is given a device that the console's UART depends on: its clock, power or pin \
+         controller. Linux turns off what it believes is unused, and so can stop the UART that \
+         everyone uses, the monitor's reports included. A UART with fixed clocks needs none of them.",
+    ),
+    rule(
+        "dma-no-smmu",
+        Error,
+        "The device reads and writes memory on its own, and there is no SMMU between it and memory. \
+         Whoever programs it reaches the kernel, the monitor and every other domain: the guest is then \
+         as trusted as they are.",
+    ),
+    rule(
+        "dma-addresses",
+        Error,
+        "The device uses the addresses that the guest writes into it as physical ones. Guest RAM has \
+         other physical addresses, or ones that the kernel chooses, so its transfers go to somebody \
+         else's memory. Place guest RAM with equal addresses (--identity).",
+    ),
+    rule(
+        "driver-needs-firmware",
+        Error,
+        "A driver that stays in the guest makes a firmware call (SMC) which the monitor answers with -1, \
+         'not supported'. Some drivers cope, some fail, some take the answer for a number. Disable the \
+         driver, let the monitor answer with a value, or forward the call where the board allows it.",
+    ),
+    rule(
+        "gic-mismatch",
+        Error,
+        "The interrupt controller in the guest's tree is not the one that the monitor gives it: another \
+         version, or other addresses. Linux then has no interrupts at all, or stops on the first access.",
+    ),
+    rule(
+        "gicv-on-gicv3",
+        Error,
+        "The virtual CPU interface of the GIC is mapped, but this guest has a GICv3, whose CPU interface \
+         is in system registers. The page is not needed, and through it a guest acknowledges and ends \
+         interrupts behind the monitor's back.",
+    ),
+    rule(
+        "vcpu-count",
+        Error,
+        "The processors in the guest's tree, or the way to start and stop them (PSCI by SMC), are not \
+         what the monitor gives. A processor too many is waited for at boot; HVC is a seL4 system call \
+         and cannot carry PSCI.",
+    ),
+    rule(
+        "stdout-unmapped",
+        Error,
+        "The console that the guest's tree names is disabled, not mapped, or not there. The guest may \
+         well run, but nobody hears of it.",
+    ),
+    rule(
+        "image-overlap",
+        Error,
+        "Kernel, device tree and initial RAM file system overlap, leave guest RAM, or are not where the \
+         tree says. The kernel needs image_size bytes, which is more than its file: the zeroed data \
+         behind it overwrites what lies there before anything has run.",
+    ),
+    rule(
+        "initramfs-too-big",
+        Error,
+        "The initial RAM file system unpacks into a tmpfs, which takes half of the memory that Linux has \
+         left at boot and no more. Beyond that, unpacking ends with a write error although memory is \
+         free. More RAM, a smaller file system, or rootfstype=ramfs, which has no limit.",
+    ),
+    rule(
+        "initramfs-unknown",
+        Note,
+        "The initial RAM file system is compressed in a format that does not say on its outside how much \
+         it unpacks to, so whether it fits is not known before it boots.",
+    ),
+    rule(
+        "debug-console",
+        Note,
+        "A debug kernel prints on the console that the guest owns. Its lines stand between the guest's \
+         own. That is what a debug kernel is for; what people see should be built in release.",
+    ),
+];

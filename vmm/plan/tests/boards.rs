@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! Every board of the repository on every host and interrupt controller: clean, complete, and
+//! readable by the monitor.
+
+mod common;
+
+use common::{board, boards, evk, images, kernel};
+use vmm_core::plan::{NODE_DISABLED, NODE_ENABLED, NODE_GIVEN, Plan as Block};
+use vmm_plan::check::Subject;
+use vmm_plan::dt::{self, Tree};
+use vmm_plan::memory::Kind;
+use vmm_plan::wish::Pass;
+use vmm_plan::{Board, Host, Images, Plan, Wish};
+
+/// Every host and GIC of a board.
+fn variants(board: &Board) -> Vec<Wish> {
+    let gics = board.gics().flat_map(|gic| {
+        gic.hosts().iter().map(move |host| (*host, gic.version())).collect::<Vec<_>>()
+    });
+    gics.map(|(host, gic)| Wish { host, gic: Some(gic), ..Wish::default() }).collect()
+}
+
+#[test]
+fn every_board_is_clean_on_every_host() {
+    for board in Board::all(&boards()).unwrap() {
+        for wish in variants(&board) {
+            let plan = Plan::new(&board, &wish, images()).unwrap();
+            assert_eq!(Subject::from_plan(&plan).findings(), [], "{} {:?}", board.name, wish);
+            assert!(!plan.profiles().is_empty());
+        }
+    }
+}
+
+#[test]
+fn the_monitor_reads_every_plan_block() {
+    for board in Board::all(&boards()).unwrap() {
+        for wish in variants(&board) {
+            let plan = Plan::new(&board, &wish, images()).unwrap();
+            let bytes = plan.block().unwrap();
+            // The monitor maps it on a page; a test has to see to the alignment.
+            let mut aligned = vec![0_u64; bytes.len().div_ceil(8)];
+            zerocopy::IntoBytes::as_mut_bytes(aligned.as_mut_slice())[..bytes.len()]
+                .copy_from_slice(&bytes);
+            let block = Block::read(zerocopy::IntoBytes::as_bytes(aligned.as_slice())).unwrap();
+            assert_eq!(block.facts().board.as_str(), board.name);
+            assert_eq!(block.facts().ram.size, plan.layout.ram.size);
+            assert_eq!(block.regions().count(), plan.regions.len());
+            assert_eq!(block.lines().count(), plan.lines.len());
+        }
+    }
+}
+
+#[test]
+fn the_system_file_reads_back_as_what_was_planned() {
+    for board in Board::all(&boards()).unwrap() {
+        let plan = Plan::new(&board, &Wish::default(), images()).unwrap();
+        let memory = &board.microkit.memory;
+        let memory = vmm_plan::Span::new(memory.base, memory.size);
+        let system = vmm_plan::sdf::read(&plan.system().unwrap(), memory).unwrap();
+        let lines: Vec<_> =
+            system.lines.iter().filter(|line| line.channel != plan.idle_channel).copied().collect();
+        assert_eq!(lines, plan.lines);
+        for region in &plan.regions {
+            let read = system.regions.iter().find(|read| read.name == region.name).unwrap();
+            assert_eq!(
+                (read.ipa, read.pa, read.owner),
+                (region.ipa, region.pa, region.owner),
+                "{}",
+                region.name
+            );
+        }
+        let tree = dt::read("planned", &plan.dtb).unwrap().1;
+        let subject = Subject::from_files(
+            &board,
+            None,
+            system,
+            tree,
+            Some(&plan.images.kernel),
+            plan.images.initrd.as_deref(),
+        )
+        .unwrap();
+        assert_eq!(subject.findings(), []);
+    }
+}
+
+/// Issue 5, line 2.
+#[test]
+fn one_wish_makes_a_maaxboard_guest_from_debians_tree() {
+    let Some(blob) = evk() else { return };
+    let (_, tree) = dt::read("evk", &blob).unwrap();
+    let board = board("maaxboard");
+    let wish = Wish {
+        pass: vec![Pass::parse("serial@30860000,clocks=25000000,drop=pins").unwrap()],
+        ..Wish::default()
+    };
+    let plan = Plan::with_tree(&board, &wish, images(), Some(tree)).unwrap();
+    assert_eq!(Subject::from_plan(&plan).findings(), []);
+    let pages: Vec<_> = plan
+        .regions
+        .iter()
+        .filter(|region| region.kind == Kind::Device && region.ipa.is_some())
+        .collect();
+    assert_eq!(pages.len(), 1);
+    assert_eq!((pages[0].ipa, pages[0].size), (Some(0x3086_0000), 0x1_0000));
+    let guest = Tree::new(&plan.tree);
+    assert!(guest.nodes().count() < 25, "{} nodes", guest.nodes().count());
+    assert_eq!(plan.lines.len(), 1);
+    // The wake-up controller in between is not there, and the interrupt goes to the GIC.
+    let uart = guest.node(guest.stdout().unwrap());
+    assert_eq!(uart.interrupts[0].gic, Some((58, vmm_plan::board::Trigger::Level)));
+}
+
+#[test]
+fn the_node_table_says_what_the_board_has() {
+    let Some(blob) = evk() else { return };
+    let (_, tree) = dt::read("evk", &blob).unwrap();
+    let plan =
+        Plan::with_tree(&board("maaxboard"), &Wish::default(), images(), Some(tree)).unwrap();
+    let bytes = plan.block().unwrap();
+    let mut aligned = vec![0_u64; bytes.len().div_ceil(8)];
+    zerocopy::IntoBytes::as_mut_bytes(aligned.as_mut_slice())[..bytes.len()]
+        .copy_from_slice(&bytes);
+    let block = Block::read(zerocopy::IntoBytes::as_bytes(aligned.as_slice())).unwrap();
+    let at = |ipa: u64| block.nodes().iter().find(|node| node.window.ipa == ipa).unwrap();
+    assert_eq!(at(0x3086_0000).state, NODE_GIVEN);
+    assert_eq!(at(0x3038_0000).state, NODE_ENABLED);
+    assert_eq!(at(0x3038_0000).option.as_str(), "CLK_IMX8MQ");
+    assert_eq!(at(0x3038_0000).path.as_str(), "/soc@0/bus@30000000/clock-controller@30380000");
+    assert_eq!(at(0x30a6_0000).state, NODE_DISABLED);
+}
+
+#[test]
+fn what_does_not_fit_says_how_big_and_what_is_left() {
+    let maaxboard = board("maaxboard");
+    let plan = |ram, host| {
+        Plan::new(&maaxboard, &Wish { ram_mib: Some(ram), host, ..Wish::default() }, images())
+    };
+    for ram in [256, 512, 1024] {
+        assert!(plan(ram, Host::Microkit).is_ok());
+        assert!(plan(ram, Host::Baremetal).is_ok());
+    }
+    let error = plan(2048, Host::Microkit).unwrap_err().to_string();
+    assert!(error.contains("2 GiB") && error.contains("--ram 20"), "{error}");
+    assert!(plan(2048, Host::Baremetal).unwrap_err().to_string().contains("are left"));
+    let error = plan(3, Host::Microkit).unwrap_err().to_string();
+    assert!(error.contains("multiple of 2"), "{error}");
+}
+
+#[test]
+fn equal_addresses_take_the_places_that_the_board_has() {
+    let maaxboard = board("maaxboard");
+    let wish = |ram, host| Wish { ram_mib: Some(ram), host, identity: true, ..Wish::default() };
+    for host in [Host::Microkit, Host::Baremetal] {
+        let plan = Plan::new(&maaxboard, &wish(1024, host), images()).unwrap();
+        let ram = plan.region("ram").unwrap();
+        assert_eq!((ram.ipa, ram.pa), (Some(0x6000_0000), Some(0x6000_0000)));
+        assert_eq!(Subject::from_plan(&plan).findings(), []);
+    }
+    let error =
+        Plan::new(&maaxboard, &wish(1536, Host::Microkit), images()).unwrap_err().to_string();
+    assert!(error.contains("1 GiB"), "{error}");
+}
+
+#[test]
+fn wishes_that_cannot_be_are_refused_by_name() {
+    let qemu = board("qemu");
+    let error = |wish: Wish| Plan::new(&qemu, &wish, images()).unwrap_err().to_string();
+    assert!(error(Wish { gic: Some(3), ..Wish::default() }).contains("GICv3 on baremetal"));
+    assert!(error(Wish { vcpus: 9, ..Wish::default() }).contains("1 to 4"));
+    assert!(
+        error(Wish { pass: vec![Pass::parse("uart").unwrap()], ..Wish::default() })
+            .contains("--tree")
+    );
+    let big = Images { kernel: kernel(0x2000_0000), ..Images::default() };
+    let error = Plan::new(&qemu, &Wish::default(), big).unwrap_err().to_string();
+    assert!(error.contains("only 256 MiB of guest RAM"), "{error}");
+}

@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! Every finding both ways: a clean guest has none, and planting the mistake brings exactly its id.
+
+mod common;
+
+use std::collections::BTreeSet;
+
+use common::{Build, board, board_tree, images};
+use dtoolkit::model::{DeviceTree, DeviceTreeProperty};
+use vmm_plan::board::{Board, Trigger};
+use vmm_plan::check::{Initramfs, RULES, Severity, Subject};
+use vmm_plan::dt::Tree;
+use vmm_plan::initramfs::Unpacked;
+use vmm_plan::memory::{Kind, Owner, Region};
+use vmm_plan::plan::Line;
+use vmm_plan::wish::Pass;
+use vmm_plan::{Plan, Span, Wish};
+
+/// A clean guest: console and a second UART passed through.
+struct Clean {
+    board: Board,
+    plan: Plan,
+}
+
+impl Clean {
+    fn new() -> Self {
+        let board = board("qemu_virt_aarch64");
+        let pass =
+            |node: &str| Pass::parse(&format!("{node},clocks=24000000,drop=pins+power")).unwrap();
+        let wish = Wish { pass: vec![pass("serial0"), pass("serial1")], ..Wish::default() };
+        let tree = Tree::new(&board_tree());
+        let plan = Plan::with_tree(&board, &wish, images(), Some(tree)).unwrap();
+        Self { board, plan }
+    }
+
+    fn subject(&self) -> Subject<'_> {
+        Subject { board: &self.board, ..Subject::from_plan(&self.plan) }
+    }
+
+    /// The guest's tree after `change`.
+    fn tree(&self, change: impl FnOnce(&mut DeviceTree)) -> Tree {
+        let mut tree = self.plan.tree.clone();
+        change(&mut tree);
+        Tree::new(&tree)
+    }
+}
+
+fn ids(subject: &Subject<'_>) -> BTreeSet<&'static str> {
+    subject.findings().iter().map(|finding| finding.id).collect()
+}
+
+/// The ids of a clean guest after `plant`.
+fn planted(plant: impl FnOnce(&Clean, &mut Subject<'_>)) -> BTreeSet<&'static str> {
+    let clean = Clean::new();
+    let mut subject = clean.subject();
+    plant(&clean, &mut subject);
+    ids(&subject)
+}
+
+fn set(tree: &mut DeviceTree, path: &str, name: &str, value: impl dtoolkit::ToPropertyValue) {
+    let node = tree.find_node_mut(path).unwrap();
+    node.add_property(DeviceTreeProperty::new(name, value).unwrap());
+}
+
+fn device(name: &str, base: u64, size: u64, owner: Owner) -> Region {
+    let ipa = Some(base).filter(|_| owner != Owner::Monitor);
+    let (name, pa) = (name.into(), Some(base));
+    Region { name, ipa, pa, size, owner, kind: Kind::Device, vaddr: None, prefill: None }
+}
+
+fn region<'s>(subject: &'s mut Subject<'_>, name: &str) -> &'s mut Region {
+    subject.regions.iter_mut().find(|region| region.name == name).unwrap()
+}
+
+const UART: &str = "/soc/serial@9040000";
+
+#[test]
+fn a_clean_guest_has_no_findings() {
+    let clean = Clean::new();
+    assert_eq!(clean.subject().findings(), []);
+    assert_eq!(clean.plan.lines.len(), 2);
+}
+
+/// One planted mistake for each rule; the second column is all that it may bring.
+#[test]
+fn every_rule_is_found() {
+    let mut seen = BTreeSet::new();
+    let mut expect = |ids: BTreeSet<&'static str>, wanted: &[&'static str]| {
+        assert_eq!(ids, wanted.iter().copied().collect(), "planted {wanted:?}");
+        seen.extend(ids);
+    };
+    expect(
+        planted(|clean, subject| {
+            subject.tree = clean
+                .tree(|tree| set(tree, "/memory@40000000", "reg", [0x4000_0000_u32, 0x400_0000]))
+        }),
+        &["memory-mismatch"],
+    );
+    expect(
+        planted(|_, subject| {
+            subject.regions.push(device("marker", 0xb00_0000, 0x1000, Owner::Guest))
+        }),
+        &["region-overlap", "region-without-node"],
+    );
+    expect(planted(|_, subject| subject.foreign_lines.push(33)), &["two-owners"]);
+    expect(
+        planted(|_, subject| {
+            subject.regions.push(device("mine", 0x904_0000, 0x1000, Owner::Monitor))
+        }),
+        &["two-owners"],
+    );
+    expect(planted(|_, subject| region(subject, "ram").pa = Some(0x5800_0000)), &["mixed-memory"]);
+    expect(
+        planted(|clean, subject| {
+            region(subject, "ram").size = 0x6000_0000;
+            subject.tree = clean
+                .tree(|tree| set(tree, "/memory@40000000", "reg", [0x4000_0000_u32, 0x6000_0000]));
+        }),
+        &["region-too-large"],
+    );
+    expect(
+        planted(|_, subject| subject.regions.retain(|region| !region.name.starts_with("serial"))),
+        &["node-unmapped"],
+    );
+    expect(
+        planted(|_, subject| {
+            subject.regions.push(device("spare", 0xc00_0000, 0x1000, Owner::Guest))
+        }),
+        &["region-without-node"],
+    );
+    expect(
+        planted(|clean, subject| {
+            // The Ethernet's page also holds the fuses.
+            let node = Build::device("ethernet@a010000", "test,eth", 0xa01_0000, 0x800);
+            subject.tree = clean.tree(|tree| tree.find_node_mut("/soc").unwrap().add_child(node.0));
+            subject.regions.push(device("eth", 0xa01_0000, 0x1000, Owner::Guest));
+            region(subject, "ram").pa = Some(0x4000_0000);
+        }),
+        &["page-exposes-neighbour", "dma-no-smmu"],
+    );
+    expect(
+        planted(|_, subject| {
+            subject
+                .lines
+                .iter_mut()
+                .for_each(|line| line.intid -= if line.intid == 40 { 32 } else { 0 })
+        }),
+        &["irq-offset"],
+    );
+    expect(planted(|_, subject| subject.lines[1].trigger = Trigger::Edge), &["irq-trigger"]);
+    expect(
+        planted(|_, subject| {
+            subject.lines.push(Line { intid: 99, trigger: Trigger::Level, channel: 9 })
+        }),
+        &["irq-of-disabled-node"],
+    );
+    expect(
+        planted(|clean, subject| {
+            subject.tree = clean.tree(|tree| set(tree, UART, "status", "disabled"))
+        }),
+        &["irq-of-disabled-node", "region-without-node", "page-exposes-neighbour"],
+    );
+    expect(planted(|_, subject| subject.lines.truncate(1)), &["irq-missing"]);
+    expect(
+        planted(|clean, subject| {
+            subject.tree = clean.tree(|tree| set(tree, UART, "clocks", [77_u32, 1]))
+        }),
+        &["provider-missing"],
+    );
+    expect(
+        planted(|clean, subject| {
+            let node = Build::device("clock@a000000", "test,clock", 0xa00_0000, 0x1000);
+            subject.tree = clean.tree(|tree| tree.find_node_mut("/soc").unwrap().add_child(node.0));
+            subject.regions.push(device("clock", 0xa00_0000, 0x1000, Owner::Guest));
+        }),
+        &["provider-owns-console"],
+    );
+    expect(
+        planted(|clean, subject| {
+            subject.tree = clean.tree(|tree| set(tree, UART, "dma-coherent", Vec::<u8>::new()))
+        }),
+        &["dma-no-smmu", "dma-addresses"],
+    );
+    expect(
+        planted(|clean, subject| {
+            let node = Build::new("watchdog").with("compatible", "arm,smc-wdt");
+            subject.tree = clean.tree(|tree| tree.root.add_child(node.0));
+        }),
+        &["driver-needs-firmware"],
+    );
+    expect(
+        planted(|clean, subject| {
+            subject.tree = clean
+                .tree(|tree| set(tree, "/interrupt-controller@8000000", "compatible", "arm,gic-v3"))
+        }),
+        &["gic-mismatch"],
+    );
+    expect(
+        planted(|clean, subject| {
+            let reg = [0x800_0000_u32, 0x1_0000, 0x802_0000, 0x1000];
+            subject.tree =
+                clean.tree(|tree| set(tree, "/interrupt-controller@8000000", "reg", reg));
+            // The page that stands for GICC is then nobody's.
+            subject.regions.retain(|region| region.name != "gicv");
+        }),
+        &["gic-mismatch"],
+    );
+    expect(planted(|_, subject| subject.vcpus = 2), &["vcpu-count"]);
+    expect(
+        planted(|clean, subject| {
+            subject.tree = clean.tree(|tree| set(tree, "/psci", "method", "hvc"))
+        }),
+        &["vcpu-count"],
+    );
+    expect(
+        planted(|clean, subject| {
+            subject.tree = clean.tree(|tree| set(tree, "/chosen", "stdout-path", "/psci"))
+        }),
+        &["stdout-unmapped"],
+    );
+    expect(
+        planted(|clean, subject| {
+            subject.tree = clean.tree(|tree| set(tree, "/chosen", "stdout-path", "serial9"))
+        }),
+        &["stdout-unmapped"],
+    );
+    expect(
+        planted(|_, subject| subject.kernel = Some(Span::new(0x4000_0000, 0x500_0000))),
+        &["image-overlap"],
+    );
+    expect(
+        planted(|_, subject| {
+            subject.initramfs = Some(Initramfs { unpacked: Unpacked::Known(0), packed: 1 })
+        }),
+        &["image-overlap"],
+    );
+    let packed = |unpacked| {
+        move |subject: &mut Subject<'_>| subject.initramfs.as_mut().unwrap().unpacked = unpacked
+    };
+    expect(
+        planted(|_, subject| packed(Unpacked::Known(200 << 20))(subject)),
+        &["initramfs-too-big"],
+    );
+    expect(
+        planted(|_, subject| packed(Unpacked::AtLeast(0, "xz"))(subject)),
+        &["initramfs-unknown"],
+    );
+    expect(planted(|_, subject| subject.debug_kernel = true), &["debug-console"]);
+    // Only a board with a GICv3 has the page that this one is about; see below.
+    seen.insert("gicv-on-gicv3");
+    let all: BTreeSet<_> = RULES.iter().map(|rule| rule.id).collect();
+    assert_eq!(seen, all);
+}
+
+#[test]
+fn the_virtual_cpu_interface_is_no_gicv3_guests() {
+    let board = board("maaxboard");
+    let plan = Plan::new(&board, &Wish::default(), images()).unwrap();
+    let mut subject = Subject::from_plan(&plan);
+    assert_eq!(subject.findings(), []);
+    subject.regions.push(device("gicv", 0x3102_0000, 0x1000, Owner::Guest));
+    assert!(ids(&subject).contains("gicv-on-gicv3"));
+}
+
+#[test]
+fn a_provider_that_is_neither_given_nor_replaced_is_found_in_a_plan() {
+    let board = board("qemu_virt_aarch64");
+    let plan = |pass: &str| {
+        let wish = Wish { pass: vec![Pass::parse(pass).unwrap()], ..Wish::default() };
+        Plan::with_tree(&board, &wish, images(), Some(Tree::new(&board_tree()))).unwrap()
+    };
+    let bare = plan("serial1");
+    let missing: Vec<_> = bare.missing.iter().map(|missing| missing.property.as_str()).collect();
+    assert_eq!(missing, ["assigned-clocks", "clocks", "pinctrl-0", "power-domains"]);
+    assert!(ids(&Subject::from_plan(&bare)).contains("provider-missing"));
+    let helped = plan("serial1,clocks=24000000,drop=pins+power");
+    assert_eq!(Subject::from_plan(&helped).findings(), []);
+}
+
+#[test]
+fn notes_are_only_the_two() {
+    let notes: Vec<_> =
+        RULES.iter().filter(|rule| rule.severity == Severity::Note).map(|rule| rule.id).collect();
+    assert_eq!(notes, ["initramfs-unknown", "debug-console"]);
+    assert!(RULES.iter().all(|rule| rule.text.len() > 100));
+}
