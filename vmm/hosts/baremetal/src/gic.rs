@@ -8,6 +8,7 @@ use core::ptr::{NonNull, with_exposed_provenance_mut};
 use arm_gic::gicv2::GicV2;
 use arm_gic::gicv3::{GicCpuInterface, GicV3};
 use arm_gic::{IntId, InterruptGroup, Trigger, UniqueMmioPointer};
+use arm_sysregs::el1::accessors::{read_id_aa64pfr0_el1, read_mpidr_el1};
 use arm_sysregs::el2::accessors::{write_ich_hcr_el2, write_ich_vmcr_el2};
 use arm_sysregs::el2::registers::{IchHcrEl2, IchVmcrEl2};
 use arm_sysregs::{read_sysreg, read_write_sysreg};
@@ -98,13 +99,17 @@ pub enum Gic {
 impl Gic {
     /// Initialises the controller of this version: every interrupt disabled and level-sensitive,
     /// the virtual interface on. `address` gives the physical address of the registers with a
-    /// name: `gicd`, `gicc` and `gich`, or `gicd` and `gicr`. `None` if one is missing, or there
-    /// is no such controller.
+    /// name: `gicd`, `gicc` and `gich`, or `gicd` and `gicr`. `None` if one is missing, or the
+    /// machine has another controller.
     ///
     /// # Safety
     /// The addresses are those of this machine's controller, mapped as device memory, and this is
     /// called once.
     pub unsafe fn new(version: u32, address: impl Fn(&str) -> Option<usize>) -> Option<Self> {
+        // System registers are there with GICv3 alone (DDI 0487, D24.2.86, field GIC).
+        if (read_id_aa64pfr0_el1().gic() != 0) != (version == 3) {
+            return None;
+        }
         let distributor = with_exposed_provenance_mut::<()>(address("gicd")?);
         let mut gic = if version == 2 {
             let cpu = with_exposed_provenance_mut(address("gicc")?);
@@ -162,7 +167,7 @@ impl Gic {
             // On a machine with one processor GICD_ITARGETSR does not exist (IHI 0048B, 4.3.12).
             Self::V2 { physical, .. } => physical.set_trigger(line, trigger),
             Self::V3(physical) => {
-                let here = arm_sysregs::el1::accessors::read_mpidr_el1().bits();
+                let here = read_mpidr_el1().bits();
                 // The number was checked: it is an SPI, which is all that can be wrong.
                 let _ = physical.set_trigger(line, Some(0), trigger);
                 let _ = physical.distributor().set_routing(line, Some(here));

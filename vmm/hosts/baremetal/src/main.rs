@@ -63,9 +63,7 @@ enum SetupError {
     #[error("{0}")]
     Vm(VmError),
     /// The plan lacks its registers, or the machine has another one.
-    #[error(
-        "no interrupt controller of version {0} at the plan's regions gicd, gicc, gich or gicr"
-    )]
+    #[error("the machine has no GICv{0}, or the plan no regions gicd, gicc, gich or gicr for it")]
     Gic(u32),
     /// One processor is all there is.
     #[error("the plan has {0} vCPUs, this host runs 1: make the plan with one")]
@@ -116,20 +114,20 @@ fn run() -> Result<(), SetupError> {
     let block = unsafe { core::slice::from_raw_parts(block, memory::PLAN.len()) };
     let plan = Plan::read(block).map_err(SetupError::Plan)?;
     let facts = plan.facts();
-    let memory = Memory::new(plan)?;
-
-    let uart = memory.device(facts.console.window.range()).ok_or(SetupError::NoUart)?;
+    let window = facts.console.window.range();
+    let uart = memory::guest_registers(plan, window).ok_or(SetupError::NoUart)?;
     let kind = Uart::from_number(facts.console.kind).ok_or(SetupError::NoUart)?;
-    // SAFETY: the plan says that this UART is there, and `Memory::new` that it is device memory.
+    // SAFETY: the plan says that this UART is there, in what EL2 maps as device memory.
     unsafe { Console::select(kind, uart) };
 
+    let memory = Memory::new(plan)?;
     if facts.vcpus != 1 {
         return Err(SetupError::Vcpus(facts.vcpus));
     }
     let version = facts.gic.version;
-    // SAFETY: the plan says that the controller is there, `Memory::new` that it is device memory;
-    // `run` is called once.
-    let mut gic = unsafe { Gic::new(version, |name| memory.registers(name)) }
+    // SAFETY: the plan says that the controller is there, in what EL2 maps as device memory, and
+    // `Memory::new` that the guest does not have it; `run` is called once.
+    let mut gic = unsafe { Gic::new(version, |name| memory::registers(plan, name)) }
         .ok_or(SetupError::Gic(version))?;
     for line in plan.lines() {
         gic.route(line.intid, line.edge != 0);
@@ -157,7 +155,8 @@ fn prepare_el1() {
     el2::write_vpidr_el2(VpidrEl2::from_bits_retain(read_midr_el1().bits()));
     // Processor 0; bit 31 is RES1.
     el2::write_vmpidr_el2(VmpidrEl2::from_bits_retain(1 << 31));
-    // The guest reads the counter, which has no offset; the physical timer is not for it.
+    // The guest reads the counter (bit 0 is EL1PCTEN where HCR_EL2.E2H is clear), which has no
+    // offset; the physical timer is not for it.
     el2::write_cnthctl_el2(CnthctlEl2::EL0PCTEN);
     el2::write_cntvoff_el2(CntvoffEl2::empty());
     // SAFETY: no trap of SIMD: the RES1 bits alone (DDI 0487, D24.2.33).

@@ -17,9 +17,9 @@ use crate::SetupError;
 /// (`memory.ld`; board.toml, table `baremetal`).
 pub const PLAN: Range<usize> = 0x5400_0000..0x5410_0000;
 
-/// What `main.rs` maps as device memory; and as normal memory, from the plan block on.
+/// What `main.rs` maps as device memory, and the end of what it maps as normal memory.
 const DEVICES: Range<u64> = 0..0x4000_0000;
-const NORMAL: Range<u64> = 0x5400_0000..0xc000_0000;
+const NORMAL_END: u64 = 0xc000_0000;
 
 /// [`RegionFacts::owner`]: the monitor alone.
 const OWNER_MONITOR: u32 = 1;
@@ -40,10 +40,6 @@ fn physical(region: &RegionFacts) -> Range<u64> {
     region.pa..region.pa.saturating_add(region.window.size)
 }
 
-fn encloses(outer: &Range<u64>, inner: &Range<u64>) -> bool {
-    outer.start <= inner.start && inner.end <= outer.end
-}
-
 impl<'a> Memory<'a> {
     /// Checks the plan's regions against this program's own map, and the guest's against the
     /// monitor's.
@@ -52,25 +48,29 @@ impl<'a> Memory<'a> {
     /// [`SetupError::Region`] names the region that does not fit.
     pub fn new(plan: Plan<'a>) -> Result<Self, SetupError> {
         for region in plan.regions() {
-            let allowed = if region.device == 0 { NORMAL } else { DEVICES };
             if region.pa == NO_PA {
                 return Err(SetupError::region(region, "has no physical address"));
             }
-            if !encloses(&allowed, &physical(region)) {
+            let here = physical(region);
+            let allowed = match (region.device != 0, guest_owns(region)) {
+                (true, _) => DEVICES,
+                (false, true) => PLAN.end as u64..NORMAL_END,
+                (false, false) => PLAN.start as u64..NORMAL_END,
+            };
+            if here.start < allowed.start || allowed.end < here.end {
                 return Err(SetupError::region(
                     region,
-                    "is outside 0x54000000..0xc0000000 (memory) or 0..0x40000000 (devices)",
+                    "is outside 0x54100000..0xc0000000 (memory) or 0..0x40000000 (devices)",
                 ));
             }
-            let shared = plan.regions().any(|other| {
-                guest_owns(other)
-                    && physical(other).start < physical(region).end
-                    && physical(region).start < physical(other).end
-            });
-            if shared && !guest_owns(region) {
+            let taken =
+                plan.regions().map(|other| (other, physical(other))).any(|(other, there)| {
+                    guest_owns(other) && there.start < here.end && here.start < there.end
+                });
+            if taken && !guest_owns(region) {
                 return Err(SetupError::region(
                     region,
-                    "is the monitor's, and overlaps the guest's",
+                    "is the monitor's, but the guest's as well",
                 ));
             }
         }
@@ -82,23 +82,6 @@ impl<'a> Memory<'a> {
             })
             .ok_or(SetupError::NoRam)?;
         Ok(Self { plan, ram })
-    }
-
-    /// The physical address of a device that the guest sees.
-    pub fn device(&self, range: IpaRange) -> Option<usize> {
-        let region = self.plan.regions().find(|region| {
-            guest_owns(region) && region.device != 0 && region.window.range().encloses(range)
-        })?;
-        let offset = range.base().offset_from(region.window.range().base())?;
-        Pa(region.pa).checked_add(offset).map(address)
-    }
-
-    /// The physical address of the monitor's own device registers with this name.
-    pub fn registers(&self, name: &str) -> Option<usize> {
-        let region = self.plan.regions().find(|region| {
-            !guest_owns(region) && region.device != 0 && region.name.as_str() == name
-        })?;
-        Some(address(Pa(region.pa)))
     }
 
     /// The bytes of a pristine image: empty if the plan has none, or less than it says.
@@ -161,6 +144,26 @@ impl<'a> Memory<'a> {
         let start = Pa(self.ram.pa).checked_add(offset)?;
         Some((address(start), address(start.checked_add(range.size())?)))
     }
+}
+
+/// The physical address of device registers: those that the monitor alone has, by name.
+pub fn registers(plan: Plan, name: &str) -> Option<usize> {
+    let own = |region: &&RegionFacts| !guest_owns(region) && region.name.as_str() == name;
+    device(plan.regions().find(own)?)
+}
+
+/// The physical address of device registers: those that the guest sees.
+pub fn guest_registers(plan: Plan, at: IpaRange) -> Option<usize> {
+    let seen = |region: &&RegionFacts| guest_owns(region) && region.window.range().encloses(at);
+    let region = plan.regions().find(seen)?;
+    let offset = at.base().offset_from(region.window.range().base())?;
+    device(region)?.checked_add(address(Pa(offset)))
+}
+
+/// The physical address of a region, if it is all device memory.
+fn device(region: &RegionFacts) -> Option<usize> {
+    let here = physical(region);
+    (region.device != 0 && here.end <= DEVICES.end).then_some(address(Pa(here.start)))
 }
 
 /// EL2's address of a physical one: the same.
