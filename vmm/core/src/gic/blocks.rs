@@ -106,6 +106,7 @@ impl Gic {
     ) {
         let ones = value & mask;
         let version = self.version;
+        let present = self.present();
         let mut sample = 0;
         let Some(bank) = self.bank_mut(vcpu, word) else { return };
         match block {
@@ -129,7 +130,7 @@ impl Gic {
             Block::Target(_) if word == 0 => {}
             Block::Target(at) => write_bytes(bank, at, value, mask, |bank, index, byte| {
                 if let Some(route) = bank.route.get_mut(index) {
-                    *route = u64::from(byte);
+                    *route = u64::from(byte & present);
                 }
             }),
             // SGIs and PPIs keep theirs.
@@ -156,6 +157,11 @@ impl Gic {
         }
     }
 
+    /// A bit for each vCPU that there is; bits of others read as zero (IHI 0048B, 4.3.12).
+    const fn present(&self) -> u8 {
+        1_u8.wrapping_shl(self.vcpus as u32).wrapping_sub(1)
+    }
+
     /// GICD_SPENDSGIR and GICD_CPENDSGIR (IHI 0048B, 4.3.16): a byte of senders for each SGI.
     pub(super) fn sgi_sources(&self, vcpu: Vcpu, first: usize) -> u32 {
         let Some(sources) = self.sources.get(vcpu.index()) else { return 0 };
@@ -164,7 +170,7 @@ impl Gic {
 
     /// Adds senders to four SGIs, or takes them away.
     pub(super) fn change_sgi_sources(&mut self, vcpu: Vcpu, first: usize, bits: u32, set: bool) {
-        let present = 1_u8.wrapping_shl(u32::from(self.vcpus)).wrapping_sub(1);
+        let present = self.present();
         for (number, byte) in (first..).zip(bits.to_le_bytes()) {
             let Some(source) = self.sources.get_mut(vcpu.index()).and_then(|s| s.get_mut(number))
             else {

@@ -298,10 +298,7 @@ impl Gic {
             return true; // ITARGETSR is RAZ/WI on a uniprocessor (IHI 0048B, 4.3.12)
         }
         match self.version {
-            Version::V2 => {
-                let present = 1_u64.wrapping_shl(u32::from(self.vcpus)).wrapping_sub(1);
-                (route & present).trailing_zeros() == u32::from(vcpu.0)
-            }
+            Version::V2 => route.trailing_zeros() == u32::from(vcpu.0),
             Version::V3 if route & v3::IROUTER_ANY != 0 => vcpu.0 == 0,
             Version::V3 => route & v3::IROUTER_AFFINITY == u64::from(vcpu.0),
         }
