@@ -35,6 +35,7 @@ fn run(platform: &mut Platform) {
     gic.disable(intid);
     console.set_transmit_interrupt(true);
     gic.expect_none();
+    gic.disable(intid);
     gic.enable(intid);
     gic.expect_held(intid, || console.set_transmit_interrupt(false));
     gic.expect_none();

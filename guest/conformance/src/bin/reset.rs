@@ -8,7 +8,8 @@ use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use guest_conformance::smccc::{SYSTEM_RESET, smc};
-use guest_conformance::{Platform, fail, guest, line, require, timer};
+use guest_conformance::timer::{self, Limit};
+use guest_conformance::{Platform, fail, guest, line, require};
 
 guest!(run);
 
@@ -60,6 +61,8 @@ fn leave_traces(platform: &Platform) -> ! {
     gic.set_target(platform.console_intid);
     gic.enable(platform.console_intid);
     platform.console.set_transmit_interrupt(true);
+    let limit = Limit::milliseconds(5); // for the interrupts to reach the host
+    while !limit.is_over() {}
     PRISTINE.store(0xdead, Ordering::Relaxed);
     // SAFETY: the only access besides the read above.
     unsafe { WITNESS.0.get().write_volatile(SEEN) };

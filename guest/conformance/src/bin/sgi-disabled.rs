@@ -16,6 +16,7 @@ fn run(platform: &mut Platform) {
     require!(!gic.is_enabled(SGI), "ICENABLER does not disable SGI {SGI}");
     gic.send_to_self(SGI);
     gic.expect_none();
+    gic.disable(SGI);
     require!(gic.is_pending(SGI), "ISPENDR does not show SGI {SGI}");
     gic.enable(SGI);
     require!(gic.is_enabled(SGI), "ISENABLER does not enable SGI {SGI}");

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! A shared interrupt raised while it is disabled is kept, and comes once when it is enabled.
+//! A shared interrupt raised while it is disabled is kept, also when it is disabled once more, and
+//! comes once when it is enabled.
 #![no_std]
 #![no_main]
 
@@ -14,6 +15,7 @@ fn run(platform: &mut Platform) {
     gic.set_target(spi);
     gic.pend(spi);
     gic.expect_none();
+    gic.disable(spi);
     require!(gic.is_pending(spi), "ISPENDR does not show INTID {spi}");
     gic.enable(spi);
     gic.expect(spi);

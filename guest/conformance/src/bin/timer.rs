@@ -45,6 +45,7 @@ fn run(platform: &mut Platform) {
     gic.disable(intid);
     timer::arm(0);
     gic.expect_none();
+    gic.disable(intid);
     gic.enable(intid);
     gic.expect_held(intid, timer::disarm);
     gic.expect_none();
