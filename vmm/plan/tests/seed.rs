@@ -46,7 +46,7 @@ fn tree(blob: &[u8], memory: u32, initrd: u32) -> Vec<u8> {
         set(&mut tree, &format!("/soc@0/{path}"), "status", "disabled");
     }
     set(&mut tree, "/memory@40000000", "reg", [0_u32, 0x4000_0000, 0, memory]);
-    set(&mut tree, "/chosen", "bootargs", "maxcpus=1 initcall_blacklist=imx8_soc_init");
+    set(&mut tree, "/chosen", "bootargs", "maxcpus=1");
     set(&mut tree, "/chosen", "linux,initrd-start", 0x4300_0000_u32);
     set(&mut tree, "/chosen", "linux,initrd-end", 0x4300_0000 + initrd);
     tree.to_dtb()

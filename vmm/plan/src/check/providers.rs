@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 
+use super::machine::arguments;
 use super::{Findings, Subject};
 use crate::dt::{Node, NodeId, Tree};
 use crate::memory::Kind;
@@ -154,31 +155,65 @@ fn bus_masters(subject: &Subject<'_>, found: &mut Findings) {
     }
 }
 
-/// Drivers that call the firmware: compatible, function identifier, source.
-const CALLERS: [(&str, u32, &str); 4] = [
-    ("fsl,imx8mq", 0xc200_0006, "drivers/soc/imx/soc-imx8m.c asks for the silicon revision"),
-    ("fsl,imx8m-ddrc", 0xc200_0004, "drivers/devfreq/imx8m-ddrc.c changes the rate of the memory"),
-    ("arm,smc-wdt", 0x8200_3d06, "drivers/watchdog/arm_smc_wdt.c"),
-    ("linaro,optee-tz", 0xbf00_ff01, "drivers/tee/optee/smc_abi.c"),
+/// A driver that calls the firmware.
+struct Caller {
+    compatible: &'static str,
+    function: u32,
+    /// Name of its start in Linux, for `initcall_blacklist=`; empty where it is a module's.
+    initcall: &'static str,
+    source: &'static str,
+}
+
+const CALLERS: [Caller; 4] = [
+    Caller {
+        compatible: "fsl,imx8mq",
+        function: 0xc200_0006,
+        initcall: "imx8_soc_init",
+        source: "drivers/soc/imx/soc-imx8m.c asks for the silicon revision",
+    },
+    Caller {
+        compatible: "fsl,imx8m-ddrc",
+        function: 0xc200_0004,
+        initcall: "",
+        source: "drivers/devfreq/imx8m-ddrc.c changes the rate of the memory",
+    },
+    Caller {
+        compatible: "arm,smc-wdt",
+        function: 0x8200_3d06,
+        initcall: "",
+        source: "drivers/watchdog/arm_smc_wdt.c",
+    },
+    Caller {
+        compatible: "linaro,optee-tz",
+        function: 0xbf00_ff01,
+        initcall: "",
+        source: "drivers/tee/optee/smc_abi.c",
+    },
 ];
 
 fn firmware(subject: &Subject<'_>, found: &mut Findings) {
+    let arguments = arguments(subject);
+    let lists = arguments.split(' ').filter_map(|word| word.strip_prefix("initcall_blacklist="));
+    let off: Vec<_> = lists.flat_map(|list| list.split(',')).collect();
     for (_, node) in subject.enabled() {
-        for (compatible, function, source) in CALLERS {
-            if node.is(compatible) && !subject.functions.contains(&function) {
-                let never = subject.board.smc.never_forward.contains(&function);
-                let way_out = if never {
-                    "disable the node or its driver: this call reaches the whole board and is never forwarded".into()
-                } else {
-                    format!(
-                        "disable the node or its driver, --answer {function:#x}=VALUE, or --forward {function:#x}"
-                    )
-                };
-                let what = format!(
-                    "the driver of \"{compatible}\" calls the firmware ({function:#x}: {source}) and gets -1"
-                );
-                found.add("driver-needs-firmware", node.path.clone(), what, way_out);
+        for Caller { compatible, function, initcall, source } in CALLERS {
+            if !node.is(compatible)
+                || subject.functions.contains(&function)
+                || off.contains(&initcall)
+            {
+                continue;
             }
+            let way_out = if subject.board.smc.never_forward.contains(&function) {
+                "disable the node or its driver: this call reaches the whole board and is never forwarded".into()
+            } else {
+                format!(
+                    "disable the node or its driver, --answer {function:#x}=VALUE, or --forward {function:#x}"
+                )
+            };
+            let what = format!(
+                "the driver of \"{compatible}\" calls the firmware ({function:#x}: {source}) and gets -1"
+            );
+            found.add("driver-needs-firmware", node.path.clone(), what, way_out);
         }
     }
 }
