@@ -3,38 +3,34 @@
 # folder uses, each with a sentence if it is not there.
 { lib, sources }:
 let
-  inherit (builtins) fromTOML pathExists readDir readFile;
-
   folders = lib.attrNames (
     lib.filterAttrs (
-      name: type: type == "directory" && pathExists (sources.boards + "/${name}/board.toml")
-    ) (readDir sources.boards)
+      name: type: type == "directory" && lib.pathExists (sources.boards + "/${name}/board.toml")
+    ) (builtins.readDir sources.boards)
   );
 
-  need =
-    folder: facts: path:
-    lib.attrByPath path (throw "boards/${folder}/board.toml has no '${lib.concatStringsSep "." path}': nix/board-facts.nix needs it") facts;
+  required = [
+    "alias"
+    "title"
+    "gic"
+    "marker.registers.base"
+    "microkit.board"
+    "microkit.loader_address"
+  ];
 
   read =
     folder:
     let
-      facts = fromTOML (readFile (sources.boards + "/${folder}/board.toml"));
-      needed = need folder facts;
+      facts = lib.importTOML (sources.boards + "/${folder}/board.toml");
+      missing = lib.filter (path: !lib.hasAttrByPath (lib.splitString "." path) facts) required;
     in
-    facts
+    lib.throwIf (missing != [ ])
+      "boards/${folder}/board.toml has no ${lib.concatStringsSep ", no " missing}: write what the other boards have there"
+      facts
     // {
       inherit folder;
-      alias = needed [ "alias" ];
-      title = needed [ "title" ];
       # Microkit names the boards that are QEMU's own machines so.
-      virtual = lib.hasPrefix "qemu_" (needed [
-        "microkit"
-        "board"
-      ]);
-      microkit = facts.microkit // {
-        board = needed [ "microkit" "board" ];
-        loader_address = needed [ "microkit" "loader_address" ];
-      };
+      virtual = lib.hasPrefix "qemu_" facts.microkit.board;
     };
 
   byAlias = lib.groupBy (facts: facts.alias) (map read folders);
@@ -42,6 +38,8 @@ in
 lib.mapAttrs (
   alias: twins:
   lib.throwIf (lib.length twins > 1)
-    "alias '${alias}' is claimed by ${lib.concatMapStringsSep " and " (facts: "boards/${facts.folder}") twins}: give each board its own"
+    "alias '${alias}' is claimed by ${
+      lib.concatMapStringsSep " and " (facts: "boards/${facts.folder}") twins
+    }: give each board its own"
     (lib.head twins)
 ) byAlias

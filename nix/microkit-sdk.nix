@@ -60,8 +60,7 @@ craneLib.mkCargoDerivation {
   dontUseNinjaInstall = true;
   dontUseNinjaCheck = true;
 
-  env = { inherit (bareEnv) LIBCLANG_PATH; };
-  preBuild = bareEnv.remapPaths;
+  inherit (bareEnv) env;
   # Debug kernels embed __FILE__: the kernel's source is copied beside Microkit's.
   buildPhaseCargoCommand = ''
     cp -r ${sel4-src} seL4

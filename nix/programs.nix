@@ -21,7 +21,7 @@ craneLib.buildPackage {
     "--package ci-shims"
   ];
   strictDeps = true;
-  preBuild = bareEnv.remapPaths;
+  inherit (bareEnv) env;
   doCheck = false;
   dontStrip = true;
   dontPatchELF = true;

@@ -4,7 +4,6 @@
 {
   projectRootFile = "flake.nix";
   programs = {
-    deadnix.enable = true;
     nixfmt.enable = true;
     rustfmt = {
       enable = true;
@@ -14,18 +13,24 @@
       enable = true;
       external-sources = true;
       source-path = "SCRIPTDIR";
-      # The commands in ci/ have no suffix.
+      # Commands have no suffix.
       includes = [
+        "*.sh"
         ".ci/run"
         "ci/*"
-        "*.sh"
+        "guest/buildroot/check-*"
+        "guest/buildroot/debian-build"
+        "guest/buildroot/overlay/init"
+        "guest/buildroot/overlay/usr/bin/*"
       ];
       excludes = [
+        "*.md"
+        "*.rs"
         "*.toml"
-        "ci/**/*.rs"
+        "ci/harness/*"
+        "ci/shims/*"
       ];
     };
-    statix.enable = true;
     taplo.enable = true;
   };
 }

@@ -30,13 +30,10 @@ lib.throwIfNot (lib.elem config microkit-sdk.configs)
     cargoArtifacts = null;
     cargoExtraArgs = "--locked --manifest-path ${manifest} --target ${bareEnv.target}";
     strictDeps = true;
-    env = {
-      inherit (bareEnv) LIBCLANG_PATH;
+    env = bareEnv.env // {
       # The kernel's own headers decide what rust-sel4 is compiled to.
       SEL4_INCLUDE_DIRS = "${microkit-sdk}/board/${facts.microkit.board}/${config}/include";
     };
-    preBuild = bareEnv.remapPaths;
-
     doCheck = false;
     doNotPostBuildInstallCargoBinaries = true;
     installPhaseCommand = ''
