@@ -4,7 +4,7 @@
 use core::ptr::NonNull;
 
 use sel4::VCpuReg;
-use sel4_microkit::{Channel, DeferredAction, DeferredActionSlot, MessageInfo};
+use sel4_microkit::{Channel, DeferredAction, MessageInfo};
 use vmm_core::addr::{Ipa, IpaRange};
 use vmm_core::host::{
     ENTRY_SCTLR_EL1, Entry, Gpr, Host, HostStats, Image, InjectRefused, Injection, Intid, MemoryOp,
@@ -45,7 +45,8 @@ pub struct Sel4 {
     memory: GuestMemory,
     lines: [Option<Line>; MAX_LINES],
     idle: Option<(IdleTimer, Channel)>,
-    deferred: DeferredActionSlot,
+    /// Goes with the next receive.
+    deferred: Option<DeferredAction>,
     slots: u8,
 }
 
@@ -111,7 +112,7 @@ impl Sel4 {
             memory,
             lines,
             idle,
-            deferred: DeferredActionSlot::new(),
+            deferred: None,
             slots,
         })
     }
@@ -202,32 +203,21 @@ impl Sel4 {
     }
 
     /// Unmasks a physical interrupt: with the next receive, which costs nothing, or at once where
-    /// a fault has to be answered (an answer and an unmasking do not fit in one call).
+    /// that one is taken or has a fault to answer.
     fn unmask(&mut self, channel: Channel) {
-        if matches!(self.thread, Thread::Faulted | Thread::Calling) {
-            self.kernel.count();
-            let done = DeferredAction::new_irq_ack(channel).execute_now();
-            self.unmasked(done);
+        let action = DeferredAction::new_irq_ack(channel);
+        if self.deferred.is_none() && !matches!(self.thread, Thread::Faulted | Thread::Calling) {
+            self.deferred = Some(action);
             return;
         }
-        // What waited already is carried out at once.
-        if let Some(earlier) = self.deferred.take() {
-            self.kernel.count();
-            let done = earlier.execute_now();
-            self.unmasked(done);
-        }
-        let deferred = self.deferred.defer_irq_ack(channel);
-        self.unmasked(deferred);
-    }
-
-    fn unmasked(&self, result: Result<(), sel4_microkit::IrqAckError>) {
-        if let Err(error) = result {
-            log::error!("seL4 refused to unmask a line: {error}");
+        self.kernel.count();
+        if let Err(error) = action.execute_now() {
+            log::error!("seL4 refused to unmask channel {}: {error}", channel.index());
         }
     }
 
     /// The call to make with the next receive.
-    pub fn take_deferred(&mut self) -> Option<DeferredAction> {
+    pub const fn take_deferred(&mut self) -> Option<DeferredAction> {
         self.deferred.take()
     }
 

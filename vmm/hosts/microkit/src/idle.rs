@@ -75,6 +75,10 @@ pub struct Gpt {
 /// Frequency of the low-frequency reference.
 const GPT_HERTZ: u64 = 32_768;
 
+/// Ticks of one trial of the timer's clock (8 ms), and how far off they may be.
+const TRIAL: u32 = 256;
+const TRIAL_ERROR: u64 = 25;
+
 /// Offsets of GPT registers, in 32-bit words.
 mod gpt {
     /// Control.
@@ -102,8 +106,8 @@ mod gpt {
 }
 
 impl Gpt {
-    /// Starts the timer and holds it against the generic timer's counter for 64 of its ticks:
-    /// its clock comes from a clock controller that the monitor does not own.
+    /// Starts the timer and holds it against the generic timer's counter: its clock comes from a
+    /// clock controller that the monitor does not own.
     fn open(registers: NonNull<u32>) -> Option<Self> {
         let mut timer = Self { registers, hertz: counter::frequency() };
         timer.write(gpt::CR, 0);
@@ -113,15 +117,22 @@ impl Gpt {
         // The source is chosen while the timer is off (12.1.5.1, CLKSRC).
         timer.write(gpt::CR, gpt::CR_RUN & !gpt::CR_EN);
         timer.write(gpt::CR, gpt::CR_RUN);
-        let start = timer.after(timer.read(gpt::CNT), 1)?;
-        let end = timer.after(timer.read(gpt::CNT), 64)?;
-        let ticks = timer.gpt_ticks(end.saturating_sub(start));
-        if (58..=70).contains(&ticks) {
-            Some(timer)
-        } else {
-            log::warn!("idle timer counts 64 where {ticks} are due: virtual CPUs do not park");
-            None
+        // An emulator may hold the monitor up between two reads, so that one trial fails; a wrong
+        // clock fails them all.
+        let trials = [(); 4].map(|()| timer.trial());
+        if trials.into_iter().flatten().any(|due| due.abs_diff(TRIAL.into()) <= TRIAL_ERROR) {
+            return Some(timer);
         }
+        log::warn!("idle timer: {TRIAL} ticks where {trials:?} are due: virtual CPUs do not park");
+        None
+    }
+
+    /// How many ticks are due while the timer counts [`TRIAL`]; `None` if it stands still.
+    fn trial(&self) -> Option<u64> {
+        let from = self.read(gpt::CNT);
+        let start = self.reaches(from.wrapping_add(1))?;
+        let end = self.reaches(from.wrapping_add(1 + TRIAL))?;
+        Some(self.gpt_ticks(end.saturating_sub(start)))
     }
 
     /// Ticks of this timer, rounded down, in so many of the generic timer's.
@@ -131,18 +142,17 @@ impl Gpt {
         u64::try_from(quotient).unwrap_or(u64::MAX)
     }
 
-    /// [`counter::now`] when the counter has moved on by `ticks` from `from`; `None` if it does
-    /// not within a tenth of a second.
-    fn after(&self, from: u32, ticks: u32) -> Option<u64> {
+    /// [`counter::now`] when the timer reaches `count`; `None` if it does not within a tenth of a
+    /// second.
+    fn reaches(&self, count: u32) -> Option<u64> {
         let give_up = counter::now().saturating_add(self.hertz / 10);
         loop {
             let now = counter::now();
-            if self.read(gpt::CNT).wrapping_sub(from) >= ticks {
-                return Some(now);
-            }
             if now > give_up {
-                log::warn!("idle timer stands still: virtual CPUs do not park");
                 return None;
+            }
+            if self.read(gpt::CNT).wrapping_sub(count) < 1 << 31 {
+                return Some(now);
             }
         }
     }
