@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::string::String;
 use std::vec::Vec;
 
-use crate::addr::{Ipa, IpaRange};
+use crate::addr::IpaRange;
 use crate::host::{
     Entry, Exit, Gpr, Host, HostStats, Image, InjectRefused, Injection, Intid, MemoryOp,
     MemoryRefused, Vcpu, VirtualTimer,
