@@ -287,6 +287,21 @@ impl Machine {
         self.reg(vcpu, 0)
     }
 
+    /// PSCI SYSTEM_RESET. vCPU 0 starts again, the others are off.
+    pub fn reset(&mut self, vcpu: Vcpu) {
+        let expected = if vcpu == CPU0 { Action::Resume } else { Action::Park { until: None } };
+        assert_eq!(self.smc(vcpu, &[0x8400_0009]), expected);
+        self.off = [false, true, true, true];
+        assert!(self.runs(CPU0));
+    }
+
+    /// PSCI CPU_OFF.
+    pub fn turn_off(&mut self, vcpu: Vcpu) {
+        let action = self.smc(vcpu, &[0x8400_0002]);
+        assert!(matches!(action, Action::Park { .. }), "{action:?}");
+        self.off[vcpu.index()] = true;
+    }
+
     pub fn wfi(&mut self, vcpu: Vcpu) -> Action {
         self.trap(vcpu, esr::WFI, 0)
     }

@@ -1,0 +1,592 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! What becomes of an interrupt, on both interrupt controllers.
+
+use vmm_core::fake::List;
+use vmm_core::host::{Exit, Vcpu};
+
+use crate::common::machine::CPU0;
+use crate::common::spec::{EDGES, GICD, LEVELS};
+use crate::common::{Machine, Spec};
+
+const CPU1: Vcpu = Vcpu(1);
+const LEVEL: u16 = LEVELS[0];
+const EDGE: u16 = EDGES[0];
+
+/// Runs a test on a guest with GICv2 and on one with GICv3, all vCPUs on, groups on.
+fn both(vcpus: u32, test: impl Fn(&mut Machine)) {
+    with_slots(vcpus, 4, test);
+}
+
+fn with_slots(vcpus: u32, slots: u8, test: impl Fn(&mut Machine)) {
+    for version in [2, 3] {
+        let mut spec = Spec::new(version, vcpus);
+        spec.slots = slots;
+        let mut m = Machine::boot_all(&spec);
+        m.set_up_gic();
+        test(&mut m);
+        assert_eq!(m.fake.overwritten, [], "GICv{version}");
+    }
+}
+
+fn raise(m: &mut Machine, intid: u16) {
+    m.fake.raise(intid);
+    m.settle();
+}
+
+/// Makes a shared interrupt pending by its register.
+fn pend(m: &mut Machine, intid: u16) {
+    m.store_bit(CPU0, 0x200, intid);
+}
+
+#[test]
+fn a_line_reaches_the_guest_as_it_was_set_up() {
+    both(1, |m| {
+        m.set_priority(CPU0, LEVEL, 0x58);
+        m.enable(CPU0, LEVEL);
+        raise(m, LEVEL);
+        let irq = m.fake.visible(CPU0)[0];
+        assert_eq!((irq.intid.number(), irq.priority, irq.group), (LEVEL, 0x58 >> 3, m.group()));
+        assert_eq!(m.vm.counters().injected, 1);
+    });
+}
+
+#[test]
+fn what_fires_while_it_is_disabled_waits_until_it_is_enabled() {
+    both(1, |m| {
+        for wire in [LEVEL, EDGE] {
+            raise(m, wire);
+            assert!(m.visible(CPU0).is_empty());
+            m.enable(CPU0, wire);
+            m.settle();
+            assert_eq!(m.acknowledge(CPU0), Some(wire));
+            m.fake.lower(wire);
+            m.end(CPU0, wire);
+            m.settle();
+            assert!(m.take_all(CPU0).is_empty());
+        }
+    });
+}
+
+#[test]
+fn what_was_pended_while_it_is_disabled_waits_until_it_is_enabled() {
+    both(1, |m| {
+        pend(m, 60);
+        assert!(m.visible(CPU0).is_empty());
+        m.enable(CPU0, 60);
+        assert_eq!(m.take_all(CPU0), [60]);
+    });
+}
+
+#[test]
+fn what_is_disabled_before_a_list_register_is_free_waits_until_it_is_enabled() {
+    with_slots(1, 1, |m| {
+        for intid in [60, EDGE] {
+            m.enable(CPU0, intid);
+        }
+        pend(m, 60);
+        raise(m, EDGE); // waits: the only list register is taken
+        m.disable(CPU0, EDGE);
+        assert_eq!(m.take_all(CPU0), [60]);
+        m.enable(CPU0, EDGE);
+        assert_eq!(m.take_all(CPU0), [EDGE]);
+    });
+}
+
+#[test]
+fn a_level_that_was_withdrawn_before_it_was_enabled_is_not_delivered() {
+    both(1, |m| {
+        raise(m, LEVEL);
+        m.fake.lower(LEVEL);
+        m.enable(CPU0, LEVEL);
+        m.settle();
+        assert!(m.visible(CPU0).is_empty(), "the line is sampled again");
+        raise(m, LEVEL);
+        assert_eq!(m.visible(CPU0), [LEVEL], "and heard afterwards");
+    });
+}
+
+#[test]
+fn a_level_that_stays_high_comes_again() {
+    both(1, |m| {
+        m.enable(CPU0, LEVEL);
+        raise(m, LEVEL);
+        for _ in 0..3 {
+            assert_eq!(m.take(CPU0), Some(LEVEL));
+        }
+        assert_eq!(m.acknowledge(CPU0), Some(LEVEL));
+        m.fake.lower(LEVEL);
+        m.end(CPU0, LEVEL);
+        m.settle();
+        assert!(m.visible(CPU0).is_empty());
+        assert!(!m.fake.wires[&LEVEL].masked);
+    });
+}
+
+#[test]
+fn a_level_is_masked_until_the_guest_has_ended_it() {
+    both(1, |m| {
+        m.enable(CPU0, LEVEL);
+        raise(m, LEVEL);
+        assert!(m.fake.wires[&LEVEL].masked);
+        m.acknowledge(CPU0);
+        assert!(m.fake.wires[&LEVEL].masked);
+        m.fake.lower(LEVEL);
+        m.end(CPU0, LEVEL);
+        assert!(!m.fake.wires[&LEVEL].masked);
+    });
+}
+
+#[test]
+fn an_edge_is_heard_again_at_once() {
+    both(1, |m| {
+        m.enable(CPU0, EDGE);
+        raise(m, EDGE);
+        assert!(!m.fake.wires[&EDGE].masked);
+        m.acknowledge(CPU0);
+        raise(m, EDGE);
+        raise(m, EDGE); // two in one service are one
+        m.end(CPU0, EDGE);
+        assert_eq!(m.take_all(CPU0), [EDGE]);
+    });
+}
+
+#[test]
+fn an_edge_while_one_waits_in_a_list_register_is_latched() {
+    both(1, |m| {
+        m.enable(CPU0, EDGE);
+        raise(m, EDGE);
+        raise(m, EDGE);
+        assert_eq!(m.visible(CPU0), [EDGE], "never in two list registers");
+        assert_eq!(m.take_all(CPU0), [EDGE, EDGE]);
+    });
+}
+
+#[test]
+fn a_level_raised_again_while_it_is_handled_is_not_lost() {
+    both(1, |m| {
+        m.enable(CPU0, LEVEL);
+        raise(m, LEVEL);
+        m.acknowledge(CPU0);
+        m.fake.lower(LEVEL);
+        raise(m, LEVEL);
+        m.end(CPU0, LEVEL);
+        m.settle();
+        assert_eq!(m.visible(CPU0), [LEVEL]);
+    });
+}
+
+#[test]
+fn a_level_ended_while_it_is_disabled_comes_when_it_is_enabled() {
+    both(1, |m| {
+        m.enable(CPU0, LEVEL);
+        raise(m, LEVEL);
+        m.acknowledge(CPU0);
+        m.disable(CPU0, LEVEL); // as Linux does with a threaded handler
+        m.end(CPU0, LEVEL);
+        m.settle();
+        assert!(m.visible(CPU0).is_empty());
+        m.enable(CPU0, LEVEL);
+        m.settle();
+        assert_eq!(m.visible(CPU0), [LEVEL]);
+    });
+}
+
+#[test]
+fn enabling_twice_samples_once() {
+    with_slots(1, 1, |m| {
+        m.enable(CPU0, 60);
+        pend(m, 60);
+        m.enable(CPU0, LEVEL);
+        raise(m, LEVEL); // waits for the list register
+        m.fake.lower(LEVEL);
+        m.enable(CPU0, LEVEL);
+        m.settle();
+        assert!(m.fake.wires[&LEVEL].masked, "it was on already");
+        assert_eq!(m.take_all(CPU0), [60, LEVEL]);
+        assert!(!m.fake.wires[&LEVEL].masked);
+    });
+}
+
+#[test]
+fn enabling_what_is_being_handled_samples_nothing() {
+    both(1, |m| {
+        m.enable(CPU0, LEVEL);
+        raise(m, LEVEL);
+        m.acknowledge(CPU0);
+        m.disable(CPU0, LEVEL);
+        m.enable(CPU0, LEVEL);
+        m.settle();
+        assert!(m.fake.wires[&LEVEL].masked, "until it is ended");
+        assert_eq!(m.visible(CPU0), [LEVEL]);
+    });
+}
+
+#[test]
+fn a_group_that_is_off_delivers_nothing_and_loses_nothing() {
+    both(1, |m| {
+        m.enable(CPU0, EDGE);
+        m.enable(CPU0, LEVEL);
+        m.store(CPU0, GICD, 4, if m.group() == 1 { 0b01 } else { 0b10 });
+        raise(m, EDGE);
+        raise(m, LEVEL);
+        assert!(m.visible(CPU0).is_empty());
+        m.store(CPU0, GICD, 4, 0b11);
+        assert_eq!(m.visible(CPU0), [LEVEL, EDGE]);
+    });
+}
+
+#[test]
+fn groups_are_delivered_as_they_are_set() {
+    both(1, |m| {
+        m.fake.groups = 0b11;
+        m.set_group(CPU0, 60, 0);
+        m.set_group(CPU0, 61, 1);
+        for intid in [60, 61] {
+            m.enable(CPU0, intid);
+            pend(m, intid);
+        }
+        let groups: Vec<(u16, u8)> =
+            m.fake.visible(CPU0).iter().map(|irq| (irq.intid.number(), irq.group)).collect();
+        assert_eq!(groups, [(60, 0), (61, 1)]);
+    });
+}
+
+#[test]
+fn the_highest_priority_comes_first_and_then_the_lowest_number() {
+    both(1, |m| {
+        m.store(CPU0, GICD, 4, 0);
+        for (intid, priority) in
+            [(40, 0x80), (41, 0x20), (42, 0x80), (43, 0x20), (44, 0xf0), (45, 0)]
+        {
+            m.set_priority(CPU0, intid, priority);
+            m.enable(CPU0, intid);
+            pend(m, intid);
+        }
+        m.store(CPU0, GICD, 4, 0b11);
+        let mut best = m.visible(CPU0);
+        best.sort_unstable();
+        assert_eq!(best, [40, 41, 43, 45], "four list registers hold the best four");
+        assert_eq!(m.take_all(CPU0), [45, 41, 43, 40, 42, 44]);
+    });
+}
+
+#[test]
+fn of_those_that_wait_the_best_comes_next() {
+    with_slots(1, 2, |m| {
+        for (intid, priority) in [(40, 0xf0), (41, 0xf0), (42, 0xe0), (43, 0x10), (44, 0x80)] {
+            m.set_priority(CPU0, intid, priority);
+            m.enable(CPU0, intid);
+            pend(m, intid);
+        }
+        assert_eq!(m.visible(CPU0), [40, 41], "what came first is not thrown out");
+        assert_eq!(m.take_all(CPU0), [40, 43, 44, 42, 41]);
+    });
+}
+
+#[test]
+fn one_list_register_is_enough() {
+    with_slots(1, 1, |m| {
+        for intid in 32..64 {
+            m.enable(CPU0, intid);
+            pend(m, intid);
+        }
+        assert_eq!(m.take_all(CPU0), (32..64).collect::<Vec<u16>>());
+        assert_eq!(m.vm.counters().injected, 32);
+    });
+}
+
+#[test]
+fn sixteen_list_registers_are_all_used() {
+    with_slots(1, 16, |m| {
+        for intid in 32..64 {
+            m.enable(CPU0, intid);
+            pend(m, intid);
+        }
+        assert_eq!(m.visible(CPU0).len(), 16);
+        assert_eq!(m.take_all(CPU0).len(), 32);
+    });
+}
+
+#[test]
+fn a_pended_interrupt_can_be_taken_back_while_it_waits() {
+    both(1, |m| {
+        pend(m, 60);
+        m.store_bit(CPU0, 0x280, 60);
+        m.enable(CPU0, 60);
+        assert!(m.take_all(CPU0).is_empty());
+    });
+}
+
+#[test]
+fn a_level_cannot_be_taken_back() {
+    both(1, |m| {
+        raise(m, LEVEL);
+        m.store_bit(CPU0, 0x280, LEVEL);
+        assert!(m.load_bit(CPU0, 0x200, LEVEL));
+        m.enable(CPU0, LEVEL);
+        m.settle();
+        assert_eq!(m.visible(CPU0), [LEVEL]);
+    });
+}
+
+#[test]
+fn pending_while_it_is_handled_comes_again() {
+    both(1, |m| {
+        m.enable(CPU0, 60);
+        pend(m, 60);
+        assert_eq!(m.acknowledge(CPU0), Some(60));
+        pend(m, 60);
+        pend(m, 60);
+        m.end(CPU0, 60);
+        assert_eq!(m.take_all(CPU0), [60]);
+    });
+}
+
+#[test]
+fn a_private_interrupt_is_its_vcpus_own() {
+    both(2, |m| {
+        m.enable(CPU0, 20);
+        m.enable(CPU1, 20);
+        m.store_bit(CPU1, 0x200, 20);
+        assert_eq!((m.visible(CPU0), m.visible(CPU1)), (vec![], vec![20]));
+    });
+}
+
+#[test]
+fn a_timer_is_its_vcpus_own() {
+    both(2, |m| {
+        m.enable(CPU0, 27);
+        m.enable(CPU1, 27);
+        m.fake.cpus[1].timer.ctl = 1;
+        m.fake.pass(10);
+        m.settle();
+        assert_eq!((m.visible(CPU0), m.visible(CPU1)), (vec![], vec![27]));
+        m.acknowledge(CPU1);
+        m.fake.cpus[1].timer.ctl = 0;
+        m.end(CPU1, 27);
+        assert!(!m.fake.cpus[1].timer_masked);
+    });
+}
+
+#[test]
+fn a_timer_that_fired_while_disabled_is_sampled_when_enabled() {
+    both(1, |m| {
+        m.fake.cpus[0].timer.ctl = 1;
+        m.settle();
+        assert!(m.fake.cpus[0].timer_masked);
+        m.fake.cpus[0].timer.ctl = 0;
+        m.enable(CPU0, 27);
+        m.settle();
+        assert!(m.visible(CPU0).is_empty() && !m.fake.cpus[0].timer_masked);
+        m.fake.cpus[0].timer.ctl = 1;
+        m.settle();
+        assert_eq!(m.visible(CPU0), [27]);
+    });
+}
+
+#[test]
+fn a_shared_interrupt_goes_where_it_is_routed() {
+    both(4, |m| {
+        for target in 0..4 {
+            let intid = 40 + u16::from(target);
+            m.set_target(CPU0, intid, target);
+            m.enable(CPU0, intid);
+            pend(m, intid);
+        }
+        for v in 0..4 {
+            assert_eq!(m.visible(Vcpu(v)), [40 + u16::from(v)]);
+        }
+    });
+}
+
+#[test]
+fn a_route_may_change_while_the_interrupt_waits() {
+    both(2, |m| {
+        pend(m, 60);
+        m.set_target(CPU0, 60, 1);
+        m.enable(CPU0, 60);
+        assert_eq!((m.visible(CPU0), m.visible(CPU1)), (vec![], vec![60]));
+    });
+}
+
+#[test]
+fn a_route_that_changes_while_it_is_handled_makes_no_second_one() {
+    both(2, |m| {
+        m.enable(CPU0, EDGE);
+        raise(m, EDGE);
+        m.acknowledge(CPU0);
+        m.set_target(CPU0, EDGE, 1);
+        raise(m, EDGE);
+        assert_eq!((m.visible(CPU0), m.visible(CPU1)), (vec![EDGE], vec![]));
+        m.end(CPU0, EDGE);
+        assert_eq!((m.visible(CPU0), m.visible(CPU1)), (vec![], vec![EDGE]));
+    });
+}
+
+#[test]
+fn of_several_targets_the_first_is_taken() {
+    let mut m = Machine::boot_all(&Spec::new(2, 4));
+    m.set_up_gic();
+    m.store(CPU0, GICD + 0x800 + 60, 1, 0b1110);
+    m.enable(CPU0, 60);
+    pend(&mut m, 60);
+    assert_eq!([0, 1, 2, 3].map(|v| m.visible(Vcpu(v)).len()), [0, 1, 0, 0]);
+}
+
+#[test]
+fn any_vcpu_means_the_first() {
+    let mut m = Machine::boot_all(&Spec::new(3, 4));
+    m.set_up_gic();
+    m.store(CPU0, GICD + 0x6000 + 8 * 60, 8, 1 << 31 | 3);
+    m.enable(CPU0, 60);
+    pend(&mut m, 60);
+    assert_eq!([0, 1, 2, 3].map(|v| m.visible(Vcpu(v)).len()), [1, 0, 0, 0]);
+}
+
+#[test]
+fn without_a_target_it_waits() {
+    for version in [2, 3] {
+        let mut m = Machine::boot_all(&Spec::new(version, 2));
+        m.set_up_gic();
+        if version == 2 {
+            m.store(CPU0, GICD + 0x800 + 60, 1, 0);
+        } else {
+            m.store(CPU0, GICD + 0x6000 + 8 * 60, 8, 0x100);
+        }
+        m.enable(CPU0, 60);
+        pend(&mut m, 60);
+        assert!(m.visible(CPU0).is_empty() && m.visible(CPU1).is_empty());
+        m.set_target(CPU0, 60, 1);
+        assert_eq!(m.visible(CPU1), [60]);
+    }
+}
+
+#[test]
+fn a_uniprocessor_needs_no_target() {
+    for version in [2, 3] {
+        let mut m = Machine::boot(&Spec::new(version, 1));
+        m.set_up_gic();
+        m.store(CPU0, GICD + 0x800 + 60, 1, 0);
+        m.enable(CPU0, 60);
+        pend(&mut m, 60);
+        assert_eq!(m.visible(CPU0), [60], "GICv{version}");
+    }
+}
+
+#[test]
+fn an_sgi_from_two_vcpus_comes_twice_with_gicv2() {
+    let mut m = Machine::boot_all(&Spec::new(2, 3));
+    m.set_up_gic();
+    m.enable(CPU0, 7);
+    m.send(CPU1, 0b1, 7);
+    m.send(Vcpu(2), 0b1, 7);
+    assert_eq!(m.visible(CPU0), [7], "one at a time");
+    assert_eq!(m.take_all(CPU0), [7, 7]);
+}
+
+#[test]
+fn an_sgi_from_two_vcpus_comes_once_with_gicv3() {
+    let mut m = Machine::boot_all(&Spec::new(3, 3));
+    m.set_up_gic();
+    m.send(CPU1, 0b1, 7);
+    m.send(Vcpu(2), 0b1, 7);
+    m.enable(CPU0, 7);
+    assert_eq!(m.take_all(CPU0), [7]);
+}
+
+#[test]
+fn an_sgi_sent_twice_by_one_vcpu_before_it_is_seen_comes_once() {
+    both(2, |m| {
+        m.send(CPU1, 0b1, 7);
+        m.send(CPU1, 0b1, 7);
+        m.enable(CPU0, 7);
+        assert_eq!(m.take_all(CPU0), [7]);
+    });
+}
+
+#[test]
+fn an_sgi_while_one_is_handled_comes_again() {
+    both(2, |m| {
+        m.enable(CPU0, 7);
+        m.send(CPU1, 0b1, 7);
+        m.acknowledge(CPU0);
+        m.send(CPU1, 0b1, 7);
+        m.end(CPU0, 7);
+        assert_eq!(m.take_all(CPU0), [7]);
+    });
+}
+
+#[test]
+fn sgis_have_priorities_like_all_others() {
+    both(2, |m| {
+        m.store(CPU0, GICD, 4, 0);
+        for (intid, priority) in [(1, 0x90), (2, 0x10), (27, 0x50)] {
+            m.set_priority(CPU1, intid, priority);
+            m.enable(CPU1, intid);
+        }
+        m.send(CPU0, 0b10, 1);
+        m.send(CPU0, 0b10, 2);
+        m.fake.cpus[1].timer.ctl = 1;
+        m.settle();
+        m.store(CPU0, GICD, 4, 0b11);
+        let mut order = Vec::new();
+        while let Some(intid) = m.acknowledge(CPU1) {
+            m.fake.cpus[1].timer.ctl = 0;
+            m.end(CPU1, intid);
+            order.push(intid);
+        }
+        assert_eq!(order, [2, 27, 1]);
+    });
+}
+
+#[test]
+fn a_list_register_that_the_kernel_refuses_is_left_alone() {
+    both(1, |m| {
+        for intid in [60, 61] {
+            m.enable(CPU0, intid);
+        }
+        // The kernel knows of an active interrupt in slot 0 that the core knows nothing of.
+        m.fake.cpus[0].shadow_active[0] = true;
+        pend(m, 60);
+        assert_eq!(m.fake.cpus[0].lists[0], List::Empty);
+        assert_eq!(m.visible(CPU0), [60], "the next one takes it");
+        assert_eq!(m.take_all(CPU0), [60]);
+        pend(m, 61);
+        assert_eq!(m.take_all(CPU0), [61]);
+        // What was there ended: the slot is good again.
+        m.fake.cpus[0].shadow_active[0] = false;
+        m.handle(CPU0, Exit::Maintenance(Some(0)));
+        pend(m, 60);
+        assert!(matches!(m.fake.cpus[0].lists[0], List::Pending(_)));
+    });
+}
+
+#[test]
+fn nothing_is_lost_while_the_kernel_refuses_everything() {
+    both(1, |m| {
+        m.enable(CPU0, EDGE);
+        m.fake.cpus[0].shadow_active = [true; 16];
+        raise(m, EDGE);
+        assert!(m.visible(CPU0).is_empty());
+        m.fake.cpus[0].shadow_active = [false; 16];
+        m.handle(CPU0, Exit::Maintenance(Some(2)));
+        assert_eq!(m.visible(CPU0), [EDGE]);
+        assert_eq!(m.vm.counters().injected, 1);
+    });
+}
+
+#[test]
+fn one_exit_frees_one_list_register() {
+    with_slots(1, 2, |m| {
+        for intid in [60, 61, 62, 63] {
+            m.enable(CPU0, intid);
+            pend(m, intid);
+        }
+        m.acknowledge(CPU0);
+        m.acknowledge(CPU0);
+        m.end(CPU0, 61);
+        assert_eq!(m.visible(CPU0), [60, 62]);
+        m.end(CPU0, 60);
+        assert_eq!(m.visible(CPU0), [63, 62]);
+    });
+}
