@@ -20,7 +20,7 @@ buildFHSEnv {
     pkgs.gnused
     pkgs.gnutar
     pkgs.gzip
-    pkgs.patch
+    pkgs.gnupatch
     pkgs.perl
     pkgs.python3
     pkgs.rsync

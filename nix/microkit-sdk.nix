@@ -61,6 +61,7 @@ craneLib.mkCargoDerivation {
   dontUseNinjaCheck = true;
 
   inherit (bareEnv) env;
+  preBuild = bareEnv.trimPaths;
   # Debug kernels embed __FILE__: the kernel's source is copied beside Microkit's.
   buildPhaseCargoCommand = ''
     cp -r ${sel4-src} seL4

@@ -21,7 +21,7 @@ craneLib.buildPackage {
     "--package ci-shims"
   ];
   strictDeps = true;
-  inherit (bareEnv) env;
+  preBuild = bareEnv.trimPaths;
   doCheck = false;
   dontStrip = true;
   dontPatchELF = true;

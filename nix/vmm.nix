@@ -34,6 +34,8 @@ lib.throwIfNot (lib.elem config microkit-sdk.configs)
       # The kernel's own headers decide what rust-sel4 is compiled to.
       SEL4_INCLUDE_DIRS = "${microkit-sdk}/board/${facts.microkit.board}/${config}/include";
     };
+    preBuild = bareEnv.trimPaths;
+
     doCheck = false;
     doNotPostBuildInstallCargoBinaries = true;
     installPhaseCommand = ''
