@@ -56,11 +56,7 @@ impl Ram {
 
     /// The line at `base` in memory.
     fn memory_line(&self, base: u64) -> [u8; LINE_LEN] {
-        let mut line = [0; LINE_LEN];
-        for (to, from) in line.iter_mut().zip(self.load_uncached(Ipa(base), LINE_LEN)) {
-            *to = from;
-        }
-        line
+        self.load_uncached(Ipa(base), LINE_LEN).try_into().unwrap_or([0; LINE_LEN])
     }
 
     /// Writes every dirty line back, as a cache may at any time.
@@ -70,12 +66,13 @@ impl Ram {
         }
     }
 
-    /// The guest stores with its caches off: memory changes, dirty lines stay.
+    /// The guest stores with its caches off: memory changes, dirty lines stay. What is not
+    /// wholly in RAM is not stored.
     pub fn store_uncached(&mut self, ipa: Ipa, bytes: &[u8]) {
-        let at = self.index(ipa);
-        let Some(place) = at.and_then(|at| self.memory.get_mut(at..)) else { return };
-        for (to, from) in place.iter_mut().zip(bytes) {
-            *to = *from;
+        let place =
+            self.index(ipa).and_then(|at| self.memory.get_mut(at..)?.get_mut(..bytes.len()));
+        if let Some(place) = place {
+            place.copy_from_slice(bytes);
         }
     }
 
@@ -86,9 +83,13 @@ impl Ram {
             let base = at & !(LINE - 1);
             let skip = usize::try_from(at & (LINE - 1)).unwrap_or(0);
             let mut line = self.dirty.get(&base).copied().unwrap_or_else(|| self.memory_line(base));
-            let count = line.iter_mut().skip(skip).zip(rest).map(|(to, from)| *to = *from).count();
+            let count = rest.len().min(LINE_LEN.saturating_sub(skip));
+            let (now, later) = rest.split_at(count);
+            if let Some(place) = line.get_mut(skip..).and_then(|line| line.get_mut(..count)) {
+                place.copy_from_slice(now);
+            }
             self.dirty.insert(base, line);
-            rest = rest.get(count..).unwrap_or_default();
+            rest = later;
             at = base.saturating_add(LINE);
         }
     }
@@ -97,7 +98,7 @@ impl Ram {
     #[must_use]
     pub fn load_uncached(&self, ipa: Ipa, count: usize) -> Vec<u8> {
         let memory = self.index(ipa).and_then(|at| self.memory.get(at..)).unwrap_or_default();
-        memory.iter().copied().take(count).collect()
+        memory.get(..count).unwrap_or(memory).to_vec()
     }
 
     /// The instruction cache fetches this range from memory, because the guest executes it or
