@@ -337,7 +337,7 @@ fn a_guest_with_gicv2_has_none_of_gicv3s_registers() {
 }
 
 /// A level line that nobody quiets: so many rounds of fire, acknowledge and end.
-fn scream(m: &mut Machine, rounds: u32) {
+pub fn scream(m: &mut Machine, rounds: u32) {
     for _ in 0..rounds {
         if m.ended.is_some() {
             return;
@@ -350,7 +350,7 @@ fn scream(m: &mut Machine, rounds: u32) {
 }
 
 /// One round before the monitor has had enough. So many rounds take a while: made once.
-fn screaming() -> Machine {
+pub fn screaming() -> Machine {
     static MACHINE: OnceLock<Machine> = OnceLock::new();
     let machine = MACHINE.get_or_init(|| {
         let mut m = Machine::boot(&Spec::new(2, 1));

@@ -227,7 +227,8 @@ fn kinds() {
 #[test]
 fn windows_that_wrap() {
     let wrap = Window { ipa: u64::MAX - 0xfff, size: 0x1000 };
-    let changes: [(&str, fn(&mut Facts, Window)); 8] = [
+    type Change = fn(&mut Facts, Window);
+    let changes: [(&str, Change); 8] = [
         ("ram", |f, w| f.ram = w),
         ("kernel", |f, w| f.kernel = w),
         ("device_tree", |f, w| f.device_tree = w),

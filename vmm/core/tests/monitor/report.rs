@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! The report channel: JSON lines with a contract.
+
+use proptest::prelude::*;
+use serde_json::Value;
+use vmm_core::host::HostStats;
+use vmm_core::plan::Text;
+use vmm_core::report::{Event, print};
+
+use crate::common::machine::CPU0;
+use crate::common::spec::MARKER;
+use crate::common::{Machine, Spec, esr};
+
+/// Names of the counters, part of the contract with ci/harness.
+const COUNTERS: [&str; 19] = [
+    "mmio_read",
+    "mmio_write",
+    "smc",
+    "hvc",
+    "wfi",
+    "wfe",
+    "sysreg",
+    "timer",
+    "maintenance",
+    "line",
+    "wakeup",
+    "other",
+    "parks",
+    "injected",
+    "unknown_smc",
+    "unimplemented",
+    "notes",
+    "calls",
+    "registers",
+];
+
+fn keys(value: &Value) -> Vec<&str> {
+    let mut keys: Vec<&str> = value.as_object().unwrap().keys().map(String::as_str).collect();
+    keys.sort_unstable();
+    keys
+}
+
+/// What every line has, and what else this one has.
+fn has(event: &Value, name: &str, more: &[&str]) {
+    let mut expected = [&["v", "event", "ticks", "hz", "counters"], more].concat();
+    expected.sort_unstable();
+    assert_eq!(keys(event), expected);
+    assert_eq!((event["v"].as_u64(), event["event"].as_str()), (Some(1), Some(name)));
+    let mut counters = COUNTERS;
+    counters.sort_unstable();
+    assert_eq!(keys(&event["counters"]), counters);
+    assert!(event["counters"].as_object().unwrap().values().all(Value::is_u64));
+}
+
+#[test]
+fn a_start() {
+    let spec = Spec::new(3, 2);
+    let m = Machine::boot(&spec);
+    let events = m.events();
+    let [start] = &events[..] else { panic!("{events:?}") };
+    has(start, "start", &["board", "gic", "vcpus", "ram", "ram_size", "kernel", "dtb", "initrd"]);
+    assert_eq!(start["board"], "test_board");
+    assert_eq!((start["gic"].as_u64(), start["vcpus"].as_u64()), (Some(3), Some(2)));
+    assert_eq!(
+        (start["ram"].as_str(), start["ram_size"].as_u64()),
+        (Some("0x40000000"), Some(0x4_0000))
+    );
+    assert_eq!((start["kernel"].as_u64(), start["initrd"].as_u64()), (Some(200), Some(26)));
+    assert_eq!(start["dtb"].as_u64(), Some(spec.tree.len() as u64));
+    assert_eq!((start["ticks"].as_u64(), start["hz"].as_u64()), (Some(1_000), Some(1_000_000)));
+}
+
+#[test]
+fn a_mark() {
+    let mut m = Machine::boot(&Spec::new(2, 1));
+    m.fake.pass(234);
+    m.store(CPU0, MARKER, 4, 4_000_000_000);
+    let event = m.events().pop().unwrap();
+    has(&event, "mark", &["value"]);
+    assert_eq!(
+        (event["value"].as_u64(), event["ticks"].as_u64()),
+        (Some(4_000_000_000), Some(1_234))
+    );
+}
+
+#[test]
+fn a_reset() {
+    let mut m = Machine::boot(&Spec::new(2, 1));
+    m.reset(CPU0);
+    m.reset(CPU0);
+    let events = m.events();
+    has(&events[1], "reset", &["boots"]);
+    assert_eq!((events[1]["boots"].as_u64(), events[2]["boots"].as_u64()), (Some(2), Some(3)));
+}
+
+#[test]
+fn an_off() {
+    let mut m = Machine::boot(&Spec::new(2, 1));
+    m.smc(CPU0, &[0x8400_0008]);
+    let event = m.events().pop().unwrap();
+    has(&event, "off", &["reason"]);
+    assert_eq!(event["reason"], "system-off");
+}
+
+#[test]
+fn a_stop_with_an_address() {
+    let mut m = Machine::boot(&Spec::new(2, 1));
+    m.trap(CPU0, esr::load(4, 2), 0x30a2_0000);
+    let event = m.events().pop().unwrap();
+    has(&event, "stop", &["kind", "vcpu", "pc", "lr", "esr", "ipa"]);
+    assert_eq!(
+        (event["kind"].as_str(), event["ipa"].as_str()),
+        (Some("unowned-address"), Some("0x30a20000"))
+    );
+    assert_eq!(event["vcpu"].as_u64(), Some(0));
+    assert_eq!(event["esr"].as_str(), Some(format!("{:#x}", esr::load(4, 2)).as_str()));
+}
+
+#[test]
+fn a_stop_before_the_start() {
+    let mut spec = Spec::new(2, 1);
+    spec.kernel.clear();
+    let mut m = Machine::new(&spec);
+    m.start();
+    let event = m.events().pop().unwrap();
+    has(&event, "stop", &["kind", "vcpu"]);
+    assert_eq!(event["kind"], "bad-image");
+}
+
+#[test]
+fn every_line_starts_at_the_start_of_a_line() {
+    let mut m = Machine::boot(&Spec::new(2, 1));
+    m.fake.printed.push_str("in the middle of the guest's li");
+    m.store(CPU0, MARKER, 4, 1);
+    m.fake.printed.push_str("ne");
+    m.trap(CPU0, esr::FETCH, 0);
+    for (at, _) in m.fake.printed.match_indices("@{") {
+        assert_eq!(&m.fake.printed[at - 2..at], "\r\n");
+    }
+    assert_eq!(m.events().len(), 3);
+    assert!(m.fake.printed.contains("li\r\n@{\"v\":1,\"event\":\"mark\",\"value\":1"));
+    assert!(m.fake.printed.ends_with("}\r\n"));
+}
+
+#[test]
+fn each_counter_is_named_once_and_in_order() {
+    let m = Machine::boot(&Spec::new(2, 1));
+    let mut names: Vec<&str> = m.vm.counters().each().map(|(name, _)| name).collect();
+    names.extend(["calls", "registers"]);
+    assert_eq!(names, COUNTERS);
+    assert_eq!(HostStats::default(), HostStats { calls: 0, registers: 0 });
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Whatever a board and its nodes are called, the lines stay JSON.
+    #[test]
+    fn any_name_makes_json(board: String, path in "\\PC{0,80}", ipa in 0x1000_u64..0x2000) {
+        let mut spec = Spec::new(2, 1);
+        spec.facts.board = Text::new(&board);
+        spec.nodes = vec![vmm_core::plan::Node {
+            window: vmm_core::plan::Window { ipa: 0x1000, size: 0x1000 },
+            state: 1,
+            reserved: 0,
+            path: Text::new(&path),
+            compatible: Text::new(&board),
+            option: Text::new(&path),
+        }];
+        let mut m = Machine::boot(&spec);
+        m.trap(CPU0, esr::load(1, 2), ipa);
+        prop_assert_eq!(m.events().len(), 2);
+        let events = m.events();
+        let node = Text::<72>::new(&path);
+        prop_assert_eq!(events[1]["node"].as_str(), Some(node.as_str()));
+    }
+
+    #[test]
+    fn any_mark_is_told_as_it_is(value: u64, ticks: u64) {
+        let spec = Spec::new(2, 1);
+        let mut fake = spec.fake();
+        fake.now = ticks;
+        print(&mut fake, &spec.plan(), Machine::new(&spec).vm.counters(), Event::Mark(value));
+        let event: Value = serde_json::from_str(fake.printed.trim().trim_start_matches('@')).unwrap();
+        prop_assert_eq!((event["value"].as_u64(), event["ticks"].as_u64()), (Some(value), Some(ticks)));
+    }
+}
