@@ -10,8 +10,8 @@ use clap::{Parser, Subcommand};
 use cli::Format;
 use cli::findings::Accept;
 use cli::guest::Guest;
-use vmm_plan::drivers::Drivers;
-use vmm_plan::{PlanError, dt};
+use cli::tools::{Drawing, Subject};
+use vmm_plan::PlanError;
 
 /// Plans a Linux guest: from board facts, a device tree and images to everything that the monitor
 /// needs. Exit codes: 0 clean (notes allowed), 1 findings, 3 usage or missing input.
@@ -49,6 +49,36 @@ enum Command {
         /// Microkit system file to check instead of a plan, with the guest's tree (--dtb).
         #[arg(long, value_name = "FILE")]
         system: Option<PathBuf>,
+    },
+    /// Shows memory, guest-physical beside physical.
+    Map {
+        #[command(flatten)]
+        guest: Guest,
+        /// How to draw it.
+        #[arg(long = "as", value_enum, default_value = "text")]
+        drawing: Drawing,
+    },
+    /// Says what a number or a finding means.
+    Explain {
+        #[command(subcommand)]
+        subject: Subject,
+    },
+    /// Says what a boot was like, from a report of ci/boot.
+    Report {
+        /// The report (JSON).
+        file: PathBuf,
+    },
+    /// Draws what a boot was like, as SVG.
+    Plot {
+        /// The report (JSON).
+        file: PathBuf,
+    },
+    /// Says what changed between two plans; exit code 1 if anything did.
+    Diff {
+        /// Folder or plan.bin of the older plan.
+        old: PathBuf,
+        /// Folder or plan.bin of the newer plan.
+        new: PathBuf,
     },
     /// Prints which kernel option brings the driver of each `compatible`, from a kernel's source.
     Drivers {
@@ -97,13 +127,11 @@ fn run(arguments: &Arguments) -> Result<bool, PlanError> {
         Command::Check { guest, accept, system } => {
             cli::findings::check(boards, guest, system.as_ref(), accept, format)
         }
-        Command::Drivers { source, tree } => {
-            let trees: Result<Vec<_>, _> =
-                tree.iter().map(|path| Ok(dt::read_file(path)?.1)).collect();
-            let drivers = Drivers::scan(source)?;
-            let drivers = if tree.is_empty() { drivers } else { drivers.only_for(&trees?) };
-            print!("{drivers}");
-            Ok(true)
-        }
+        Command::Map { guest, drawing } => cli::tools::map(boards, guest, *drawing, format),
+        Command::Explain { subject } => cli::tools::explain(boards, subject),
+        Command::Report { file } => cli::tools::report(boards, file, false),
+        Command::Plot { file } => cli::tools::report(boards, file, true),
+        Command::Diff { old, new } => cli::tools::diff(old, new, format),
+        Command::Drivers { source, tree } => cli::tools::drivers(source, tree, format),
     }
 }

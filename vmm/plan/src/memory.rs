@@ -206,26 +206,27 @@ pub(crate) fn place(plan: &mut Plan) -> Result<(), PlanError> {
             what: "no [baremetal] facts, so the bare-metal host does not run on it".into(),
         });
     };
+    let start = facts.monitor.base;
     let mut next = facts.monitor.end();
     // Guest RAM last: it is the largest. The plan block first, where the monitor looks for it.
     let normal = |region: &&mut Region| region.kind == Kind::Normal;
     let (ram, images): (Vec<_>, Vec<_>) =
         plan.regions.iter_mut().filter(normal).partition(|region| region.name == "ram");
     for region in images.into_iter().chain(ram) {
-        let base = region.pa.unwrap_or(align_up(next, LARGE_PAGE));
-        let span = Span::new(base, region.size);
-        if span.size != region.size || span.base < next || !facts.memory.encloses(span) {
-            let start = base.max(next);
+        let span = Span::new(region.pa.unwrap_or(align_up(next, LARGE_PAGE)), region.size);
+        // RAM with equal addresses may lie below the monitor as well as behind the images.
+        let taken = Span::new(start, next.saturating_sub(start));
+        if span.size != region.size || span.overlaps(taken) || !facts.memory.encloses(span) {
             return Err(PlanError::DoesNotFit {
                 what: region.name.clone(),
-                span: Span { base, size: region.size },
-                place: format!("the board's memory ({})", facts.memory),
-                left: facts.memory.end().saturating_sub(start),
+                span: Span { base: span.base, size: region.size },
+                place: format!("the board's memory ({}, {taken} taken)", facts.memory),
+                left: facts.memory.end().saturating_sub(span.base.max(next)),
                 way_out: "give the guest less RAM, or smaller images".into(),
             });
         }
         region.pa = Some(span.base);
-        next = span.end();
+        next = next.max(span.end());
     }
     Ok(())
 }

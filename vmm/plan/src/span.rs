@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// Bytes of the small page of stage 2 and of Microkit.
 pub const PAGE: u64 = 0x1000;
@@ -12,7 +12,7 @@ pub const LARGE_PAGE: u64 = 0x20_0000;
 
 /// A range of addresses of any one kind. Reading a board file checks that it does not wrap; other
 /// makers use [`Span::new`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Span {
     /// First address.

@@ -157,8 +157,10 @@ impl Board {
     /// # Errors
     /// It forwards a call that reaches more than the guest.
     pub(crate) fn check_rule(&self, rule: &Rule) -> Result<(), String> {
-        if rule.action == RuleAction::Forward && self.smc.never_forward.contains(&rule.function) {
-            let function = rule.function;
+        let function = rule.function;
+        let may =
+            vmm_core::smccc::may_forward(function) && !self.smc.never_forward.contains(&function);
+        if rule.action == RuleAction::Forward && !may {
             return Err(format!(
                 "smc: {function:#x} reaches more than the guest and is never forwarded"
             ));

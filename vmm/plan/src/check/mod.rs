@@ -191,7 +191,7 @@ impl<'a> Subject<'a> {
         providers::check(self, &mut found);
         machine::check(self, &mut found);
         images::check(self, &mut found);
-        found.0.sort_by(|a, b| b.severity.cmp(&a.severity));
+        found.0.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
         found.0.dedup();
         found.0
     }

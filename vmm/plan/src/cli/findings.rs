@@ -128,7 +128,7 @@ fn foreign(boards: &Path, guest: &Guest, path: &Path) -> Result<Vec<Finding>, Pl
     let memory = &board.microkit.memory;
     let system = sdf::read(&text, Span::new(memory.base, memory.size))
         .map_err(|why| PlanError::BoardFile { path: path.display().to_string(), why })?;
-    let (Some(dtb), kernel, initrd) = guest.files()? else {
+    let Some(dtb) = guest.dtb() else {
         return Err(PlanError::Wish {
             what: "the guest's tree",
             value: "not given".into(),
@@ -136,6 +136,7 @@ fn foreign(boards: &Path, guest: &Guest, path: &Path) -> Result<Vec<Finding>, Pl
         });
     };
     let tree = dt::read_file(dtb)?.1;
+    let (kernel, initrd) = (guest.kernel_bytes()?, guest.initrd_bytes()?);
     let subject = Subject::from_files(
         &board,
         board_tree.as_ref(),

@@ -86,6 +86,10 @@ fn rule(function: &str, action: RuleAction, value: u64) -> Result<Rule, String> 
     Ok(Rule { function, action, value, source: "command line".into() })
 }
 
+fn read(path: &Path) -> Result<Vec<u8>, PlanError> {
+    std::fs::read(path).map_err(PlanError::file(path))
+}
+
 fn forward(text: &str) -> Result<Rule, String> {
     rule(text, RuleAction::Forward, 0)
 }
@@ -120,11 +124,24 @@ impl Guest {
         }
     }
 
-    /// The guest's own tree, and the bytes of kernel and initial RAM file system, as far as given.
-    pub fn files(&self) -> Result<(Option<&PathBuf>, Option<Vec<u8>>, Option<Vec<u8>>), PlanError> {
-        let read = |path: &PathBuf| std::fs::read(path).map_err(PlanError::file(path));
-        let kernel = self.kernel.as_ref().map(read).transpose()?;
-        Ok((self.dtb.as_ref(), kernel, self.initrd.as_ref().map(read).transpose()?))
+    /// Whether there is a kernel to place.
+    pub const fn has_kernel(&self) -> bool {
+        self.kernel.is_some()
+    }
+
+    /// The guest's own tree, if one was given.
+    pub fn dtb(&self) -> Option<&Path> {
+        self.dtb.as_deref()
+    }
+
+    /// The bytes of the kernel, if one was given.
+    pub fn kernel_bytes(&self) -> Result<Option<Vec<u8>>, PlanError> {
+        self.kernel.as_deref().map(read).transpose()
+    }
+
+    /// The bytes of the initial RAM file system, if one was given.
+    pub fn initrd_bytes(&self) -> Result<Option<Vec<u8>>, PlanError> {
+        self.initrd.as_deref().map(read).transpose()
     }
 
     /// The wishes.

@@ -3,6 +3,7 @@
 
 pub mod findings;
 pub mod guest;
+pub mod tools;
 
 use clap::ValueEnum;
 use serde::Serialize;

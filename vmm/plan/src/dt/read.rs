@@ -28,7 +28,12 @@ pub fn read(which: &str, blob: &[u8]) -> Result<(DeviceTree, Tree), PlanError> {
         return Err(wrong(format!("nodes are nested more than {MAX_DEPTH} deep")));
     }
     Fdt::new(&scan.shortened).map_err(|error| wrong(error.to_string()))?;
-    // The two differ in nothing but the length of names, so what holds for one holds for both.
+    if !scan.faithful {
+        return Err(wrong(
+            "long names with other characters than names have, or blocks that overlap".into(),
+        ));
+    }
+    // The two differ in nothing but the length of good names, so what holds for one holds for both.
     let model = DeviceTree::from_fdt(&Fdt::new_unchecked(exact));
     let tree = Tree::new(&model);
     Ok((model, tree))
@@ -46,17 +51,21 @@ struct Scan {
     depth: usize,
     /// The blob with long names cut to [`MAX_NAME`].
     shortened: Vec<u8>,
+    /// Whether cutting them changed nothing else: they consist of what names consist of, and lie in
+    /// no other block.
+    faithful: bool,
 }
 
 impl Scan {
     fn new(blob: &[u8]) -> Self {
-        let mut scan = Self { depth: 0, shortened: blob.to_vec() };
+        let mut scan = Self { depth: 0, shortened: blob.to_vec(), faithful: true };
         let word = |offset: usize| -> Option<usize> {
             let bytes = blob.get(offset..offset.checked_add(4)?)?;
             usize::try_from(u32::from_be_bytes(bytes.try_into().ok()?)).ok()
         };
         let names = word(12).unwrap_or(usize::MAX);
-        let mut offset = word(8).unwrap_or(usize::MAX);
+        let structure = word(8).unwrap_or(usize::MAX);
+        let mut offset = structure;
         let mut now = 0_usize;
         while let Some(token) = word(offset) {
             offset = offset.saturating_add(4);
@@ -65,13 +74,16 @@ impl Scan {
                     now = now.saturating_add(1);
                     scan.depth = scan.depth.max(now);
                     let length = text(blob, offset);
+                    scan.look_at(slice(blob, offset, length));
                     scan.shorten_node(offset, length);
                     offset = align(offset.saturating_add(length).saturating_add(1));
                 }
                 2 => now = now.saturating_sub(1),
                 3 => {
                     let name = word(offset.saturating_add(4)).unwrap_or(0);
-                    scan.shorten_property(offset, name, text(blob, names.saturating_add(name)));
+                    let at = names.saturating_add(name);
+                    scan.look_at(slice(blob, at, text(blob, at)));
+                    scan.shorten_property(offset, name, text(blob, at));
                     let length = word(offset).unwrap_or(0);
                     offset = align(offset.saturating_add(8).saturating_add(length));
                 }
@@ -79,7 +91,16 @@ impl Scan {
                 _ => break,
             }
         }
+        let names_end = names.saturating_add(word(32).unwrap_or(usize::MAX));
+        let apart = structure >= 40 && (names >= offset || names_end <= structure);
+        scan.faithful &= apart || scan.shortened == blob;
         scan
+    }
+
+    /// Notes whether a long name is one.
+    fn look_at(&mut self, name: &[u8]) {
+        let good = |byte: &u8| byte.is_ascii_alphanumeric() || b",._+-?#@".contains(byte);
+        self.faithful &= name.len() <= MAX_NAME || name.iter().all(good);
     }
 
     /// Lets the property at `offset` use the end of its name; names end with a zero byte, so the
@@ -108,6 +129,10 @@ impl Scan {
             }
         }
     }
+}
+
+fn slice(blob: &[u8], offset: usize, length: usize) -> &[u8] {
+    blob.get(offset..offset.saturating_add(length)).unwrap_or_default()
 }
 
 /// Length of the text at `offset`, up to its zero byte.

@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! What a number means: a syndrome, a firmware call, an address.
+
+use std::fmt::Write;
+
+use vmm_core::addr::Ipa;
+use vmm_core::fault::{Fault, FaultReport};
+use vmm_core::host::Vcpu;
+use vmm_core::plan::Plan as Block;
+use vmm_core::syndrome::{Abort, Class, Syndrome, status_words};
+use zerocopy::IntoBytes;
+
+use crate::board::{Board, RuleAction};
+use crate::error::PlanError;
+use crate::plan::Plan;
+use crate::span::{PAGE, Span, align_down, align_up};
+use crate::tree::redistributors;
+
+/// A syndrome (ESR_EL2), in words (Arm DDI 0487, D24.2.40).
+#[must_use]
+pub fn esr(value: u64) -> String {
+    let syndrome = Syndrome::decode(value);
+    let abort = |what: &str, abort: &Abort| {
+        let walk = if abort.walk { ", on a walk of the guest's translation tables" } else { "" };
+        format!("{what}: {}{walk}", status_words(abort.status))
+    };
+    let words = match syndrome.class {
+        Class::Wait { event: false } => "the guest waits for an interrupt (WFI)".into(),
+        Class::Wait { event: true } => "the guest waits for an event (WFE)".into(),
+        Class::Hypercall => "a hypervisor call (HVC)".into(),
+        Class::Firmware => "a firmware call (SMC); X0 says which".into(),
+        Class::Register(access) => {
+            let verb = if access.read { "reads (MRS)" } else { "writes (MSR)" };
+            format!("the guest {verb} the system register {}", access.register)
+        }
+        Class::Fetch(what) => abort("an instruction fetch failed at stage 2", &what),
+        Class::Data(what, Some(access)) => {
+            let verb = if access.write { "a store to" } else { "a load from" };
+            let register =
+                access.reg.map_or("the zero register".into(), |reg| format!("X{}", reg.number()));
+            format!(
+                "{}; {verb} a device or nowhere, {} byte(s), {register}",
+                abort("a data access failed at stage 2", &what),
+                access.size
+            )
+        }
+        Class::Data(what, None) => format!(
+            "{}; the syndrome does not say which register moves (a pair, a vector, or write-back)",
+            abort("a data access failed at stage 2", &what)
+        ),
+        Class::Other(class) => {
+            format!("exception class {class:#x}, which never reaches this monitor in earnest")
+        }
+    };
+    format!("ESR {value:#x}: {words}\n  instruction of {} bytes\n", syndrome.length)
+}
+
+/// Firmware calls that have a name here: identifier, name and document.
+const CALLS: [(u32, &str); 30] = [
+    (0x8000_0000, "SMCCC_VERSION (DEN0028F)"),
+    (0x8000_0001, "SMCCC_ARCH_FEATURES (DEN0028F)"),
+    (0x8000_0002, "SMCCC_ARCH_SOC_ID (DEN0028F)"),
+    (0x8000_8000, "SMCCC_ARCH_WORKAROUND_1 (DEN0028F)"),
+    (0x8000_7fff, "SMCCC_ARCH_WORKAROUND_2 (DEN0028F)"),
+    (0x8000_3fff, "SMCCC_ARCH_WORKAROUND_3 (DEN0028F)"),
+    (0x8400_0000, "PSCI_VERSION (DEN0022F)"),
+    (0x8400_0001, "PSCI CPU_SUSPEND, 32 bits (DEN0022F)"),
+    (0xc400_0001, "PSCI CPU_SUSPEND (DEN0022F)"),
+    (0x8400_0002, "PSCI CPU_OFF (DEN0022F)"),
+    (0x8400_0003, "PSCI CPU_ON, 32 bits (DEN0022F)"),
+    (0xc400_0003, "PSCI CPU_ON (DEN0022F)"),
+    (0x8400_0004, "PSCI AFFINITY_INFO, 32 bits (DEN0022F)"),
+    (0xc400_0004, "PSCI AFFINITY_INFO (DEN0022F)"),
+    (0x8400_0006, "PSCI MIGRATE_INFO_TYPE (DEN0022F)"),
+    (0x8400_0008, "PSCI SYSTEM_OFF (DEN0022F)"),
+    (0x8400_0009, "PSCI SYSTEM_RESET (DEN0022F)"),
+    (0x8400_000a, "PSCI_FEATURES (DEN0022F)"),
+    (0x8400_0012, "PSCI SYSTEM_RESET2, 32 bits (DEN0022F)"),
+    (0xc400_0012, "PSCI SYSTEM_RESET2 (DEN0022F)"),
+    (0x8400_0050, "TRNG_VERSION (DEN0098)"),
+    (0xc500_0020, "PV_TIME_FEATURES (DEN0057A)"),
+    (0x8600_ff01, "vendor hypervisor UID (DEN0028F)"),
+    (0xc200_0000, "i.MX SiP GPC: power of the whole board (TF-A imx_sip_svc.h)"),
+    (0xc200_0001, "i.MX SiP CPUFREQ (TF-A imx_sip_svc.h)"),
+    (0xc200_0003, "i.MX SiP SRTC (TF-A imx_sip_svc.h)"),
+    (0xc200_0004, "i.MX SiP DDR_DVFS: rate of the memory (TF-A imx_sip_svc.h)"),
+    (0xc200_0005, "i.MX SiP SRC: resets of other cores (TF-A imx_sip_svc.h)"),
+    (0xc200_0006, "i.MX SiP GET_SOC_INFO: silicon revision (TF-A imx_sip_svc.h)"),
+    (0xc200_000b, "i.MX SiP HAB/OTP: fuses (TF-A imx_sip_svc.h)"),
+];
+
+/// A function identifier of SMCCC, in words, and what becomes of it on a board.
+#[must_use]
+pub fn smc(function: u32, board: Option<&Board>) -> String {
+    let kind = if function & (1 << 31) != 0 { "fast" } else { "yielding" };
+    let width = if function & (1 << 30) != 0 { 64 } else { 32 };
+    let owner = match (function >> 24) & 0x3f {
+        0 => "Arm architecture",
+        1 => "CPU",
+        2 => "silicon partner (SiP)",
+        3 => "OEM",
+        4 => "standard secure service (PSCI and others)",
+        5 => "standard hypervisor service",
+        6 => "vendor hypervisor",
+        48..=49 => "trusted application",
+        50..=63 => "trusted OS",
+        _ => "nobody",
+    };
+    let name =
+        CALLS.iter().find(|(id, _)| *id == function).map_or("no name here", |(_, name)| name);
+    let number = function & 0xffff;
+    let mut out = format!(
+        "SMC {function:#x}: {name}\n  {kind} call, {width} bits, owner {owner}, number {number:#x}\n"
+    );
+    let psci = (function >> 24) & 0x3f == 4 && number < 0x20;
+    if let Some(board) = board {
+        let rule = board.smc.rules.iter().find(|rule| rule.function == function);
+        let fate = match rule.map(|rule| (rule.action, rule.value)) {
+            _ if psci => "the monitor's own PSCI answers; it never reaches the firmware".into(),
+            Some((RuleAction::Answer, value)) => format!("the monitor answers {value:#x}"),
+            Some((RuleAction::Forward, _)) => "forwarded to the firmware".into(),
+            None if board.smc.never_forward.contains(&function) => {
+                "answered with -1, and never forwarded: it reaches more than the guest".into()
+            }
+            None => format!(
+                "answered with -1 (not supported) and counted; --answer {function:#x}=VALUE or --forward {function:#x} change that"
+            ),
+        };
+        let _ = writeln!(out, "  on {}: {fate}", board.name);
+    }
+    out
+}
+
+/// What is at a guest-physical address: a region, a device that the monitor emulates, or a device
+/// of the board that the guest was not given, with the ways to come by it.
+///
+/// # Errors
+/// The plan block cannot be written.
+pub fn address(plan: &Plan, ipa: u64) -> Result<String, PlanError> {
+    let mut out = format!("address {ipa:#x}:\n");
+    let mut known = false;
+    for region in &plan.regions {
+        if let Some(span) = region.guest_span().filter(|span| span.base <= ipa && ipa < span.end())
+        {
+            let _ =
+                writeln!(out, "  region {} ({span}), owner: {}", region.name, region.owner.words());
+            known = true;
+        }
+    }
+    let gic = plan.board.gics().find(|gic| gic.version() == plan.gic);
+    let mut emulated = vec![("the marker page", plan.board.marker.registers)];
+    emulated.extend(gic.map(|gic| ("GICD", gic.distributor())));
+    if let Some(gic) = plan.board.gic.v3.as_ref().filter(|_| plan.gic == 3) {
+        emulated.push(("GICR", redistributors(gic.redistributors, plan.wish.vcpus)));
+    }
+    for (name, span) in emulated {
+        if span.base <= ipa && ipa < span.end() {
+            let _ = writeln!(out, "  {name} ({span}), emulated by the monitor");
+            known = true;
+        }
+    }
+    if known {
+        return Ok(out);
+    }
+    let bytes = plan.block()?;
+    let mut aligned = vec![0_u64; bytes.len().div_ceil(8)];
+    for (to, from) in aligned.as_mut_bytes().iter_mut().zip(&bytes) {
+        *to = *from;
+    }
+    let Ok(block) = Block::read(aligned.as_bytes()) else { return Ok(out) };
+    // The monitor's own words, so that both always say the same.
+    let fault = Fault::UnownedAddress { ipa: Ipa(ipa), access: None };
+    let report = FaultReport { fault, vcpu: Vcpu(0), at: None, esr: None };
+    let mut words = String::new();
+    let _ = report.render(&block, &mut words);
+    for line in words.lines() {
+        let line = line.strip_prefix("@ ").unwrap_or(line);
+        // Nothing was stopped here; only what is at the address counts.
+        if !line.is_empty() && !line.starts_with("The guest was stopped") {
+            let _ = writeln!(out, "  {line}");
+        }
+    }
+    neighbours(plan, ipa, &mut out);
+    if block.nodes().is_empty() {
+        out.push_str(
+            "  no device tree of the board was given (--tree FILE), so no device has a name\n",
+        );
+    }
+    Ok(out)
+}
+
+/// Who else is in the pages that would be mapped to give the guest the device at `ipa`.
+fn neighbours(plan: &Plan, ipa: u64, out: &mut String) {
+    let Some(tree) = &plan.board_tree else { return };
+    let devices = || tree.nodes().filter(|(id, node)| !tree.is_bus(*id) && !node.is_memory());
+    let registers = devices().flat_map(|(_, node)| &node.registers);
+    let Some(own) =
+        registers.filter(|span| span.base <= ipa && ipa < span.end()).min_by_key(|span| span.size)
+    else {
+        return;
+    };
+    let base = align_down(own.base, PAGE);
+    let pages = Span::new(base, align_up(own.end(), PAGE).saturating_sub(base));
+    for (_, node) in devices() {
+        if node.registers.iter().any(|span| span.overlaps(pages) && span != own) {
+            let _ = writeln!(out, "  in the same pages: {}", node.path);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn syndromes_are_words() {
+        assert!(esr(0x93c0_8006).contains("a load from"), "{}", esr(0x93c0_8006));
+        assert!(esr(0x5e00_0000).contains("SMC"), "{}", esr(0x5e00_0000));
+        assert!(esr(0x0760_0000).contains("WFI") || esr(0x0600_0000).contains("WFI"));
+    }
+
+    #[test]
+    fn firmware_calls_have_names_and_owners() {
+        let text = smc(0xc200_0006, None);
+        assert!(
+            text.contains("GET_SOC_INFO")
+                && text.contains("fast call, 64 bits, owner silicon partner"),
+            "{text}"
+        );
+        assert!(smc(0x8400_0008, None).contains("SYSTEM_OFF"));
+        assert!(smc(0x1234, None).contains("no name here"));
+    }
+}

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! A map of memory, guest-physical beside physical, as text, Markdown and SVG.
+
+use std::fmt::Write;
+
+use serde::Serialize;
+
+use crate::memory::{Kind, Owner};
+use crate::plan::Plan;
+use crate::span::{Size, Span};
+use crate::svg::Svg;
+use crate::tree::redistributors;
+
+/// Where something is on the board.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Physical {
+    /// At this address.
+    At(Span),
+    /// Where the kernel chooses.
+    Chosen,
+    /// Nowhere: the monitor emulates it.
+    Emulated,
+    /// Within another row.
+    Within,
+}
+
+/// One line of the map.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Row {
+    /// What it is.
+    pub name: String,
+    /// Where the guest sees it; `None` if it does not.
+    pub guest: Option<Span>,
+    /// Where it is.
+    pub physical: Physical,
+    /// Bytes.
+    pub size: u64,
+    /// Who may touch it.
+    pub owner: &'static str,
+}
+
+/// A map of memory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Map {
+    /// What it is a map of.
+    pub title: String,
+    /// What the guest sees first, by its addresses; then what only the monitor has.
+    pub rows: Vec<Row>,
+}
+
+impl Map {
+    /// The map of a plan; `images` says whether their places are of interest.
+    #[must_use]
+    pub fn new(plan: &Plan, images: bool) -> Self {
+        let mut rows = Vec::new();
+        for region in &plan.regions {
+            if region.prefill.is_some() && !images {
+                continue;
+            }
+            let physical = region.physical_span().map_or(Physical::Chosen, Physical::At);
+            let (name, guest, owner) =
+                (long_name(&region.name), region.guest_span(), region.owner.words());
+            let name = match (region.kind, region.owner) {
+                (Kind::Normal, Owner::Monitor) => format!("{name}, as it came"),
+                _ => name.into(),
+            };
+            rows.push(Row { name, guest, physical, size: region.size, owner });
+        }
+        let mut emulated = vec![("marker page", plan.board.marker.registers)];
+        match (plan.gic, &plan.board.gic.v2, &plan.board.gic.v3) {
+            (2, Some(gic), _) => emulated.push(("GICD", gic.distributor)),
+            (3, _, Some(gic)) => {
+                emulated.push(("GICD", gic.distributor));
+                emulated.push(("GICR", redistributors(gic.redistributors, plan.wish.vcpus)));
+            }
+            _ => {}
+        }
+        for (name, span) in emulated {
+            rows.push(row(name, span, Physical::Emulated, "monitor"));
+        }
+        if images {
+            let layout = &plan.layout;
+            for (name, span) in
+                [("kernel", layout.kernel), ("device tree", layout.tree), ("initrd", layout.initrd)]
+            {
+                if span.size != 0 {
+                    rows.push(row(name, span, Physical::Within, "guest"));
+                }
+            }
+        }
+        rows.sort_by_key(|row| {
+            let physical = match row.physical {
+                Physical::At(span) => span.base,
+                _ => u64::MAX,
+            };
+            // What contains comes before what is contained.
+            (
+                row.guest.map_or(u64::MAX, |span| span.base),
+                physical,
+                u64::MAX.saturating_sub(row.size),
+            )
+        });
+        let title = format!("{} on {}, GICv{}", plan.board.title, plan.wish.host.name(), plan.gic);
+        Self { title, rows }
+    }
+
+    /// For a terminal.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut out = format!(
+            "{}\n{:<24} {:<24} {:>9}  {:<24} owner\n",
+            self.title, "guest-physical", "physical", "size", "what"
+        );
+        for row in &self.rows {
+            let _ = writeln!(
+                out,
+                "{:<24} {:<24} {:>9}  {:<24} {}",
+                guest(row),
+                physical(row),
+                Size(row.size).to_string(),
+                row.name,
+                row.owner
+            );
+        }
+        out
+    }
+
+    /// For a README.
+    #[must_use]
+    pub fn markdown(&self) -> String {
+        let mut out = format!(
+            "**{}**\n\n| guest-physical | physical | size | what | owner |\n| --- | --- | ---: | --- | --- |\n",
+            self.title
+        );
+        for row in &self.rows {
+            let _ = writeln!(
+                out,
+                "| {} | {} | {} | {} | {} |",
+                guest(row),
+                physical(row),
+                Size(row.size),
+                row.name,
+                row.owner
+            );
+        }
+        out
+    }
+
+    /// As a picture: what the guest sees on the left, the board on the right. Not to scale.
+    #[must_use]
+    pub fn svg(&self) -> String {
+        const ROW: i64 = 34;
+        const TOP: i64 = 64;
+        let count = i64::try_from(self.rows.len()).unwrap_or(i64::MAX);
+        let mut svg = Svg::new(920, count.saturating_mul(ROW).saturating_add(TOP + 16));
+        svg.text(16, 26, "title", &self.title);
+        svg.text(16, 50, "head", "guest-physical");
+        svg.text(470, 50, "head", "physical");
+        for (row, step) in self.rows.iter().zip(0_i64..) {
+            let y = step.saturating_mul(ROW).saturating_add(TOP);
+            let class = match (row.physical, row.owner) {
+                (Physical::Emulated, _) => "emulated",
+                (_, "guest") => "guest",
+                (_, "monitor") => "monitor",
+                _ => "shared",
+            };
+            if let Some(span) = row.guest {
+                svg.bar(16, y, 334, 28, class);
+                svg.text(
+                    24,
+                    y.saturating_add(19),
+                    "label",
+                    &format!("{} · {}", row.name, Size(row.size)),
+                );
+                svg.text_end(342, y.saturating_add(19), "address", &format!("{:#x}", span.base));
+            }
+            let right = match row.physical {
+                Physical::At(span) => format!("{:#x}", span.base),
+                Physical::Chosen => "the kernel chooses".into(),
+                Physical::Emulated => "emulated".into(),
+                Physical::Within => continue,
+            };
+            if row.guest.is_some() {
+                svg.line(350, y.saturating_add(14), 470, y.saturating_add(14));
+            }
+            svg.bar(470, y, 434, 28, class);
+            let label = if row.guest.is_some() {
+                row.owner.to_owned()
+            } else {
+                format!("{} · {}", row.name, Size(row.size))
+            };
+            svg.text(478, y.saturating_add(19), "label", &label);
+            svg.text_end(896, y.saturating_add(19), "address", &right);
+        }
+        svg.finish()
+    }
+}
+
+fn row(name: &str, span: Span, physical: Physical, owner: &'static str) -> Row {
+    Row { name: name.into(), guest: Some(span), physical, size: span.size, owner }
+}
+
+/// What a region's short name stands for.
+fn long_name(name: &str) -> &str {
+    match name {
+        "ram" => "RAM",
+        "plan" => "plan block",
+        "dtb" => "device tree",
+        "uart" => "console UART",
+        "gicv" => "GICC (GICV)",
+        "gicd" => "GICD",
+        "gicc" => "GICC",
+        "gich" => "GICH",
+        "gicr" => "GICR",
+        "idle" => "idle timer",
+        other => other,
+    }
+}
+
+fn guest(row: &Row) -> String {
+    row.guest.map_or("-".into(), |span| span.to_string())
+}
+
+fn physical(row: &Row) -> String {
+    match row.physical {
+        Physical::At(span) => span.to_string(),
+        Physical::Chosen => "the kernel chooses".into(),
+        Physical::Emulated => "emulated".into(),
+        Physical::Within => "in RAM".into(),
+    }
+}

@@ -1,0 +1,366 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! What a boot was like, from the JSON report of `ci/boot`: milestones, exits by cause and by
+//! device, and how long things took. As text and as SVG.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::path::Path;
+
+use serde::Deserialize;
+
+use crate::board::Board;
+use crate::error::PlanError;
+use crate::span::Span;
+use crate::svg::Svg;
+
+/// A report of `ci/boot`, schema 1; fields that are not needed here are skipped.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Report {
+    /// Version of the format.
+    pub schema: u32,
+    /// Folder of the board.
+    pub board: String,
+    /// What the monitor ran on.
+    pub host: String,
+    /// GIC version.
+    #[serde(default)]
+    pub gic: u8,
+    /// What was booted.
+    #[serde(default)]
+    pub guest: String,
+    /// One entry for each run.
+    pub runs: Vec<Run>,
+}
+
+/// One run.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Run {
+    /// How it ended, in one word.
+    pub outcome: String,
+    /// Wall-clock seconds.
+    #[serde(default)]
+    pub seconds: f64,
+    /// Guest seconds to the first program.
+    #[serde(default)]
+    pub init_seconds: Vec<f64>,
+    /// Commands at the guest's shell.
+    #[serde(default)]
+    pub commands: Vec<Command>,
+    /// The monitor's events.
+    #[serde(default)]
+    pub events: Vec<Event>,
+    /// File with everything that came over the serial line.
+    #[serde(default)]
+    pub transcript: String,
+}
+
+/// A command at the guest's shell.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Command {
+    /// As typed.
+    pub command: String,
+    /// Wall-clock seconds to its end.
+    pub seconds: f64,
+}
+
+/// An event of the monitor.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Event {
+    /// `start`, `mark`, `reset`, `stop` or `off`.
+    pub event: String,
+    /// Number of a mark.
+    #[serde(default)]
+    pub value: Option<u64>,
+    /// Kind of a stop.
+    #[serde(default)]
+    pub kind: Option<String>,
+    /// The generic timer's counter.
+    #[serde(default)]
+    pub ticks: u64,
+    /// Its rate.
+    #[serde(default)]
+    pub hz: u64,
+    /// Exits by cause so far, and what the monitor did.
+    #[serde(default)]
+    pub counters: BTreeMap<String, u64>,
+}
+
+/// Counters that are exits of the guest; the others say what the monitor did.
+const EXITS: [&str; 11] = [
+    "mmio_read",
+    "mmio_write",
+    "smc",
+    "hvc",
+    "wfi",
+    "wfe",
+    "sysreg",
+    "timer",
+    "maintenance",
+    "line",
+    "wakeup",
+];
+
+/// A point of a boot: seconds from the monitor's start, and what happened.
+pub type Milestone = (f64, String);
+
+impl Run {
+    /// Events by time, in seconds from the first.
+    #[must_use]
+    pub fn milestones(&self) -> Vec<Milestone> {
+        let start = self.events.first().map_or(0, |event| event.ticks);
+        let words = |event: &Event| match (&event.value, &event.kind) {
+            (Some(value), _) => format!("{} {value}", event.event),
+            (None, Some(kind)) => format!("{} ({kind})", event.event),
+            (None, None) => event.event.clone(),
+        };
+        self.events
+            .iter()
+            .filter(|event| event.hz > 0)
+            .map(|event| (seconds(event.ticks.saturating_sub(start), event.hz), words(event)))
+            .collect()
+    }
+
+    /// Exits by cause at the end of the run, the most frequent first.
+    #[must_use]
+    pub fn exits(&self) -> Vec<(&str, u64)> {
+        let Some(last) = self.events.last() else { return Vec::new() };
+        let mut exits: Vec<_> = EXITS
+            .iter()
+            .filter_map(|name| Some((*name, *last.counters.get(*name)?)))
+            .filter(|(_, count)| *count > 0)
+            .collect();
+        exits.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
+        exits
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a time for people needs no 64 bits")]
+fn seconds(ticks: u64, hz: u64) -> f64 {
+    ticks as f64 / hz as f64
+}
+
+/// How often something took how long: bins of powers of two of a millisecond.
+#[must_use]
+pub fn histogram(times: impl Iterator<Item = f64>) -> Vec<(String, u64)> {
+    let mut bins: BTreeMap<u32, u64> = BTreeMap::new();
+    for time in times.filter(|time| time.is_finite() && *time >= 0.0) {
+        let mut bin = 0_u32;
+        let mut limit = 0.001;
+        while time >= limit && bin < 24 {
+            limit *= 2.0;
+            bin = bin.saturating_add(1);
+        }
+        let count = bins.entry(bin).or_default();
+        *count = count.saturating_add(1);
+    }
+    let name = |bin: u32| {
+        let most = 1_u64 << bin.min(24);
+        if most < 1024 { format!("< {most} ms") } else { format!("< {} s", most / 1024) }
+    };
+    bins.into_iter().map(|(bin, count)| (name(bin), count)).collect()
+}
+
+impl Report {
+    /// Reads a report.
+    ///
+    /// # Errors
+    /// The file does not read, or is no report of schema 1.
+    pub fn read(path: &Path) -> Result<Self, PlanError> {
+        let wrong = |why: String| PlanError::BoardFile { path: path.display().to_string(), why };
+        let text = std::fs::read_to_string(path).map_err(PlanError::file(path))?;
+        let report: Self = serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+        if report.schema != 1 {
+            return Err(wrong(format!("a report of schema {}, this reads 1", report.schema)));
+        }
+        Ok(report)
+    }
+
+    /// Exits by device: from the steps of a trace in the transcripts, if there are any.
+    #[must_use]
+    pub fn devices(&self, board: Option<&Board>) -> Vec<(String, u64)> {
+        let mut counts: BTreeMap<String, u64> = BTreeMap::new();
+        for run in &self.runs {
+            let text = std::fs::read(&run.transcript).unwrap_or_default();
+            for ipa in String::from_utf8_lossy(&text).lines().filter_map(abort) {
+                let count = counts.entry(device(ipa, board)).or_default();
+                *count = count.saturating_add(1);
+            }
+        }
+        let mut counts: Vec<_> = counts.into_iter().collect();
+        counts.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
+        counts
+    }
+
+    fn title(&self) -> String {
+        format!("{} on {}, GICv{}, {}", self.board, self.host, self.gic, self.guest)
+    }
+
+    /// All times of the report: boots, and commands at the shell.
+    fn times(&self) -> (Vec<f64>, Vec<f64>) {
+        let boots = self.runs.iter().flat_map(|run| run.init_seconds.iter().copied()).collect();
+        let commands = self
+            .runs
+            .iter()
+            .flat_map(|run| run.commands.iter().map(|command| command.seconds))
+            .collect();
+        (boots, commands)
+    }
+
+    /// For a terminal.
+    #[must_use]
+    pub fn text(&self, board: Option<&Board>) -> String {
+        let mut out = format!("{}\n", self.title());
+        for (run, number) in self.runs.iter().zip(1..) {
+            let _ = writeln!(out, "run {number}: {}, {:.1} s", run.outcome, run.seconds);
+            for (time, what) in run.milestones() {
+                let _ = writeln!(out, "  {time:>9.3} s  {what}");
+            }
+            let exits: Vec<_> =
+                run.exits().iter().map(|(name, count)| format!("{name} {count}")).collect();
+            if !exits.is_empty() {
+                let _ = writeln!(out, "  exits: {}", exits.join(", "));
+            }
+        }
+        for (device, count) in self.devices(board) {
+            let _ = writeln!(out, "  {count:>9} accesses to {device}");
+        }
+        let (boots, commands) = self.times();
+        for (what, times) in
+            [("guest time to the first program", boots), ("commands at the shell", commands)]
+        {
+            let bins = histogram(times.into_iter());
+            if !bins.is_empty() {
+                let _ = writeln!(out, "{what}:");
+                for (bin, count) in bins {
+                    let _ = writeln!(
+                        out,
+                        "  {bin:>10} {count:>5} {}",
+                        "#".repeat(usize::try_from(count.min(60)).unwrap_or(60))
+                    );
+                }
+            }
+        }
+        out
+    }
+
+    /// As a picture: milestones of the first run, exits by cause and device, times.
+    #[must_use]
+    pub fn svg(&self, board: Option<&Board>) -> String {
+        let run = self.runs.first();
+        let milestones = run.map(Run::milestones).unwrap_or_default();
+        let owned = |list: Vec<(&str, u64)>| {
+            list.into_iter().map(|(name, count)| (name.to_owned(), count)).collect()
+        };
+        let (boots, commands) = self.times();
+        let charts: [(&str, Vec<(String, u64)>); 4] = [
+            ("exits by cause", run.map(|run| owned(run.exits())).unwrap_or_default()),
+            ("accesses by device", self.devices(board)),
+            ("guest time to the first program", histogram(boots.into_iter())),
+            ("commands at the shell", histogram(commands.into_iter())),
+        ];
+        let mut lines = milestones.len().saturating_add(2);
+        for (_, chart) in charts.iter().filter(|(_, chart)| !chart.is_empty()) {
+            lines = lines.saturating_add(chart.len()).saturating_add(2);
+        }
+        let height = i64::try_from(lines).unwrap_or(i64::MAX).saturating_mul(20).saturating_add(40);
+        let mut svg = Svg::new(820, height);
+        svg.text(16, 26, "title", &self.title());
+        let mut y = 56_i64;
+        svg.text(16, y, "head", "milestones, seconds from the monitor's start");
+        let last = milestones.last().map_or(1.0, |(time, _)| time.max(0.001));
+        for (time, what) in &milestones {
+            y = y.saturating_add(20);
+            svg.bar(260, y.saturating_sub(10), scale(*time / last), 12, "guest");
+            svg.text(16, y, "label", what);
+            svg.text_end(250, y, "address", &format!("{time:.3}"));
+        }
+        for (title, chart) in charts.iter().filter(|(_, chart)| !chart.is_empty()) {
+            y = y.saturating_add(40);
+            svg.text(16, y, "head", title);
+            let most = chart.iter().map(|(_, count)| *count).max().unwrap_or(1).max(1);
+            for (name, count) in chart {
+                y = y.saturating_add(20);
+                svg.bar(260, y.saturating_sub(10), scale(seconds(*count, most)), 12, "monitor");
+                svg.text(16, y, "label", name);
+                svg.text_end(250, y, "address", &count.to_string());
+            }
+        }
+        svg.finish()
+    }
+}
+
+/// A share of the picture's width, at least a point.
+#[expect(clippy::cast_possible_truncation, reason = "a float to integer cast saturates")]
+fn scale(share: f64) -> i64 {
+    ((share * 540.0) as i64).clamp(1, 540)
+}
+
+/// Address of the abort that a step of a trace reports: `@t exit VCPU trap ESR IPA`.
+fn abort(line: &str) -> Option<u64> {
+    let mut words = line.trim().strip_prefix("@t exit ")?.split(' ');
+    let (_, trap, esr, ipa) = (words.next()?, words.next()?, words.next()?, words.next()?);
+    let hex = |word: &str| u64::from_str_radix(word.strip_prefix("0x")?, 16).ok();
+    // Exception classes 0x20 and 0x24: instruction and data aborts (Arm DDI 0487, D24.2.40).
+    let class = hex(esr)? >> 26;
+    (trap == "trap" && matches!(class, 0x20 | 0x24)).then(|| hex(ipa)).flatten()
+}
+
+/// The device of a board at an address.
+fn device(ipa: u64, board: Option<&Board>) -> String {
+    let mut known: Vec<(&str, Span)> = Vec::new();
+    if let Some(board) = board {
+        known.push(("the marker page", board.marker.registers));
+        known.push(("the console", board.console.registers));
+        known.extend(board.gics().map(|gic| ("GICD", gic.distributor())));
+        known.extend(board.gic.v3.as_ref().map(|gic| ("GICR", gic.redistributors)));
+    }
+    let found = known.iter().find(|(_, span)| span.base <= ipa && ipa < span.end());
+    found.map_or_else(|| format!("the page at {:#x}", ipa & !0xfff), |(name, _)| (*name).to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REPORT: &str = r#"{"schema":1,"board":"b","host":"microkit","gic":2,"guest":"linux","extra":0,"runs":[
+        {"outcome":"off","seconds":4.5,"init_seconds":[1.1],"commands":[{"command":"true","seconds":0.03}],
+         "events":[{"v":1,"event":"start","ticks":1000,"hz":1000,"counters":{"smc":0}},
+                   {"v":1,"event":"mark","value":7,"ticks":2500,"hz":1000,"counters":{}},
+                   {"v":1,"event":"off","ticks":3000,"hz":1000,"counters":{"smc":6,"mmio_write":165,"injected":9}}],
+         "transcript":""}]}"#;
+
+    #[test]
+    fn milestones_start_at_zero_and_exits_are_sorted() {
+        let report: Report = serde_json::from_str(REPORT).unwrap();
+        let run = &report.runs[0];
+        let milestones = run.milestones();
+        assert_eq!(
+            milestones,
+            [(0.0, "start".into()), (1.5, "mark 7".into()), (2.0, "off".into())]
+        );
+        assert_eq!(run.exits(), [("mmio_write", 165), ("smc", 6)]);
+        let text = report.text(None);
+        assert!(
+            text.contains("1.500 s  mark 7") && text.contains("exits: mmio_write 165, smc 6"),
+            "{text}"
+        );
+        let svg = report.svg(None);
+        assert!(
+            svg.starts_with("<svg") && svg.contains("mark 7") && svg.contains("exits by cause")
+        );
+    }
+
+    #[test]
+    fn times_fall_into_bins() {
+        let bins = histogram([0.0005, 0.0011, 0.0012, 1.1, f64::NAN, -1.0].into_iter());
+        assert_eq!(bins, [("< 1 ms".into(), 1), ("< 2 ms".into(), 2), ("< 2 s".into(), 1)]);
+    }
+
+    #[test]
+    fn traces_give_accesses_by_device() {
+        assert_eq!(abort("@t exit 0 trap 0x93800007 0x8000004"), Some(0x800_0004));
+        assert_eq!(abort("@t exit 0 trap 0x5e000000 0x0"), None);
+        assert_eq!(abort("@t resume"), None);
+        assert_eq!(device(0x1234, None), "the page at 0x1000");
+    }
+}

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! The command: exit codes, files, and what it says to people and programs.
+
+mod common;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::Instant;
+
+use common::{boards, evk, images};
+
+fn folder(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::create_dir_all(&folder).unwrap();
+    let images = images();
+    std::fs::write(folder.join("kernel"), &images.kernel).unwrap();
+    std::fs::write(folder.join("initrd"), images.initrd.unwrap()).unwrap();
+    folder
+}
+
+fn guestplan(folder: &Path, arguments: &str) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_guestplan"))
+        .arg("--boards")
+        .arg(boards())
+        .args(arguments.split(' ').filter(|argument| !argument.is_empty()))
+        .current_dir(folder)
+        .output()
+        .unwrap()
+}
+
+/// Exit code, standard output and standard error of one call.
+fn run(folder: &Path, arguments: &str) -> (i32, String, String) {
+    let output = guestplan(folder, arguments);
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn plan_writes_every_file_and_diff_finds_none() {
+    let folder = folder("plan");
+    for out in ["one", "two"] {
+        let (code, text, _) =
+            run(&folder, &format!("plan --board qemu --kernel kernel --initrd initrd --out {out}"));
+        assert_eq!(code, 0, "{text}");
+        for file in
+            ["plan.bin", "guest.dtb", "guest.dts", "kernel.img", "initrd.img", "guest.system"]
+        {
+            assert!(folder.join(out).join(file).is_file(), "{file}");
+        }
+    }
+    assert_eq!(run(&folder, "diff one two"), (0, "no difference\n".into(), String::new()));
+    let (code, _, _) = run(&folder, "plan --board qemu --kernel kernel --ram 128 --out three");
+    assert_eq!(code, 0);
+    let (code, text, _) = run(&folder, "diff one three");
+    assert_eq!(code, 1);
+    assert!(text.contains("~ ram: 0x40000000..0x50000000 -> 0x40000000..0x48000000"), "{text}");
+    assert!(text.contains("~ node /memory@40000000: reg"), "{text}");
+}
+
+#[test]
+fn findings_are_exit_code_1_and_notes_are_not() {
+    let folder = folder("check");
+    let qemu = "check --board qemu --kernel kernel";
+    assert_eq!(run(&folder, qemu).0, 0);
+    let (code, text, _) = run(&folder, &format!("{qemu} --debug-kernel"));
+    assert_eq!((code, text.lines().last()), (0, Some("clean, 1 note(s)")));
+    let (code, text, _) = run(&folder, &format!("{qemu} --dtb nothing.dtb"));
+    assert_eq!(code, 3, "{text}");
+    std::fs::write(folder.join("board.dtb"), common::board_tree().to_dtb()).unwrap();
+    let pass = format!("{qemu} --tree board.dtb --pass serial1");
+    let (code, text, _) = run(&folder, &pass);
+    assert_eq!(code, 1);
+    assert!(
+        text.contains("error provider-missing: /soc/serial@9040000: its clocks come from"),
+        "{text}"
+    );
+    assert_eq!(run(&folder, &format!("{pass} --accept provider-missing")).0, 0);
+    let (code, json, _) = run(&folder, &format!("{pass} --format json"));
+    assert_eq!(code, 1);
+    let findings: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(findings[0]["id"], "provider-missing");
+}
+
+#[test]
+fn usage_and_missing_input_are_exit_code_3() {
+    let folder = folder("usage");
+    for (arguments, say) in [
+        ("", "Usage"),
+        ("plan --board nowhere --kernel kernel --out x", "there are: maaxboard, qemu_virt_aarch64"),
+        ("plan --board qemu --kernel missing --out x", "missing: No such file"),
+        ("plan --board qemu --out x", "--kernel FILE"),
+        ("check --board qemu --kernel kernel --accept nonsense", "there is: memory-mismatch"),
+        ("check --board qemu --kernel kernel --pass uart", "--tree FILE"),
+        ("check --board qemu --system x.system", "x.system"),
+        ("check --board qemu --kernel kernel --forward 0xc2000000", "never forwarded"),
+        ("explain esr twelve", "no number"),
+        ("explain finding nonsense", "memory-mismatch"),
+        ("report initrd", "initrd"),
+        ("diff kernel initrd", "plan block"),
+        ("drivers .", "Makefile"),
+    ] {
+        let (code, out, error) = run(&folder, arguments);
+        assert_eq!(code, 3, "{arguments}: {out}{error}");
+        assert!(error.contains(say), "{arguments}: {error}");
+    }
+}
+
+#[test]
+fn what_does_not_fit_is_exit_code_1() {
+    let folder = folder("fit");
+    let (code, _, error) =
+        run(&folder, "plan --board maaxboard --kernel kernel --ram 2048 --out x");
+    assert_eq!(code, 1);
+    assert!(error.contains("guest RAM takes 2 GiB") && error.contains("are left"), "{error}");
+}
+
+#[test]
+fn addresses_are_explained_with_remedies() {
+    let folder = folder("explain");
+    std::fs::write(folder.join("board.dtb"), common::board_tree().to_dtb()).unwrap();
+    let address = |ipa: &str| {
+        let (code, text, _) =
+            run(&folder, &format!("explain address {ipa} --board qemu --tree board.dtb"));
+        assert_eq!(code, 0);
+        text
+    };
+    assert!(address("0x9000018").contains("region uart"));
+    assert!(address("0x8000000").contains("GICD (0x8000000..0x8010000), emulated"));
+    let ethernet = address("0xa010004");
+    for line in [
+        "/soc/ethernet@a010000",
+        "status = \"disabled\"",
+        "pass = [",
+        "same pages: /soc/fuses@a010800",
+    ] {
+        assert!(ethernet.contains(line), "{line} in {ethernet}");
+    }
+    let (_, text, _) = run(&folder, "explain address 0x1000 --board qemu");
+    assert!(text.contains("--tree FILE"), "{text}");
+    let (_, text, _) = run(&folder, "explain smc 0xc2000006 --board maaxboard");
+    assert!(text.contains("on maaxboard: answered with -1"), "{text}");
+}
+
+/// Issue 5, line 7; unoptimised, so the release build has more room still.
+#[test]
+fn planning_takes_less_than_a_tenth_of_a_second() {
+    let Some(tree) = evk() else { return };
+    let (_, tree) = vmm_plan::dt::read("evk", &tree).unwrap();
+    for name in ["qemu_virt_aarch64", "maaxboard"] {
+        let board = common::board(name);
+        let best = (0..5)
+            .map(|_| {
+                let start = Instant::now();
+                let plan = vmm_plan::Plan::with_tree(
+                    &board,
+                    &vmm_plan::Wish::default(),
+                    images(),
+                    Some(tree.clone()),
+                );
+                plan.unwrap().block().unwrap();
+                start.elapsed()
+            })
+            .min();
+        assert!(best.unwrap().as_millis() < 100, "{name}: {best:?}");
+    }
+}
