@@ -11,7 +11,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
-use crate::session::{Outcome, Request, Session};
+use crate::session::{Moment, Outcome, Request, Session};
 
 /// How often the session is told the time.
 const TICK: Duration = Duration::from_millis(50);
@@ -63,7 +63,7 @@ impl Emulator {
                 Ok(mut bytes) => {
                     bytes.extend(running.output.try_iter().flatten());
                     log.write_all(&bytes).map_err(|e| Error::file("write", transcript, &e))?;
-                    session.output(started.elapsed(), &bytes)
+                    session.output(running.now(started), &bytes)
                 }
                 Err(RecvTimeoutError::Timeout) => vec![],
                 Err(RecvTimeoutError::Disconnected) => {
@@ -71,7 +71,7 @@ impl Emulator {
                     vec![]
                 }
             };
-            let now = started.elapsed();
+            let now = running.now(started);
             for request in requests.into_iter().chain(session.tick(now)) {
                 closed |= request == Request::End;
                 running.carry_out(&request);
@@ -79,7 +79,7 @@ impl Emulator {
         }
         let status = running.child.wait().map_err(|e| self.failed("wait for", &e))?;
         let spent = started.elapsed();
-        session.exited(spent, status.code());
+        session.exited(status.code());
         if let Some(Outcome::EmulatorFailed(_)) = session.outcome() {
             running.report_errors();
         }
@@ -133,6 +133,10 @@ struct Running {
 }
 
 impl Running {
+    fn now(&self, started: Instant) -> Moment {
+        Moment { wall: started.elapsed(), cpu: processor_time(self.child.id()).unwrap_or_default() }
+    }
+
     fn carry_out(&mut self, request: &Request) {
         let text = match request {
             Request::Type(text) => text.replace(ESCAPE, &ESCAPE.repeat(2)),
@@ -164,6 +168,17 @@ impl Drop for Running {
     }
 }
 
+/// Processor time that a process has used: fields 14 and 15 of `/proc/PID/stat`, in hundredths of a
+/// second (proc_pid_stat(5); USER_HZ is 100 on every Linux architecture).
+fn processor_time(process: u32) -> Option<Duration> {
+    let text = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    // The second field is a name in parentheses, which may hold anything.
+    let (_, fields) = text.rsplit_once(") ")?;
+    let mut times = fields.split(' ').skip(11).map(|field| field.parse::<u64>().ok());
+    let ticks = times.next()??.saturating_add(times.next()??);
+    Some(Duration::from_millis(ticks.saturating_mul(10)))
+}
+
 /// Finds a program in `PATH`.
 ///
 /// # Errors
@@ -177,4 +192,28 @@ pub fn find(program: &str) -> Result<PathBuf> {
             "there is no program '{program}' in PATH: run ci/setup, or install it"
         ))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_process_has_used_some_time() {
+        let begin = Instant::now();
+        while begin.elapsed() < Duration::from_millis(50) {}
+        assert!(processor_time(std::process::id()).is_some_and(|time| time > Duration::ZERO));
+    }
+
+    #[test]
+    fn a_process_that_is_not_there_has_no_time() {
+        assert_eq!(processor_time(u32::MAX), None);
+    }
+
+    #[test]
+    fn a_missing_program_is_refused_with_the_way_out() {
+        let error = find("no-such-emulator").unwrap_err();
+        assert_eq!(error.code(), 3);
+        assert!(error.to_string().contains("ci/setup"), "{error}");
+    }
 }

@@ -2,7 +2,7 @@
 //! What is booted: plans the guest, builds the monitor and hands back an emulator's command line.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use vmm_plan::{Board, Images, Plan, Wish};
@@ -22,10 +22,12 @@ pub struct Image {
     pub profile: String,
     /// Its command line.
     pub emulator: Emulator,
-    /// Where the files are.
-    pub folder: PathBuf,
+    /// The monitor's ELF file, where there is a monitor.
+    pub monitor: Option<PathBuf>,
     /// Sizes of what was built and loaded, in bytes, by file name.
     pub sizes: BTreeMap<String, u64>,
+    /// Keeps another harness from rewriting the files while they are in use.
+    _lock: File,
 }
 
 /// Version of the interrupt controller that the guest will have.
@@ -36,6 +38,15 @@ pub fn gic(root: &Path, machine: &Machine) -> Result<u8> {
     let board = Board::find(&root.join("boards"), &machine.board).map_err(usage)?;
     let gic = board.gic_for(plan_host(machine), machine.gic).map_err(usage)?;
     Ok(gic.version())
+}
+
+/// Guest-physical address of the marker page.
+///
+/// # Errors
+/// There is no such board.
+pub fn marker(root: &Path, machine: &Machine) -> Result<u64> {
+    let board = Board::find(&root.join("boards"), &machine.board).map_err(usage)?;
+    Ok(board.marker.registers.base)
 }
 
 fn usage(error: vmm_plan::PlanError) -> Error {
@@ -86,8 +97,13 @@ impl Image {
         };
         let plan = Plan::new(&board, &wish, images).map_err(usage)?;
         let folder = root.join("build").join(name(machine, &plan));
+        let lock = lock(&folder)?;
         plan.write_to(&folder).map_err(usage)?;
-        let image = monitor(root, machine, &plan, &folder)?;
+        let monitor = monitor(root, machine, &plan, &folder)?;
+        let image = match machine.host {
+            HostName::Microkit => Some(folder.join(vmm_plan::plan::LOADER_FILE)),
+            HostName::Baremetal | HostName::Bare => monitor.clone(),
+        };
         let profile = match &machine.profile {
             Some(name) => name.clone(),
             None => plan.profiles().into_iter().next().ok_or_else(|| {
@@ -111,7 +127,7 @@ impl Image {
         if machine.icount {
             emulator.arguments.extend(["-icount".into(), "shift=1,sleep=off".into()]);
         }
-        Ok(Self { sizes: sizes(&folder), plan, profile, emulator, folder })
+        Ok(Self { sizes: sizes(&folder), plan, profile, emulator, monitor, _lock: lock })
     }
 }
 
@@ -124,23 +140,38 @@ const fn plan_host(machine: &Machine) -> vmm_plan::Host {
     }
 }
 
-/// Builds what is entered first: the Microkit image, or the bare-metal monitor.
+/// Builds the monitor, and the Microkit image around it; returns its ELF file.
 fn monitor(root: &Path, machine: &Machine, plan: &Plan, folder: &Path) -> Result<Option<PathBuf>> {
     match machine.host {
         HostName::Bare => Ok(None),
         HostName::Microkit => {
             let (sdk, board) = (Sdk::find()?, plan.board.microkit.board.as_str());
-            copy(&sdk.monitor(root, board, machine.config)?, &folder.join("vmm.elf"))?;
+            let monitor = folder.join("vmm.elf");
+            copy(&sdk.monitor(root, board, machine.config)?, &monitor)?;
             sdk.pack(folder, board, machine.config)?;
-            Ok(Some(folder.join(vmm_plan::plan::LOADER_FILE)))
+            Ok(Some(monitor))
         }
         HostName::Baremetal => {
             let built = program::build(root, "vmm-baremetal")?.join("vmm-baremetal");
-            let image = folder.join("vmm-baremetal.elf");
-            copy(&built, &image)?;
-            Ok(Some(image))
+            let monitor = folder.join("vmm-baremetal.elf");
+            copy(&built, &monitor)?;
+            Ok(Some(monitor))
         }
     }
+}
+
+/// Locks a build folder, which is made if need be; waits for another harness that uses it.
+fn lock(folder: &Path) -> Result<File> {
+    fs::create_dir_all(folder).map_err(|e| Error::file("make", folder, &e))?;
+    let path = folder.join("lock");
+    let locked = File::create(&path).and_then(|file| {
+        if file.try_lock().is_err() {
+            eprintln!("waiting for another run that uses {}", folder.display());
+            file.lock()?;
+        }
+        Ok(file)
+    });
+    locked.map_err(|e| Error::file("lock", &path, &e))
 }
 
 fn copy(from: &Path, to: &Path) -> Result<()> {

@@ -3,6 +3,7 @@
 //! program behind the scripts in `ci/`.
 #![forbid(unsafe_code)]
 
+mod bench;
 mod boot;
 mod conformance;
 mod console;
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
     };
     let result = match &cli.command {
         Task::Boot(options) => boot::run(&cli.root, options),
+        Task::Bench(options) => bench::run(&cli.root, options),
     };
     match result {
         Ok(code) => ExitCode::from(code),

@@ -17,6 +17,9 @@ Exit codes:
   124  no progress: silence, or the whole time is over
   125  the emulator failed";
 
+/// Longest silence on the console unless another is given, in seconds.
+const TIMEOUT: u64 = 60;
+
 /// Everything that the scripts in `ci/` call.
 #[derive(Debug, Parser)]
 #[command(name = "ci-harness", about, disable_help_subcommand = true)]
@@ -34,7 +37,10 @@ pub struct Cli {
 pub enum Task {
     /// Builds an image, boots it in an emulator and judges what comes over the serial line.
     #[command(bin_name = "ci/boot", after_help = EXIT_CODES)]
-    Boot(BootOptions),
+    Boot(Box<BootOptions>),
+    /// Measures the monitor against no monitor, on the same machine with the same images.
+    #[command(bin_name = "ci/bench", after_help = EXIT_CODES)]
+    Bench(BenchOptions),
 }
 
 /// What the monitor runs on.
@@ -146,11 +152,48 @@ pub struct BootOptions {
     #[arg(long, conflicts_with_all = ["run", "expect", "repeat"])]
     pub interactive: bool,
     /// Longest silence on the console, in seconds; a run may take ten times as long in all.
-    #[arg(long, value_name = "S", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    #[arg(long, value_name = "S", default_value_t = TIMEOUT, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub timeout: u64,
     /// Writes a JSON report (its fields are in ci/harness/README.md).
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
+}
+
+/// `ci/bench`.
+#[derive(Clone, Debug, Default, Args)]
+pub struct BenchOptions {
+    /// Folder under boards/, or its alias.
+    #[arg(default_value = "qemu_virt_aarch64")]
+    pub board: String,
+    /// Only this host; without it all, microkit where MICROKIT_SDK is set.
+    #[arg(long, value_enum)]
+    pub host: Option<HostName>,
+    /// Only this version of the interrupt controller.
+    #[arg(long, value_name = "2|3", value_parser = clap::value_parser!(u8).range(2..=3))]
+    pub gic: Option<u8>,
+    /// Shorter waits.
+    #[arg(long)]
+    pub quick: bool,
+    /// Exit code 1 if a target is missed.
+    #[arg(long)]
+    pub judge: bool,
+    /// Writes the figures as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+}
+
+impl Default for BootOptions {
+    fn default() -> Self {
+        Self {
+            machine: Machine::default(),
+            run: Vec::new(),
+            expect: None,
+            repeat: 1,
+            interactive: false,
+            timeout: TIMEOUT,
+            report: None,
+        }
+    }
 }
 
 impl BootOptions {
@@ -187,8 +230,8 @@ mod tests {
     fn boot(arguments: &[&str]) -> Result<BootOptions, clap::Error> {
         let all = ["ci-harness", "boot"].iter().chain(arguments);
         Cli::try_parse_from(all).map(|cli| match cli.command {
-            Task::Boot(options) => options,
-            other => panic!("{other:?}"),
+            Task::Boot(options) => *options,
+            other @ Task::Bench(_) => panic!("{other:?}"),
         })
     }
 

@@ -3,7 +3,13 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
 
+use object::LittleEndian;
+use object::elf::{FileHeader64, PT_LOAD};
+use object::read::elf::{FileHeader, ProgramHeader};
 use serde::Deserialize;
 
 use crate::error::{Error, Result};
@@ -11,6 +17,9 @@ use crate::options::Config;
 
 /// The target of everything without an operating system.
 const TARGET: &str = "aarch64-unknown-none";
+
+/// How long a build step may take in silence.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Builds one crate of the root workspace for the machine under it; returns the folder of its
 /// programs. One target folder for all of them, so that `core` is built once.
@@ -22,6 +31,19 @@ pub fn build(root: &Path, package: &str) -> Result<PathBuf> {
     let mut cargo = Command::new("cargo");
     cargo.current_dir(root).env("RUSTC_BOOTSTRAP", "1");
     run_cargo(cargo, &absolute(&target)?, package)
+}
+
+/// Bytes of a program in memory: its loadable segments, zeroed data included.
+///
+/// # Errors
+/// The file cannot be read, or is no 64-bit little-endian ELF file.
+pub fn memory_size(path: &Path) -> Result<u64> {
+    let data = std::fs::read(path).map_err(|e| Error::file("read", path, &e))?;
+    let wrong = |e: object::Error| Error::Build(format!("{}: {e}", path.display()));
+    let header = FileHeader64::<LittleEndian>::parse(&*data).map_err(wrong)?;
+    let segments = header.program_headers(LittleEndian, &*data).map_err(wrong)?;
+    let loaded = segments.iter().filter(|segment| segment.p_type(LittleEndian) == PT_LOAD);
+    Ok(loaded.map(|segment| segment.p_memsz(LittleEndian)).fold(0, u64::saturating_add))
 }
 
 /// The Microkit SDK that `MICROKIT_SDK` names.
@@ -83,7 +105,7 @@ impl Sdk {
             .arg(folder.join(vmm_plan::plan::LOADER_FILE))
             .arg("-r")
             .arg(folder.join("report.txt"));
-        run(tool, "the Microkit tool")
+        run(tool, "the Microkit image")
     }
 }
 
@@ -134,12 +156,21 @@ fn run_cargo(mut cargo: Command, target: &Path, package: &str) -> Result<PathBuf
     Ok(target.join(TARGET).join("release"))
 }
 
-/// Runs a build step quietly; its words matter only when it fails.
+/// Runs a build step quietly; its words matter only when it fails. A step that takes long is
+/// announced.
 fn run(mut command: Command, what: &str) -> Result<()> {
+    let (done, running) = mpsc::channel::<()>();
+    let name = what.to_owned();
+    thread::spawn(move || {
+        if running.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+            eprintln!("building {name} ...");
+        }
+    });
     command.stdin(Stdio::null());
+    let output = command.output();
+    drop(done);
     let failed = |why: &str| Error::Build(format!("{what} does not build: {why}"));
-    let output = command
-        .output()
+    let output = output
         .map_err(|e| failed(&format!("cannot start {}: {e}", command.get_program().display())))?;
     if output.status.success() {
         return Ok(());

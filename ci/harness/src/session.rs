@@ -5,7 +5,7 @@
 //! The guest's shell is driven by its prompt. Any line that ends in `# ` or `$ ` and stays the
 //! last one is taken for the first prompt; then the harness sets a prompt of its own that carries
 //! the exit status of the last command. That one cannot be mistaken: the echo of the command that
-//! sets it holds no number.
+//! sets it holds no number. At a login the harness is root, without a password.
 
 use std::time::Duration;
 
@@ -102,8 +102,17 @@ impl Outcome {
     }
 }
 
+/// A moment of a run, counted from the emulator's start.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Moment {
+    /// By the clock on the wall.
+    pub wall: Duration,
+    /// Processor time that the emulator has used.
+    pub cpu: Duration,
+}
+
 /// What a command at the guest's shell printed, and how it ended.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]
 pub struct CommandResult {
     /// As typed.
     pub command: String,
@@ -111,6 +120,10 @@ pub struct CommandResult {
     pub output: String,
     /// Exit status; `None` if the machine restarted under it.
     pub status: Option<u32>,
+    /// Wall-clock seconds from its typing to its end.
+    pub seconds: f64,
+    /// Processor seconds that the emulator used meanwhile.
+    pub cpu_seconds: f64,
 }
 
 /// Everything that a run left behind.
@@ -152,6 +165,8 @@ pub struct Session {
     since: usize,
     /// How much of the guest's text was looked at.
     seen: usize,
+    now: Moment,
+    typed_at: Moment,
     last_output: Duration,
     last_nudge: Duration,
     stopped_at: Option<Duration>,
@@ -193,6 +208,8 @@ impl Session {
             phase,
             since: 0,
             seen: 0,
+            now: Moment::default(),
+            typed_at: Moment::default(),
             last_output: Duration::ZERO,
             last_nudge: Duration::ZERO,
             stopped_at: None,
@@ -222,14 +239,15 @@ impl Session {
     }
 
     /// Takes bytes from the serial line.
-    pub fn output(&mut self, now: Duration, bytes: &[u8]) -> Vec<Request> {
-        self.last_output = now;
+    pub fn output(&mut self, now: Moment, bytes: &[u8]) -> Vec<Request> {
+        self.now = now;
+        self.last_output = now.wall;
         let lines = self.console.feed(bytes);
         for line in lines {
-            self.monitor(now, line);
+            self.monitor(line);
         }
         if self.record.first_line.is_none() && self.console.guest().contains(&b'\n') {
-            self.record.first_line = Some(now);
+            self.record.first_line = Some(now.wall);
         }
         let requests = self.look();
         self.seen = self.console.guest().len();
@@ -237,7 +255,9 @@ impl Session {
     }
 
     /// Time passes. Call it a few times a second.
-    pub fn tick(&mut self, now: Duration) -> Vec<Request> {
+    pub fn tick(&mut self, now: Moment) -> Vec<Request> {
+        self.now = now;
+        let now = now.wall;
         if self.outcome.is_some() {
             return vec![Request::End];
         }
@@ -263,6 +283,9 @@ impl Session {
         if silent >= PROMPT_STANDS && self.at_first_prompt() {
             return self.send(Phase::OwnPrompt, SET_PROMPT);
         }
+        if silent >= PROMPT_STANDS && self.last_line().ends_with(b"login: ") {
+            return self.send(Phase::FirstPrompt, "root");
+        }
         if silent >= NUDGE && now.saturating_sub(self.last_nudge) >= NUDGE {
             self.last_nudge = now;
             return vec![Request::Type("\n".into())];
@@ -271,9 +294,9 @@ impl Session {
     }
 
     /// The emulator ended with this exit code, or by a signal.
-    pub fn exited(&mut self, now: Duration, code: Option<i32>) {
+    pub fn exited(&mut self, code: Option<i32>) {
         if let Some(line) = self.console.finish() {
-            self.monitor(now, line);
+            self.monitor(line);
         }
         self.look();
         if self.outcome.is_none() {
@@ -323,7 +346,7 @@ impl Session {
         Outcome::PoweredOff
     }
 
-    fn monitor(&mut self, now: Duration, line: MonitorLine) {
+    fn monitor(&mut self, line: MonitorLine) {
         match line {
             MonitorLine::Words(words) => self.record.words.push(words),
             MonitorLine::Trace(step) => self.record.trace.push(step),
@@ -337,7 +360,7 @@ impl Session {
                     self.outcome = Some(Outcome::EmulatorFailed(why));
                 }
                 match event.event.as_str() {
-                    "stop" => self.stopped_at = Some(now),
+                    "stop" => self.stopped_at = Some(self.now.wall),
                     "reset" => self.restarted(self.console.guest().len()),
                     _ => {}
                 }
@@ -408,7 +431,14 @@ impl Session {
 
     fn finish_command(&mut self, output: String, status: Option<u32>) {
         if let Some(command) = self.script.commands.get(self.record.commands.len()) {
-            self.record.commands.push(CommandResult { command: command.clone(), output, status });
+            let since = self.typed_at;
+            self.record.commands.push(CommandResult {
+                command: command.clone(),
+                output,
+                status,
+                seconds: self.now.wall.saturating_sub(since.wall).as_secs_f64(),
+                cpu_seconds: self.now.cpu.saturating_sub(since.cpu).as_secs_f64(),
+            });
         }
     }
 
@@ -426,12 +456,18 @@ impl Session {
     fn send(&mut self, phase: Phase, line: &str) -> Vec<Request> {
         self.phase = phase;
         self.since = self.console.guest().len();
+        self.typed_at = self.now;
         vec![Request::Type(format!("{line}\n"))]
     }
 
-    fn at_first_prompt(&self) -> bool {
+    /// The line that has no end yet, of the current wait.
+    fn last_line(&self) -> &[u8] {
         let text = self.console.guest().get(self.since..).unwrap_or_default();
-        let line = text.rsplit(|&byte| byte == b'\n').next().unwrap_or_default();
+        text.rsplit(|&byte| byte == b'\n').next().unwrap_or_default()
+    }
+
+    fn at_first_prompt(&self) -> bool {
+        let line = self.last_line();
         line.len() <= 60 && (line.ends_with(b"# ") || line.ends_with(b"$ "))
     }
 

@@ -6,6 +6,9 @@ use super::*;
 /// A boot of Debian's kernel on bare QEMU under this harness, its middle left out.
 const LINUX: &str = include_str!("linux.log");
 
+/// The same kernel under the monitor on seL4, a release image, its middle left out.
+const SEL4: &str = include_str!("sel4.log");
+
 const OFF: &str = "@{\"v\":1,\"event\":\"off\",\"reason\":\"system-off\",\"counters\":{}}\r\n";
 const STOP: &str = "@{\"v\":1,\"event\":\"stop\",\"kind\":\"unowned-address\"}\r\n";
 
@@ -33,6 +36,11 @@ fn expect(pattern: &str) -> Option<Regex> {
     Some(Regex::new(pattern).unwrap())
 }
 
+/// The emulator uses half of a processor.
+fn at(wall: Duration) -> Moment {
+    Moment { wall, cpu: wall / 2 }
+}
+
 /// A session with a clock: each step takes a second.
 struct Run {
     session: Session,
@@ -47,7 +55,7 @@ impl Run {
 
     fn says(&mut self, text: &str) -> &mut Self {
         self.now += Duration::from_secs(1);
-        let requests = self.session.output(self.now, text.as_bytes());
+        let requests = self.session.output(at(self.now), text.as_bytes());
         self.typed.extend(requests);
         self.wait(1)
     }
@@ -55,14 +63,14 @@ impl Run {
     fn wait(&mut self, seconds: u64) -> &mut Self {
         for _ in 0..seconds * 10 {
             self.now += Duration::from_millis(100);
-            let requests = self.session.tick(self.now);
+            let requests = self.session.tick(at(self.now));
             self.typed.extend(requests);
         }
         self
     }
 
     fn exits(&mut self, code: i32) -> Outcome {
-        self.session.exited(self.now, Some(code));
+        self.session.exited(Some(code));
         self.outcome()
     }
 
@@ -80,7 +88,7 @@ impl Run {
     }
 
     /// Says everything up to and with the first prompt, then answers the setting of a prompt.
-    fn to_shell(&mut self) -> &mut Self {
+    fn shell(&mut self) -> &mut Self {
         self.says("[    0.0] Booting Linux on physical CPU 0x0\r\nguest# ")
             .says("stty cols 2000 2>/dev/null; PS1='harness[$?]# '\r\nharness[0]# ")
     }
@@ -118,10 +126,8 @@ fn a_recorded_boot_is_driven_to_its_end() {
         ]
     );
     let done = &run.session.record().commands;
-    assert_eq!(
-        done[0],
-        CommandResult { command: "echo $((6*7))".into(), output: "42\n".into(), status: Some(0) }
-    );
+    assert_eq!((done[0].command.as_str(), done[0].output.as_str()), ("echo $((6*7))", "42\n"));
+    assert_eq!(done[0].status, Some(0));
     assert!(
         done[1].output.starts_with("Linux (none) 6.1.") && done[1].output.ends_with("\nno newline")
     );
@@ -134,7 +140,7 @@ fn a_recorded_boot_byte_by_byte_ends_the_same() {
     for piece in pieces(LINUX) {
         for byte in piece.bytes() {
             run.now += Duration::from_millis(1);
-            let requests = run.session.output(run.now, &[byte]);
+            let requests = run.session.output(at(run.now), &[byte]);
             run.typed.extend(requests);
         }
         run.wait(1);
@@ -144,18 +150,34 @@ fn a_recorded_boot_byte_by_byte_ends_the_same() {
 }
 
 #[test]
+fn a_recorded_boot_on_sel4_is_driven_to_its_end() {
+    let mut run = Run::new(Script { reports: true, ..commands(&["echo $((6*7))"]) });
+    for piece in pieces(SEL4) {
+        run.says(piece);
+    }
+    assert_eq!(run.exits(0), Outcome::PoweredOff);
+    let record = run.session.record();
+    assert_eq!(record.commands[0].output, "42\n");
+    let names: Vec<_> = record.events.iter().map(|event| event.event.as_str()).collect();
+    assert_eq!(names, ["start", "off"]);
+    assert_eq!(record.events[1].counter("mmio_read"), 6);
+    assert_eq!(record.events[1].reason.as_deref(), Some("system-off"));
+    assert!(!run.session.guest().contains("@{"));
+}
+
+#[test]
 fn without_commands_the_guest_is_powered_off_at_its_shell() {
     let mut run = Run::new(script());
-    assert_eq!(run.to_shell().exits(0), Outcome::PoweredOff);
+    assert_eq!(run.shell().exits(0), Outcome::PoweredOff);
     assert_eq!(run.typed().last(), Some(&"poweroff -f\n"));
 }
 
 #[test]
 fn nothing_is_typed_before_the_prompt_stands() {
     let mut run = Run::new(script());
-    run.session.output(Duration::from_millis(100), b"guest# ");
-    assert_eq!(run.session.tick(Duration::from_millis(200)), []);
-    assert_eq!(run.session.tick(Duration::from_millis(400)).len(), 1);
+    run.session.output(at(Duration::from_millis(100)), b"guest# ");
+    assert_eq!(run.session.tick(at(Duration::from_millis(200))), []);
+    assert_eq!(run.session.tick(at(Duration::from_millis(400))).len(), 1);
 }
 
 #[test]
@@ -163,6 +185,14 @@ fn a_root_prompt_of_another_shell_will_do() {
     let mut run = Run::new(script());
     run.says("/ # ");
     assert_eq!(run.typed().len(), 1);
+}
+
+#[test]
+fn at_a_login_the_harness_is_root() {
+    let mut run = Run::new(script());
+    run.says("\r\nguest login: ").says("root\r\n# ");
+    assert_eq!(run.typed()[0], "root\n");
+    assert!(run.typed()[1].contains("PS1="));
 }
 
 #[test]
@@ -184,7 +214,7 @@ fn a_prompt_that_kernel_messages_ran_over_is_asked_for_again() {
 #[test]
 fn kernel_messages_behind_a_prompt_do_not_hide_it() {
     let mut run = Run::new(commands(&["echo hi"]));
-    run.to_shell().says("echo hi\r\nhi\r\nharness[0]# [    3.1] late message\r\n");
+    run.shell().says("echo hi\r\nhi\r\nharness[0]# [    3.1] late message\r\n");
     assert_eq!(run.session.record().commands[0].output, "hi\n");
 }
 
@@ -198,7 +228,7 @@ fn the_echo_of_the_prompt_is_no_prompt() {
 #[test]
 fn a_failing_command_fails_the_run_but_not_the_next_command() {
     let mut run = Run::new(commands(&["false", "true"]));
-    run.to_shell().says("false\r\nharness[1]# ").says("true\r\nharness[0]# ");
+    run.shell().says("false\r\nharness[1]# ").says("true\r\nharness[0]# ");
     assert_eq!(run.exits(0), Outcome::GuestFailed("'false' ended with status 1".into()));
     assert_eq!(run.session.record().commands.len(), 2);
 }
@@ -206,16 +236,16 @@ fn a_failing_command_fails_the_run_but_not_the_next_command() {
 #[test]
 fn power_off_before_a_command_is_done_is_a_failure() {
     let mut run = Run::new(commands(&["sleep 9"]));
-    let outcome = run.to_shell().exits(0);
+    let outcome = run.shell().exits(0);
     assert_eq!(outcome, Outcome::GuestFailed("it powered off before 'sleep 9' was done".into()));
 }
 
 #[test]
 fn a_reboot_ends_its_command_and_brings_a_new_shell() {
     let mut run = Run::new(commands(&["reboot -f", "echo again"]));
-    run.to_shell()
+    run.shell()
         .says("reboot -f\r\n[    9.1] reboot: Restarting system\r\n")
-        .to_shell()
+        .shell()
         .says("echo again\r\nagain\r\nharness[0]# ");
     assert_eq!(run.exits(0), Outcome::PoweredOff);
     let done = &run.session.record().commands;
@@ -225,9 +255,9 @@ fn a_reboot_ends_its_command_and_brings_a_new_shell() {
 #[test]
 fn a_reset_event_counts_as_a_reboot_once() {
     let mut run = Run::new(commands(&["reboot -f", "true"]));
-    run.to_shell()
+    run.shell()
         .says("reboot -f\r\n@{\"v\":1,\"event\":\"reset\"}\r\n")
-        .to_shell()
+        .shell()
         .says("true\r\nharness[0]# ");
     assert_eq!(run.exits(0), Outcome::PoweredOff);
     assert_eq!(run.session.record().commands.len(), 2);
@@ -236,9 +266,9 @@ fn a_reset_event_counts_as_a_reboot_once() {
 #[test]
 fn a_break_goes_before_its_key() {
     let mut run = Run::new(commands(&["BREAK b"]));
-    run.to_shell();
+    run.shell();
     assert_eq!(run.typed()[1..], ["<break>", "b\n"]);
-    run.to_shell();
+    run.shell();
     assert_eq!(run.exits(0), Outcome::PoweredOff);
 }
 
@@ -267,7 +297,7 @@ fn a_missing_text_fails_the_run() {
 #[test]
 fn with_commands_the_expected_text_does_not_end_the_run() {
     let mut run = Run::new(Script { expect: expect("hi"), ..commands(&["echo hi"]) });
-    run.to_shell().says("echo hi\r\nhi\r\nharness[0]# ");
+    run.shell().says("echo hi\r\nhi\r\nharness[0]# ");
     assert_eq!(run.session.outcome(), None);
     assert_eq!(run.exits(0), Outcome::PoweredOff);
 }
@@ -305,11 +335,11 @@ fn a_panic_that_stays_fails_at_once() {
 #[test]
 fn a_panic_that_restarts_is_a_reboot() {
     let mut run = Run::new(commands(&["echo c >/proc/sysrq-trigger", "true"]));
-    run.to_shell()
+    run.shell()
         .says(
             "[    5.0] Kernel panic - not syncing: sysrq\r\n[    5.1] Rebooting in 1 seconds..\r\n",
         )
-        .to_shell()
+        .shell()
         .says("true\r\nharness[0]# ");
     assert_eq!(run.exits(0), Outcome::PoweredOff);
 }
@@ -317,7 +347,7 @@ fn a_panic_that_restarts_is_a_reboot() {
 #[test]
 fn silence_is_no_progress_and_says_what_was_awaited() {
     let mut run = Run::new(commands(&["sleep 999"]));
-    run.to_shell().says("sleep 999\r\n").wait(61);
+    run.shell().says("sleep 999\r\n").wait(61);
     let why = "nothing on the console for 60 s (waiting for 'sleep 999' to end)";
     assert_eq!(run.outcome(), Outcome::NoProgress(why.into()));
     assert_eq!(run.outcome().code(), 124);
@@ -343,7 +373,7 @@ fn an_emulator_that_fails_is_125() {
 #[test]
 fn an_emulator_that_is_killed_is_125() {
     let mut run = Run::new(script());
-    run.session.exited(Duration::ZERO, None);
+    run.session.exited(None);
     assert_eq!(run.outcome(), Outcome::EmulatorFailed("ended by a signal".into()));
 }
 
@@ -400,4 +430,13 @@ fn every_outcome_has_words() {
     assert_eq!(words, "the monitor stopped the guest: no-syndrome");
     assert_eq!(Outcome::PoweredOff.words(), "the guest powered off");
     assert_eq!(Outcome::Expected.words(), "the expected text came");
+}
+
+#[test]
+fn commands_are_timed() {
+    let mut run = Run::new(commands(&["sleep 3"]));
+    run.shell().wait(3).says("sleep 3\r\nharness[0]# ");
+    let done = &run.session.record().commands[0];
+    assert!((4.0..5.5).contains(&done.seconds), "{}", done.seconds);
+    assert!((done.cpu_seconds - done.seconds / 2.0).abs() < 0.01);
 }
