@@ -142,16 +142,6 @@ impl Gic {
                 bank.edge = (bank.edge & !touched) | edges;
             }
         }
-        if matches!(block, Block::ClearPending) && word == 0 && version == Version::V3 {
-            // What is not pending any more has no sender either.
-            if let Some(sources) = self.sources.get_mut(vcpu.index()) {
-                for (number, source) in (0_u32..).zip(sources) {
-                    if ones.wrapping_shr(number) & 1 == 1 {
-                        *source = 0;
-                    }
-                }
-            }
-        }
         for intid in each(word, sample) {
             Self::sample(host, vcpu, intid);
         }

@@ -285,7 +285,7 @@ impl Gic {
             .sources
             .get_mut(target.index())
             .and_then(|s| s.get_mut(usize::from(intid.number())));
-        if let Some(sources) = sources {
+        if let Some(sources) = sources.filter(|_| self.version == Version::V2) {
             *sources |= 1_u8.wrapping_shl(u32::from(source.0));
         }
         self.update(target, intid, |bank, bit| bank.latched |= bit);
@@ -370,17 +370,14 @@ impl Gic {
         any
     }
 
-    /// An interrupt moves to a list register. An SGI from several vCPUs is one interrupt for
-    /// each of them (IHI 0048B, 2.2.1): one source is taken, the rest stay pending.
+    /// An interrupt moves to a list register. With GICv2 an SGI from several vCPUs is one
+    /// interrupt for each of them (IHI 0048B, 2.2.1): one source is taken, the rest stay pending.
     fn take(&mut self, vcpu: Vcpu, intid: Intid) {
         let mut more = false;
         if let Some(sources) =
             self.sources.get_mut(vcpu.index()).and_then(|s| s.get_mut(usize::from(intid.number())))
         {
-            *sources = match self.version {
-                Version::V2 => *sources & sources.wrapping_sub(1),
-                Version::V3 => 0,
-            };
+            *sources &= sources.wrapping_sub(1);
             more = *sources != 0;
         }
         self.update(vcpu, intid, |bank, bit| {
