@@ -2,6 +2,7 @@
 //! `ci/boot`: prepares an image, boots it as often as asked, says how it went.
 
 use std::fs;
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use crate::conformance::{self, Guest};
@@ -20,6 +21,10 @@ const TAIL: usize = 25;
 /// # Errors
 /// Something is missing or does not build.
 pub fn run(root: &Path, options: &BootOptions) -> Result<u8> {
+    if options.interactive && !std::io::stdin().is_terminal() {
+        let text = "there is no terminal to hand the console to: use --run (ci/demo: --check)";
+        return Err(Error::Usage(text.into()));
+    }
     let guest = match options.machine.guest.as_deref() {
         None => None,
         Some("all") => return conformance::run(root, options),
@@ -131,7 +136,16 @@ fn show(run: &Run, number: u32, of: u32) {
 /// emulator by hand is no failure.
 fn interactive(image: &Image, machine: &Machine) -> Result<u8> {
     let transcript = transcript(image, machine, 1)?;
-    eprintln!("Ctrl-A x ends the emulator; transcript: {}", transcript.display());
+    let under = match machine.host {
+        HostName::Microkit => "as a Linux guest on seL4, under a monitor written in Rust",
+        HostName::Baremetal => {
+            "as a Linux guest under a monitor written in Rust, here without seL4"
+        }
+        HostName::Bare => "without a monitor",
+    };
+    eprintln!("{}, {under}.", image.plan.board.title);
+    eprintln!("To leave: type 'poweroff', or Ctrl-A x at any time.");
+    eprintln!("Transcript: {}", transcript.display());
     let status = image.emulator.hand_over(&transcript)?;
     let text = fs::read(&transcript).map_err(|e| Error::file("read", &transcript, &e))?;
     let mut console = Console::default();

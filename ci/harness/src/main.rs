@@ -22,6 +22,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use clap::error::ErrorKind;
 
+use crate::error::Error;
 use crate::options::{Cli, Task};
 
 fn main() -> ExitCode {
@@ -37,6 +38,9 @@ fn main() -> ExitCode {
     let result = match &cli.command {
         Task::Boot(options) => boot::run(&cli.root, options),
         Task::Bench(options) => bench::run(&cli.root, options),
+        Task::Demo(options) => {
+            options.boot().map_err(Error::Usage).and_then(|boot| boot::run(&cli.root, &boot))
+        }
     };
     match result {
         Ok(code) => ExitCode::from(code),

@@ -41,6 +41,9 @@ pub enum Task {
     /// Measures the monitor against no monitor, on the same machine with the same images.
     #[command(bin_name = "ci/bench", after_help = EXIT_CODES)]
     Bench(BenchOptions),
+    /// Boots Linux under the monitor, without seL4, and hands its console over.
+    #[command(bin_name = "ci/demo", after_help = EXIT_CODES)]
+    Demo(DemoOptions),
 }
 
 /// What the monitor runs on.
@@ -182,6 +185,41 @@ pub struct BenchOptions {
     pub json: Option<PathBuf>,
 }
 
+/// `ci/demo`.
+#[derive(Clone, Debug, Default, Args)]
+pub struct DemoOptions {
+    /// Version of the interrupt controller.
+    #[arg(long, value_name = "2|3", default_value_t = 2, value_parser = clap::value_parser!(u8).range(2..=3))]
+    pub gic: u8,
+    /// Without a person: types a command at the guest's shell, looks at the answer, powers off.
+    #[arg(long)]
+    pub check: bool,
+}
+
+impl DemoOptions {
+    /// The boot that this stands for.
+    ///
+    /// # Errors
+    /// Never in practice: the pattern is constant.
+    pub fn boot(&self) -> Result<BootOptions, String> {
+        let machine = Machine {
+            board: "qemu_virt_aarch64".into(),
+            host: HostName::Baremetal,
+            gic: Some(self.gic),
+            ..Machine::default()
+        };
+        let options = BootOptions { machine, ..BootOptions::default() };
+        if !self.check {
+            return Ok(BootOptions { interactive: true, ..options });
+        }
+        Ok(BootOptions {
+            run: vec!["echo $((6*7))".into()],
+            expect: Some(pattern("^42$")?),
+            ..options
+        })
+    }
+}
+
 impl Default for BootOptions {
     fn default() -> Self {
         Self {
@@ -231,7 +269,7 @@ mod tests {
         let all = ["ci-harness", "boot"].iter().chain(arguments);
         Cli::try_parse_from(all).map(|cli| match cli.command {
             Task::Boot(options) => *options,
-            other @ Task::Bench(_) => panic!("{other:?}"),
+            other => panic!("{other:?}"),
         })
     }
 
@@ -300,6 +338,15 @@ mod tests {
         for code in ["0 ", "1 ", "2 ", "3 ", "124", "125"] {
             assert!(help.contains(&format!("\n  {code}")), "{code} in {help}");
         }
+    }
+
+    #[test]
+    fn the_demo_is_a_boot_without_sel4() {
+        let options = DemoOptions { gic: 3, check: false }.boot().unwrap();
+        assert!(options.interactive && options.machine.host == HostName::Baremetal);
+        let options = DemoOptions { gic: 3, check: true }.boot().unwrap();
+        assert!(!options.interactive && options.expect.is_some());
+        assert_eq!(options.machine.gic, Some(3));
     }
 
     #[test]
