@@ -11,8 +11,8 @@ use crate::{counter, symbols};
 /// [`Uart::number`] of the UART there is; zero before [`open`].
 static KIND: AtomicU32 = AtomicU32::new(0);
 
-/// Set once the UART did not take a byte in time: the guest turned it off, and what follows is
-/// dropped rather than waited for.
+/// Set while the UART takes nothing, because the guest turned it off: what follows is dropped
+/// rather than waited for.
 static DEAD: AtomicBool = AtomicBool::new(false);
 
 /// Says what kind of UART is at `uart_vaddr`.
@@ -38,16 +38,15 @@ pub fn print(text: &str) {
         return;
     }
     for byte in text.bytes() {
-        if DEAD.load(Ordering::Relaxed) {
-            return;
-        }
-        let give_up = counter::now().saturating_add(counter::frequency() / 10);
+        let patience = if DEAD.load(Ordering::Relaxed) { 0 } else { counter::frequency() / 10 };
+        let give_up = counter::now().saturating_add(patience);
         while !kind.has_room(read(base, kind.status_offset())) {
             if counter::now() > give_up {
                 DEAD.store(true, Ordering::Relaxed);
                 return;
             }
         }
+        DEAD.store(false, Ordering::Relaxed);
         write(base, kind.data_offset(), u32::from(byte));
     }
 }
