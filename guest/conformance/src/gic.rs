@@ -275,7 +275,7 @@ impl Gic {
 
     /// Fails the guest if any interrupt comes for a while.
     pub fn expect_none(&self) {
-        if let Some(acknowledged) = self.next_within(20) {
+        if let Some(acknowledged) = self.next_within(5) {
             crate::fail!("INTID {} came, and none was due", acknowledged & 0x3ff);
         }
     }

@@ -13,7 +13,7 @@ fn run(platform: &mut Platform) {
     gic.set_up();
     gic.set_target(spi);
     gic.enable(spi);
-    for _ in 0..20 {
+    for _ in 0..5 {
         gic.pend(spi);
         let Some(first) = gic.next_within(1000) else { fail!("INTID {spi} did not come") };
         require!(first == spi, "INTID {first} came in place of {spi}");

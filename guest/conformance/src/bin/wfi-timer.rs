@@ -32,9 +32,29 @@ fn run(platform: &mut Platform) {
         gic.expect_held(platform.timer_intid, timer::disarm);
     }
     late.sort_unstable();
-    let (median, worst) = (late[SLEEPS.len() / 2], late[SLEEPS.len() - 1]);
-    line(format_args!("wfi-timer: late by {median} us (median), {worst} us (worst)"));
-    // The machine under an emulator may be held up; not most of the time, and not for long.
-    require!(median < 2000, "woke {median} us late more often than not");
-    require!(worst < 200_000, "woke {worst} us late");
+    let [quarter, worst] = [late[SLEEPS.len() / 4], late[SLEEPS.len() - 1]];
+    let steady = time_is_steady();
+    line(format_args!(
+        "wfi-timer: late by {quarter} us (quarter), {worst} us (worst), steady {steady}"
+    ));
+    // A busy machine may hold up an emulator whose time is the machine's own; not always, though,
+    // and not for long.
+    require!(quarter < 2000, "woke {quarter} us late three times out of four");
+    require!(worst < 500_000, "woke {worst} us late");
+    require!(!steady || worst < 2000, "woke {worst} us late, though time is steady");
+}
+
+/// Whether the same work takes the same time: on a processor of its own, and under an emulator
+/// whose time follows the instructions (QEMU's `-icount`).
+fn time_is_steady() -> bool {
+    let work = || {
+        let start = timer::now();
+        for _ in 0..10_000 {
+            core::hint::black_box(());
+        }
+        timer::now() - start
+    };
+    let first = work();
+    // A host may have a tick of its own.
+    (0..20).filter(|_| work().abs_diff(first) <= first / 1000 + 1).count() >= 15
 }
