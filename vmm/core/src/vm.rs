@@ -163,6 +163,10 @@ impl<'p> Vm<'p> {
     }
 
     fn answer(&mut self, host: &mut dyn Host, vcpu: Vcpu, exit: Exit) -> Action {
+        let machines_own = matches!(exit, Exit::Line(_) | Exit::WakeUp);
+        if !machines_own && matches!(self.running(vcpu), Run::Parked(_)) {
+            self.set_run(vcpu, Run::Running); // its host has let it run on
+        }
         let answer = match exit {
             Exit::Trap { esr, ipa } => self.trap(host, vcpu, esr, ipa),
             Exit::Hypercall => {

@@ -16,7 +16,7 @@ use super::esr;
 use super::spec::{GICD, GICR, Spec};
 
 /// The fake, with the rules of the seam checked: registers only of the vCPU whose exit is being
-/// handled, `wake` only of one that is parked, `start` of one that is off.
+/// handled, `wake` of another one that is on, `start` of one that is off.
 struct Checked<'f> {
     fake: &'f mut Fake,
     /// `None` while the machine's own exits are handled.
@@ -82,6 +82,7 @@ impl Host for Checked<'_> {
     }
     fn wake(&mut self, vcpu: Vcpu) {
         assert_ne!(self.life(vcpu), Life::Off, "{vcpu} is off");
+        assert_ne!(self.exiting, Some(vcpu), "{vcpu} is awake: its own exit is being handled");
         self.fake.wake(vcpu);
     }
     fn image(&self, image: Image) -> &[u8] {

@@ -141,7 +141,7 @@ impl World {
     }
 
     pub fn settle(&mut self) {
-        for _ in 0..1000 {
+        for _ in 0..300 {
             if !self.step() {
                 return self.rest();
             }
@@ -310,8 +310,10 @@ impl World {
     /// What holds once the monitor has handled everything that happened.
     fn rest(&mut self) {
         let soon = self.m.fake.now + self.m.fake.frequency / 1000;
+        // A vCPU that sleeps reads no registers: a twin does.
+        let mut twin = self.m.clone();
         for vcpu in self.each_vcpu() {
-            let ready = self.ready(vcpu);
+            let ready = self.ready(&mut twin, vcpu);
             if self.m.parked(vcpu) {
                 assert!(ready.is_empty(), "{vcpu} sleeps although {ready:?} wait");
                 let pending = self.m.pending(vcpu);
@@ -333,34 +335,25 @@ impl World {
 
     /// What the registers call enabled and pending, for this vCPU, of a group that is on, and not
     /// in a list register.
-    fn ready(&mut self, vcpu: Vcpu) -> Vec<u16> {
-        let on = self.m.load(vcpu, GICD, 4) & 0b11;
+    fn ready(&self, twin: &mut Machine, vcpu: Vcpu) -> Vec<u16> {
+        let on = twin.load(vcpu, GICD, 4) & 0b11;
         let held: Vec<u16> = self.each_vcpu().flat_map(|v| self.m.visible(v)).collect();
         let own = self.m.visible(vcpu);
         let mut ready = Vec::new();
         for (first, all) in [(0_u16, &PRIVATE[..]), (32, &SHARED[..])] {
             let [enabled, pending, group] = [0x100, 0x200, 0x080]
-                .map(|block| self.m.load(vcpu, self.m.word(vcpu, block, first), 4));
+                .map(|block| twin.load(vcpu, self.m.word(vcpu, block, first), 4));
             for intid in all.iter().copied() {
                 let bit = 1 << (intid % 32);
                 let group_on = on >> u32::from(group & bit != 0) & 1 == 1;
                 let held = if intid < 32 { own.contains(&intid) } else { held.contains(&intid) };
-                let here = intid < 32 || self.m.vcpus == 1 || self.target(intid) == vcpu.0;
+                let here = intid < 32 || self.m.vcpus == 1 || target(twin, intid) == vcpu.0;
                 if enabled & pending & bit != 0 && group_on && !held && here {
                     ready.push(intid);
                 }
             }
         }
         ready
-    }
-
-    fn target(&mut self, intid: u16) -> u8 {
-        let intid = u64::from(intid);
-        if self.m.version == 3 {
-            self.m.load(CPU0, GICD + 0x6000 + 8 * intid, 8) as u8
-        } else {
-            self.m.load(CPU0, GICD + 0x800 + intid, 1).trailing_zeros() as u8
-        }
     }
 
     /// The guest comes to its senses: everything on, every handler quiets its device, all that
@@ -383,7 +376,7 @@ impl World {
                 self.apply(vcpu, Op::Enable(intid));
             }
         }
-        for _ in 0..1000 {
+        for _ in 0..300 {
             self.settle();
             self.check();
             let mut idle = true;
@@ -423,5 +416,15 @@ impl World {
         }
         let taken: u64 = self.taken.values().sum();
         assert_eq!(self.m.vm.counters().injected - self.earlier, taken);
+    }
+}
+
+/// The vCPU that a shared interrupt goes to.
+fn target(m: &mut Machine, intid: u16) -> u8 {
+    let intid = u64::from(intid);
+    if m.version == 3 {
+        m.load(CPU0, GICD + 0x6000 + 8 * intid, 8) as u8
+    } else {
+        m.load(CPU0, GICD + 0x800 + intid, 1).trailing_zeros() as u8
     }
 }
