@@ -35,7 +35,7 @@ pub const KERNEL_MAGIC: u32 = 0x644d_5241;
 pub const KERNEL_ALIGN: u64 = 0x20_0000;
 /// The device tree lies on a multiple of this, in bytes.
 pub const TREE_ALIGN: u64 = 8;
-/// Largest device tree, in bytes.
+/// Largest device tree, in bytes (booting.rst, 2).
 pub const TREE_MAX: u64 = 0x20_0000;
 
 /// Why a guest cannot be started.
@@ -70,6 +70,12 @@ pub enum BootError {
     /// Damaged, or another file.
     #[error("the device tree is not the one that the plan was made with: run guestplan again")]
     TreeChecksum,
+    /// A kernel maps no more.
+    #[error("the device tree has {size} bytes, more than the {TREE_MAX} that a kernel reads")]
+    TreeSize {
+        /// Its bytes.
+        size: u64,
+    },
     /// Bad placement.
     #[error("{image:?} at {at} must lie on a multiple of {align:#x} bytes")]
     Alignment {
@@ -182,6 +188,9 @@ pub fn check(plan: &Plan<'_>, host: &dyn Host) -> Result<Entry, BootError> {
                 return Err(BootError::Overlap { first, at, second, other });
             }
         }
+    }
+    if facts.device_tree.size > TREE_MAX {
+        return Err(BootError::TreeSize { size: facts.device_tree.size });
     }
     let tree = host.image(Image::DeviceTree);
     if checksum(tree) != facts.device_tree_checksum {

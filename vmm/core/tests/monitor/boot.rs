@@ -150,6 +150,23 @@ fn a_device_tree_off_its_boundary() {
 }
 
 #[test]
+fn a_device_tree_that_is_too_big() {
+    let mut spec = Spec::new(2, 1);
+    spec.facts.ram.size = 0x40_0000;
+    let mut dtb = of(&spec.facts).to_dtb();
+    dtb.resize(0x20_0000, 0); // what follows the blocks is nobody's
+    spec.facts.initrd.ipa = RAM + 0x30_0000;
+    spec.set_tree(dtb.clone());
+    assert!(matches!(check(&spec), Err(BootError::Tree(_))), "not too big, only of another guest");
+    dtb.push(0);
+    spec.set_tree(dtb);
+    assert_eq!(
+        check(&spec).unwrap_err().to_string(),
+        "the device tree has 2097153 bytes, more than the 2097152 that a kernel reads"
+    );
+}
+
+#[test]
 fn an_image_outside_ram() {
     let text = wrong(|spec| spec.facts.initrd.ipa = RAM + RAM_SIZE - 25);
     assert_eq!(
