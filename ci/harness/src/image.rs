@@ -114,8 +114,13 @@ impl Image {
             (HostName::Bare, Some(_)) => "bare-el2",
             (host, _) => host.name(),
         };
-        let mut emulator = Profile::load(root, &profile)?
-            .emulator(enter, &values(machine, &plan, &folder, image))?;
+        let machine_profile = Profile::load(root, &profile)?;
+        let mut values = values(machine, &plan, &folder, image);
+        if let Some(shim) = &machine_profile.shim {
+            let built = program::build(root, "ci-shims")?.join(shim);
+            values.insert("shim", Some(built.display().to_string()));
+        }
+        let mut emulator = machine_profile.emulator(enter, &values)?;
         if machine.host == HostName::Baremetal {
             for load in plan.loads() {
                 let file = folder.join(load.file);

@@ -24,6 +24,9 @@ pub struct Profile {
     /// Environment variable that names another program, where the usual one may be too old.
     #[serde(default)]
     pub program_variable: Option<String>,
+    /// Program of `ci/shims` that plays the board's firmware; its path fills `{shim}`.
+    #[serde(default)]
+    pub shim: Option<String>,
     /// Arguments on every host. Each entry is an option, or an option, a space and its value;
     /// `{name}` is a placeholder.
     pub arguments: Vec<String>,
