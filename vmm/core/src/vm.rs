@@ -352,7 +352,11 @@ impl<'p> Vm<'p> {
         let armed = timer.ctl & 0b11 == 0b01 && !self.gic.timer_waits(vcpu);
         let deadline = armed.then_some(timer.cval);
         if deadline.is_some_and(|deadline| deadline <= now) {
-            return Action::Resume; // it fires as soon as the vCPU runs
+            // The line is high already: say so now, or the guest would come back to its WFI until
+            // the physical interrupt has found its way.
+            self.gic.timer(vcpu);
+            self.deliver(host);
+            return Action::Resume;
         }
         let look =
             self.gic.holding(vcpu).then(|| now.saturating_add(host.frequency() / LOOK_AGAIN));
