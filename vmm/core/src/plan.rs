@@ -2,8 +2,8 @@
 //! The plan block: the one hand-over from `guestplan` to the monitor.
 //!
 //! A read-only block of bytes, prefilled beside the images: a [`Header`], the [`Facts`], then
-//! [`Node`]s to the end. Little-endian. `guestplan` writes it with [`write`], the monitor opens it
-//! with [`Plan::read`] and refuses a mismatch by name.
+//! [`Node`]s to the end. Little-endian. `guestplan` writes it with [`write()`], the monitor
+//! opens it with [`Plan::read`] and refuses a mismatch by name.
 
 use core::fmt;
 
