@@ -30,8 +30,19 @@ impl Console {
         })
     }
 
-    /// Makes this UART the one that [`line()`] and failures are written to.
+    /// Makes this UART the one that [`line()`] and failures are written to. Turns the transmitter
+    /// on, which firmware may have left off; the rate is as it is.
     pub fn make_default(self) {
+        let turn_on = |device: Device, offset, bits| {
+            device.write(offset, device.read(offset) | bits);
+        };
+        match self {
+            Self::Pl011(device) => turn_on(device, 0x30, 0x301), // UARTCR: RXE, TXE, UARTEN
+            Self::Imx(device) => {
+                turn_on(device, 0x80, 0x1); // UCR1: UARTEN
+                turn_on(device, 0x84, 0x7); // UCR2: TXEN, RXEN, SRST (0 resets)
+            }
+        }
         let (device, is_imx) = match self {
             Self::Pl011(device) => (device, false),
             Self::Imx(device) => (device, true),

@@ -30,10 +30,26 @@ pub struct Platform {
     pub tree: Fdt<'static>,
 }
 
+/// The node with this name. The `fdt` crate's own search ends at the first NOP, and QEMU leaves
+/// some where it edits a tree.
+fn named<'b>(tree: &'b Fdt<'static>, name: &str) -> Option<FdtNode<'b, 'static>> {
+    tree.all_nodes().find(|node| node.name == name)
+}
+
 /// The node that `stdout-path` names, without its options (Devicetree Specification 0.4, 3.6).
 fn stdout<'b>(tree: &'b Fdt<'static>) -> Option<FdtNode<'b, 'static>> {
-    let value = tree.find_node("/chosen")?.property("stdout-path")?.as_str()?;
-    tree.find_node(value.split_once(':').map_or(value, |(path, _options)| path))
+    let value = named(tree, "chosen")?.property("stdout-path")?.as_str()?;
+    let path = value.split_once(':').map_or(value, |(path, _options)| path);
+    named(tree, path.rsplit_once('/')?.1)
+}
+
+fn ram(tree: &Fdt<'static>) -> Option<Range<usize>> {
+    let is_memory = |node: &FdtNode<'_, '_>| {
+        node.property("device_type").and_then(|kind| kind.as_str()) == Some("memory")
+    };
+    let region = tree.all_nodes().find(is_memory)?.reg()?.next()?;
+    let base = region.starting_address as usize;
+    Some(base..base + region.size?)
 }
 
 fn window(node: FdtNode<'_, '_>, index: usize) -> Option<Device> {
@@ -68,9 +84,7 @@ impl Platform {
         let timer = tree.find_compatible(&["arm,armv8-timer"]).expect("no timer");
         // Secure, non-secure, virtual, hypervisor (bindings/timer/arm,arch_timer.yaml).
         let timer_intid = intid(timer, 2).expect("the timer has no virtual interrupt");
-        let memory = tree.memory().regions().next().expect("no memory");
-        let base = memory.starting_address as usize;
-        let ram = base..base + memory.size.expect("memory without a size");
+        let ram = ram(&tree).expect("no memory");
         Self { entry, console, console_intid, gic: Self::gic(&tree), timer_intid, ram, tree }
     }
 
@@ -98,7 +112,7 @@ impl Platform {
     /// The number behind `name=` in the boot arguments, decimal or with `0x`.
     #[must_use]
     pub fn argument(&self, name: &str) -> Option<u64> {
-        let arguments = self.tree.find_node("/chosen")?.property("bootargs")?.as_str()?;
+        let arguments = named(&self.tree, "chosen")?.property("bootargs")?.as_str()?;
         let is_ours = |word: &&str| word.split_once('=').is_some_and(|(key, _)| key == name);
         let (_, value) = arguments.split(' ').find(is_ours)?.split_once('=')?;
         match value.strip_prefix("0x") {
