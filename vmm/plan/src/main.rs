@@ -128,9 +128,9 @@ fn run(arguments: &Arguments) -> Result<bool, PlanError> {
             cli::findings::check(boards, guest, system.as_ref(), accept, format)
         }
         Command::Map { guest, drawing } => cli::tools::map(boards, guest, *drawing, format),
-        Command::Explain { subject } => cli::tools::explain(boards, subject),
-        Command::Report { file } => cli::tools::report(boards, file, false),
-        Command::Plot { file } => cli::tools::report(boards, file, true),
+        Command::Explain { subject } => cli::tools::explain(boards, subject, format),
+        Command::Report { file } => cli::tools::report(boards, file, false, format),
+        Command::Plot { file } => cli::tools::report(boards, file, true, format),
         Command::Diff { old, new } => cli::tools::diff(old, new, format),
         Command::Drivers { source, tree } => cli::tools::drivers(source, tree, format),
     }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::board::Board;
 use crate::error::PlanError;
@@ -83,6 +83,21 @@ pub struct Event {
     /// Exits by cause so far, and what the monitor did.
     #[serde(default)]
     pub counters: BTreeMap<String, u64>,
+}
+
+/// The numbers of a report.
+#[derive(Clone, Debug, Serialize)]
+pub struct Summary {
+    /// For each run: seconds and what happened.
+    pub milestones: Vec<Vec<Milestone>>,
+    /// For each run: exits by cause.
+    pub exits: Vec<Vec<(String, u64)>>,
+    /// Accesses by device, where there is a trace.
+    pub devices: Vec<(String, u64)>,
+    /// Guest time to the first program.
+    pub boots: Vec<(String, u64)>,
+    /// Commands at the shell.
+    pub commands: Vec<(String, u64)>,
 }
 
 /// Counters that are exits of the guest; the others say what the monitor did.
@@ -189,6 +204,24 @@ impl Report {
         let mut counts: Vec<_> = counts.into_iter().collect();
         counts.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
         counts
+    }
+
+    /// For programs: the numbers that [`Report::text`] and [`Report::svg`] show.
+    #[must_use]
+    pub fn summary(&self, board: Option<&Board>) -> Summary {
+        let (boots, commands) = self.times();
+        let owned = |(name, count): (&str, u64)| (name.to_owned(), count);
+        Summary {
+            milestones: self.runs.iter().map(Run::milestones).collect(),
+            exits: self
+                .runs
+                .iter()
+                .map(|run| run.exits().into_iter().map(owned).collect())
+                .collect(),
+            devices: self.devices(board),
+            boots: histogram(boots.into_iter()),
+            commands: histogram(commands.into_iter()),
+        }
     }
 
     fn title(&self) -> String {

@@ -107,7 +107,7 @@ fn the_seeds_configuration_is_refused_with_reasons() {
     for (id, say) in [
         (
             "initramfs-too-big",
-            "it unpacks to 60 MiB (62914560 bytes); of 144 MiB RAM at most 54.8 MiB",
+            "it unpacks to 60 MiB (62914560 bytes); of 144 MiB RAM at most 52.8 MiB",
         ),
         ("page-exposes-neighbour", "gpio@30210000"),
         ("gicv-on-gicv3", "region gicv"),

@@ -67,8 +67,9 @@ fn unpacking(subject: &Subject<'_>, found: &mut Findings) {
     let Some(initramfs) = subject.initramfs else { return };
     let ram = subject.ram().map(|(_, span)| span.size).max().unwrap_or(0);
     let kernel = subject.kernel.map_or(0, |span| span.size);
-    let most = limit(ram, kernel, initramfs.packed);
-    if arguments(subject).split(' ').any(|word| word == "rootfstype=ramfs") {
+    let arguments = arguments(subject);
+    let most = limit(ram, kernel, initramfs.packed, &arguments);
+    if arguments.split(' ').any(|word| word == "rootfstype=ramfs") {
         return;
     }
     match initramfs.unpacked {
@@ -83,7 +84,7 @@ fn unpacking(subject: &Subject<'_>, found: &mut Findings) {
                 "initramfs-too-big",
                 "initrd",
                 what,
-                "more RAM, a smaller file system, or rootfstype=ramfs",
+                "more RAM, a smaller file system, cma=0 if the kernel sets memory aside for DMA, or rootfstype=ramfs",
             );
         }
         Unpacked::Known(_) => {}

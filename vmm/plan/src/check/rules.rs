@@ -176,8 +176,9 @@ pub static RULES: [Rule; 25] = [
         "initramfs-too-big",
         Error,
         "The initial RAM file system unpacks into a tmpfs, which takes half of the memory that Linux has \
-         left at boot and no more. Beyond that, unpacking ends with a write error although memory is \
-         free. More RAM, a smaller file system, or rootfstype=ramfs, which has no limit.",
+         left at boot and no more; an area for contiguous memory (64 MiB in Debian's kernel from 192 MiB \
+         of RAM on) does not count. Beyond that, unpacking ends with a write error although memory is \
+         free. More RAM, a smaller file system, cma=0 if no device needs it, or rootfstype=ramfs, which has no limit.",
     ),
     rule(
         "initramfs-unknown",

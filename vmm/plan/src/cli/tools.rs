@@ -70,9 +70,18 @@ pub fn map(
 }
 
 /// `explain`.
-pub fn explain(boards: &Path, subject: &Subject) -> Result<bool, PlanError> {
+pub fn explain(boards: &Path, subject: &Subject, format: Format) -> Result<bool, PlanError> {
+    let text = explanation(boards, subject)?;
+    match format {
+        Format::Json => print_json(&text),
+        Format::Text => print!("{text}"),
+    }
+    Ok(true)
+}
+
+fn explanation(boards: &Path, subject: &Subject) -> Result<String, PlanError> {
     match subject {
-        Subject::Esr { value } => print!("{}", explain::esr(*value)),
+        Subject::Esr { value } => Ok(explain::esr(*value)),
         Subject::Smc { function, board } => {
             let function = u32::try_from(*function).map_err(|_| PlanError::Wish {
                 what: "a function identifier",
@@ -80,10 +89,10 @@ pub fn explain(boards: &Path, subject: &Subject) -> Result<bool, PlanError> {
                 range: "a number of 32 bits".into(),
             })?;
             let board = board.as_deref().map(|name| Board::find(boards, name)).transpose()?;
-            print!("{}", explain::smc(function, board.as_ref()));
+            Ok(explain::smc(function, board.as_ref()))
         }
         Subject::Address { address, guest } => {
-            print!("{}", explain::address(&guest.plan(boards, false)?, *address)?);
+            explain::address(&guest.plan(boards, false)?, *address)
         }
         Subject::Finding { id } => {
             let asked = |known: &str| id.as_deref().is_none_or(|id| id == known);
@@ -95,19 +104,23 @@ pub fn explain(boards: &Path, subject: &Subject) -> Result<bool, PlanError> {
                     range: RULES.map(|rule| rule.id).join(", "),
                 });
             }
-            for rule in rules {
-                println!("{} ({:?})\n  {}", rule.id, rule.severity, rule.text);
-            }
+            let words = rules
+                .iter()
+                .map(|rule| format!("{} ({:?})\n  {}\n", rule.id, rule.severity, rule.text));
+            Ok(words.collect())
         }
     }
-    Ok(true)
 }
 
 /// `report` and `plot`.
-pub fn report(boards: &Path, path: &Path, svg: bool) -> Result<bool, PlanError> {
+pub fn report(boards: &Path, path: &Path, svg: bool, format: Format) -> Result<bool, PlanError> {
     let report = Report::read(path)?;
     // A report of another repository's board is still a report.
     let board = Board::find(boards, &report.board).ok();
+    if format == Format::Json && !svg {
+        print_json(&report.summary(board.as_ref()));
+        return Ok(true);
+    }
     print!("{}", if svg { report.svg(board.as_ref()) } else { report.text(board.as_ref()) });
     Ok(true)
 }
