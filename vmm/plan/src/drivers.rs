@@ -155,6 +155,9 @@ fn scan_folder(folder: &Path, inherited: &[String], found: &mut Found) -> Result
                 let text = read(&path)?;
                 let entry = |compatible: &str| (compatible.to_owned(), option.clone());
                 found.tables.extend(tables(&text).iter().map(|compatible| entry(compatible)));
+                found
+                    .early
+                    .extend(primecell(stem, &text).iter().map(|compatible| entry(compatible)));
                 found.early.extend(early(&text).iter().map(|compatible| entry(compatible)));
             }
         }
@@ -238,6 +241,14 @@ fn early(source: &str) -> Vec<String> {
     source.split("OF_EARLYCON_DECLARE(").skip(1).filter_map(quoted).map(str::to_owned).collect()
 }
 
+/// Arm's PrimeCells are matched by their identification registers, not by `compatible`; the number
+/// is in the name of the source (`rtc-pl031.c` for "arm,pl031").
+fn primecell(stem: &str, source: &str) -> Option<String> {
+    let number = stem.split(['-', '_']).find_map(|part| part.strip_prefix("pl"))?;
+    let known = number.len() == 3 && number.bytes().all(|byte| byte.is_ascii_digit());
+    (known && source.contains("struct amba_driver")).then(|| format!("arm,pl{number}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -261,6 +272,10 @@ mod tests {
                       node->compatible = 1; x.compatible = NAME;\nOF_EARLYCON_DECLARE(l, \"g\", h);";
         assert_eq!(tables(source), ["a,b", "c", "d,e"]);
         assert_eq!(early(source), ["g"]);
+        let amba = "static struct amba_driver pl031_driver = {";
+        assert_eq!(primecell("rtc-pl031", amba).as_deref(), Some("arm,pl031"));
+        assert_eq!(primecell("rtc-pl031", ""), None);
+        assert_eq!(primecell("platform", amba), None);
     }
 
     #[test]

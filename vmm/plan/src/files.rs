@@ -3,7 +3,10 @@
 
 use std::path::Path;
 
+use serde::Serialize;
+
 use crate::error::PlanError;
+use crate::map::Map;
 use crate::plan::Plan;
 use crate::wish::Host;
 use crate::{block, system};
@@ -22,6 +25,10 @@ pub const INITRD_FILE: &str = "initrd.img";
 pub const SYSTEM_FILE: &str = "guest.system";
 /// File name of the image that the Microkit tool makes.
 pub const LOADER_FILE: &str = "loader.img";
+/// File name of what `ci/image` has to know of that image, as JSON.
+pub const IMAGE_FILE: &str = "image.json";
+/// File name of the memory map for people.
+pub const MAP_FILE: &str = "memory-map.md";
 
 /// A file that an emulator has to put into memory before it starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,7 +39,42 @@ pub struct Load {
     pub address: u64,
 }
 
+/// What a boot loader, and who writes a card, has to know of an image.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Facts {
+    /// Folder under `boards/`.
+    pub board: String,
+    /// The board in words.
+    pub title: String,
+    /// The Microkit board.
+    pub microkit_board: String,
+    /// Where a boot loader puts the image and enters it: a hexadecimal number.
+    pub load_address: String,
+    /// Guest RAM in MiB.
+    pub ram_mib: u64,
+    /// How the first lines on the serial line begin: the monitor's own, then Linux's.
+    pub first_lines: Vec<String>,
+}
+
 impl Plan {
+    /// What has to be known of the image.
+    #[must_use]
+    pub fn facts(&self) -> Facts {
+        let board = &self.board;
+        let start = format!(
+            "@{{\"v\":1,\"event\":\"start\",\"board\":\"{}\",\"gic\":{},",
+            board.name, self.gic
+        );
+        Facts {
+            board: board.name.clone(),
+            title: board.title.clone(),
+            microkit_board: board.microkit.board.clone(),
+            load_address: format!("{:#x}", board.microkit.loader_address),
+            ram_mib: self.layout.ram.size >> 20,
+            first_lines: vec![start, "[    0.000000] Booting Linux on physical CPU ".into()],
+        }
+    }
+
     /// What an emulator loads, besides the bare-metal monitor itself.
     #[must_use]
     pub fn loads(&self) -> Vec<Load> {
@@ -77,6 +119,7 @@ impl Plan {
             std::fs::write(&path, bytes).map_err(PlanError::file(&path))
         };
         put(PLAN_FILE, &self.block()?)?;
+        put(MAP_FILE, Map::new(self, true).markdown().as_bytes())?;
         put(TREE_FILE, &self.dtb)?;
         put(TREE_SOURCE_FILE, self.tree_source().as_bytes())?;
         put(KERNEL_FILE, &self.images.kernel)?;
@@ -85,6 +128,9 @@ impl Plan {
         }
         if let Some(system) = self.system() {
             put(SYSTEM_FILE, system.as_bytes())?;
+            // Facts are text and numbers: they always become JSON.
+            let facts = serde_json::to_string_pretty(&self.facts()).unwrap_or_default();
+            put(IMAGE_FILE, (facts + "\n").as_bytes())?;
         }
         Ok(())
     }

@@ -137,6 +137,28 @@ fn long_names_are_read_whole() {
     assert_eq!(node.cell(LONG), Some(7));
 }
 
+/// Source goes through Debian's `dtc`, and what guestplan writes for people compiles again.
+#[test]
+fn source_is_read_where_dtc_is_installed() {
+    if std::process::Command::new("dtc").arg("--version").output().is_err() {
+        println!("skipped: no dtc (device-tree-compiler)");
+        return;
+    }
+    let board = common::board("qemu");
+    let plan = vmm_plan::Plan::new(&board, &vmm_plan::Wish::default(), common::images()).unwrap();
+    let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("guest.dts");
+    std::fs::write(&path, plan.tree_source()).unwrap();
+    let (_, source) = dt::read_file(&path).unwrap();
+    let (_, blob) = dt::read("blob", &plan.dtb).unwrap();
+    let nodes = |tree: &dt::Tree| -> Vec<_> {
+        tree.nodes().map(|(_, node)| (node.path.clone(), node.properties.clone())).collect()
+    };
+    assert_eq!(nodes(&source), nodes(&blob));
+    std::fs::write(&path, "/dts-v1/; / { broken").unwrap();
+    let error = dt::read_file(&path).unwrap_err().to_string();
+    assert!(error.contains("dtc: "), "{error}");
+}
+
 #[test]
 fn what_is_no_tree_is_refused_by_name() {
     for blob in [&b""[..], b"hello", &[0xd0, 0x0d, 0xfe, 0xed, 0xff, 0xff, 0xff, 0xff], &[0; 100]] {
