@@ -154,6 +154,18 @@ fn an_sgi_from_two_vcpus_comes_twice_with_gicv2() {
 }
 
 #[test]
+fn an_sgi_from_three_vcpus_that_waited_comes_three_times_with_gicv2() {
+    let mut m = Machine::boot_all(&Spec::new(2, 3));
+    m.set_up_gic();
+    for v in 0..3 {
+        m.send(Vcpu(v), 0b1, 7);
+    }
+    m.enable(CPU0, 7);
+    assert_eq!(m.load(CPU0, GICD + 0xf17, 1), 0b110, "one sender is in a list register");
+    assert_eq!(m.take_all(CPU0), [7, 7, 7]);
+}
+
+#[test]
 fn an_sgi_from_two_vcpus_comes_once_with_gicv3() {
     let mut m = Machine::boot_all(&Spec::new(3, 3));
     m.set_up_gic();

@@ -125,6 +125,28 @@ fn a_timer_that_has_fired_is_no_deadline_until_it_is_ended() {
 }
 
 #[test]
+fn a_timer_that_has_fired_keeps_nobody_awake() {
+    both(1, |m| {
+        m.enable(CPU0, 27);
+        set_timer(m, CPU0, 0b01, 0);
+        m.settle();
+        m.acknowledge(CPU0);
+        // Long due, but masked until it is ended: it cannot fire.
+        assert_eq!(m.wfi(CPU0), park(m.fake.now + SOON));
+    });
+}
+
+#[test]
+fn a_timer_whose_interrupt_is_disabled_keeps_nobody_awake_twice() {
+    both(1, |m| {
+        set_timer(m, CPU0, 0b01, 0);
+        assert_eq!(m.wfi(CPU0), Action::Resume, "it has not fired yet");
+        m.settle();
+        assert_eq!(m.wfi(CPU0), FOREVER, "it has, and nobody wants it");
+    });
+}
+
+#[test]
 fn a_guest_that_waits_with_an_interrupt_in_hand_is_looked_at_soon() {
     both(1, |m| {
         m.enable(CPU0, EDGE);
@@ -147,6 +169,22 @@ fn a_guest_with_more_than_its_list_registers_hold_does_not_sleep() {
             m.store_bit(CPU0, 0x200, intid);
         }
         assert_eq!(m.wfi(CPU0), Action::Resume);
+    });
+}
+
+#[test]
+fn what_finds_no_list_register_wakes_all_the_same() {
+    both(1, |m| {
+        for intid in 56..60 {
+            m.enable(CPU0, intid);
+            m.store_bit(CPU0, 0x200, intid);
+            m.acknowledge(CPU0);
+        }
+        m.enable(CPU0, LEVEL);
+        assert_eq!(m.wfi(CPU0), park(m.fake.now + SOON));
+        m.fake.raise(LEVEL);
+        m.settle();
+        assert!(m.runs(CPU0), "it may end one of those that it has");
     });
 }
 

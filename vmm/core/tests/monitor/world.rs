@@ -233,7 +233,13 @@ impl World {
                 }
             }
             Op::Wfi => {
+                // A timer that is due is delivered at once, before it has fired.
+                let timer = m.fake.cpus[vcpu.index()].timer;
+                let due = timer.ctl == 1 && timer.cval <= m.fake.now;
                 m.wfi(vcpu);
+                if due {
+                    self.cause(key(vcpu, 27));
+                }
             }
             Op::Reset => self.reset(vcpu),
             _ => {}
