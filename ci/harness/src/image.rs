@@ -77,29 +77,7 @@ impl Image {
     /// # Errors
     /// Something is missing, does not fit or does not build; the text says what to do.
     pub fn prepare(root: &Path, machine: &Machine) -> Result<Self> {
-        if machine.host == HostName::Microkit {
-            Sdk::find()?; // before anything takes time
-        }
-        let board = Board::find(&root.join("boards"), &machine.board).map_err(usage)?;
-        let images = images(root, machine)?;
-        let mut append = machine.append.clone();
-        if machine.guest.is_some() {
-            // The marker page has no node: a conformance guest is told where it is.
-            append.push_str(&format!(" marker={:#x}", board.marker.registers.base));
-        }
-        let wish = Wish {
-            host: plan_host(machine),
-            gic: machine.gic,
-            ram_mib: machine.ram,
-            append,
-            trace: machine.trace,
-            ..Wish::default()
-        };
-        let plan = Plan::new(&board, &wish, images).map_err(usage)?;
-        let folder = root.join("build").join(name(machine, &plan));
-        let lock = lock(&folder)?;
-        plan.write_to(&folder).map_err(usage)?;
-        let monitor = monitor(root, machine, &plan, &folder)?;
+        let Built { plan, folder, monitor, lock } = build(root, machine, name)?;
         let image = match machine.host {
             HostName::Microkit => Some(folder.join(vmm_plan::plan::LOADER_FILE)),
             HostName::Baremetal | HostName::Bare => monitor.clone(),
@@ -107,7 +85,7 @@ impl Image {
         let profile = match &machine.profile {
             Some(name) => name.clone(),
             None => plan.profiles().into_iter().next().ok_or_else(|| {
-                Error::Usage(format!("no emulated machine for {}: give --profile", board.name))
+                Error::Usage(format!("no emulated machine for {}: give --profile", plan.board.name))
             })?,
         };
         let enter = match (machine.host, &machine.guest) {
@@ -134,6 +112,49 @@ impl Image {
         }
         Ok(Self { sizes: sizes(&folder), plan, profile, emulator, monitor, _lock: lock })
     }
+}
+
+/// What is on disk: the plan's files, the monitor and, on seL4, the image around it.
+#[derive(Debug)]
+pub struct Built {
+    /// The plan of the guest.
+    pub plan: Plan,
+    /// Where everything is.
+    pub folder: PathBuf,
+    /// The monitor's ELF file, where there is a monitor.
+    pub monitor: Option<PathBuf>,
+    lock: File,
+}
+
+/// Plans and builds into the folder under `build/` that `name` chooses.
+///
+/// # Errors
+/// Something is missing, does not fit or does not build; the text says what to do.
+pub fn build(root: &Path, machine: &Machine, name: fn(&Machine, &Plan) -> String) -> Result<Built> {
+    if machine.host == HostName::Microkit {
+        Sdk::find()?; // before anything takes time
+    }
+    let board = Board::find(&root.join("boards"), &machine.board).map_err(usage)?;
+    let images = images(root, machine)?;
+    let mut append = machine.append.clone();
+    if machine.guest.is_some() {
+        // The marker page has no node: a conformance guest is told where it is.
+        append.push_str(&format!(" marker={:#x}", board.marker.registers.base));
+    }
+    let wish = Wish {
+        host: plan_host(machine),
+        gic: machine.gic,
+        ram_mib: machine.ram,
+        append,
+        trace: machine.trace,
+        ..Wish::default()
+    };
+    let plan = Plan::new(&board, &wish, images).map_err(usage)?;
+    let folder = root.join("build").join(name(machine, &plan));
+    let lock = lock(&folder)?;
+    plan.write_to(&folder).map_err(usage)?;
+    let monitor = monitor(root, machine, &plan, &folder)?;
+    Ok(Built { plan, folder, monitor, lock })
 }
 
 /// The host that the plan is for. Without a monitor only the guest's tree is taken from it, and

@@ -5,6 +5,7 @@
 
 mod bench;
 mod boot;
+mod build;
 mod conformance;
 mod console;
 mod emulator;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
     };
     let result = match &cli.command {
         Task::Boot(options) => boot::run(&cli.root, options),
+        Task::Build(options) => build::run(&cli.root, options),
         Task::Bench(options) => bench::run(&cli.root, options),
         Task::Demo(options) => {
             options.boot().map_err(Error::Usage).and_then(|boot| boot::run(&cli.root, &boot))

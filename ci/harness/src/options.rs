@@ -38,6 +38,9 @@ pub enum Task {
     /// Builds an image, boots it in an emulator and judges what comes over the serial line.
     #[command(bin_name = "ci/boot", after_help = EXIT_CODES)]
     Boot(Box<BootOptions>),
+    /// Builds a board's image for ci/image and prints the folder that holds it.
+    #[command(hide = true)]
+    Build(BuildOptions),
     /// Measures the monitor against no monitor, on the same machine with the same images.
     #[command(bin_name = "ci/bench", after_help = EXIT_CODES)]
     Bench(BenchOptions),
@@ -160,6 +163,28 @@ pub struct BootOptions {
     /// Writes a JSON report (its fields are in ci/harness/README.md).
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
+}
+
+/// What `ci/image` asks for.
+#[derive(Clone, Debug, Args)]
+pub struct BuildOptions {
+    /// Folder under boards/, or its alias.
+    pub board: String,
+    /// Configuration of kernel and monitor.
+    #[arg(long, value_enum, default_value_t)]
+    pub config: Config,
+    /// An arm64 Image, instead of Debian's kernel from ci/setup.
+    #[arg(long, value_name = "F")]
+    pub kernel: Option<PathBuf>,
+    /// Its initial RAM file system; with --kernel there is none unless it is given.
+    #[arg(long, value_name = "F", requires = "kernel")]
+    pub initrd: Option<PathBuf>,
+    /// Boot arguments of the guest's kernel.
+    #[arg(long, value_name = "S", default_value = "", allow_hyphen_values = true)]
+    pub append: String,
+    /// Guest RAM in MiB; without it the board's default.
+    #[arg(long, value_name = "MIB")]
+    pub ram: Option<u64>,
 }
 
 /// `ci/bench`.

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! What `ci/image` packs: a board's image on seL4, in a folder of its own.
+
+use std::path::Path;
+
+use vmm_plan::Plan;
+
+use crate::error::Result;
+use crate::image;
+use crate::options::{BuildOptions, Machine};
+
+/// Builds the image and prints its folder: `loader.img`, the plan's files, and `image.json`, which
+/// says what a boot loader has to know.
+///
+/// # Errors
+/// Something is missing, does not fit or does not build.
+pub fn run(root: &Path, options: &BuildOptions) -> Result<u8> {
+    let machine = Machine {
+        board: options.board.clone(),
+        config: options.config,
+        kernel: options.kernel.clone(),
+        initrd: options.initrd.clone(),
+        append: options.append.clone(),
+        ram: options.ram,
+        ..Machine::default()
+    };
+    let built = image::build(root, &machine, name)?;
+    println!("{}", built.folder.display());
+    Ok(0)
+}
+
+/// Not the folder of `ci/boot`, which may run at the same time.
+fn name(machine: &Machine, plan: &Plan) -> String {
+    format!("image-{}-{}", plan.board.name, machine.config.name())
+}
