@@ -70,7 +70,7 @@
           "vmm-${alias}" = board.vmm;
           "guest-${alias}" = board.guest;
           "plan-${alias}" = board.plan;
-          "${alias}-image" = board.image;
+          "${alias}-image" = board.card;
           "release-${alias}" = board.release;
         })
       );

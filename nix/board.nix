@@ -20,6 +20,7 @@ lib.makeScope newScope (self: {
   };
 
   image = self.callPackage ./image.nix { inherit (self.vmm) config; };
+  card = self.callPackage ./card.nix { };
   sbom = self.callPackage ./sbom.nix { };
   release = self.callPackage ./release.nix { };
 

@@ -42,7 +42,7 @@ let
       '';
       # Nothing in the image names the store that it was made in.
       "image-${alias}" = runCommandLocal "image-${alias}" { } ''
-        if grep -a -o -m 3 '${builtins.storeDir}/[a-z0-9.-]*' ${board.image}/${board.image.loader}; then
+        if grep -a -o -m 3 '${builtins.storeDir}/[a-z0-9.-]*' ${board.card}/*; then
           echo "the image for ${board.facts.title} names the store"; exit 1
         fi
         touch $out

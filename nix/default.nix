@@ -23,6 +23,9 @@ lib.makeScope pkgs.newScope (
   sel4-src = inputs.sel4;
   buildroot-src = inputs.buildroot;
 
+  # Of this tree, for manifests.
+  revision = inputs.self.rev or inputs.self.dirtyRev or "unknown";
+
   sources = callSet ./sources.nix { };
   pins = callSet ./pins.nix { };
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# The bootable image: kernel, monitor and guest in one file, as the board's boot loader takes it.
+# The system: kernel, monitor and guest in one file, as the board's boot loader takes it.
 {
   facts,
   microkit-sdk,
@@ -8,12 +8,15 @@
   vmm,
   config,
 }:
-runCommand "${facts.alias}-image"
+runCommand "system-${facts.alias}"
   {
     env.MICROKIT_SDK = microkit-sdk;
     # The image is taken away on a card: it must not name where it was made.
     allowedReferences = [ ];
-    passthru.loader = "loader.img";
+    passthru = {
+      inherit config;
+      loader = "loader.img";
+    };
     meta.description = "Bootable image for ${facts.title}";
   }
   ''

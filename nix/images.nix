@@ -5,4 +5,4 @@
   boards,
   linkFarm,
 }:
-linkFarm "images" (lib.mapAttrs (_: board: board.image) boards)
+linkFarm "images" (lib.mapAttrs (_: board: board.card) boards)

@@ -35,7 +35,9 @@ let
               .${host};
             load_address = "0x${lib.toHexString facts.microkit.loader_address}";
             cpus = "1";
-          };
+          }
+          # What plays the board's firmware on an emulated sibling.
+          // lib.optionalAttrs (profile ? shim) { shim = "${programs}/bin/${profile.shim}"; };
           names = lib.attrNames values;
           fill = lib.replaceStrings (map (name: "{${name}}") names) (lib.attrValues values);
           words = lib.concatMap (line: lib.splitString " " (fill line)) (profile.arguments ++ lines);

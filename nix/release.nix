@@ -2,9 +2,9 @@
 # What goes to somebody who has the board: the image, what it is made of, under which licences,
 # and how to write it.
 {
+  card,
   facts,
   guest,
-  image,
   microkit-sdk,
   runCommand,
   sbom,
@@ -15,7 +15,7 @@ runCommand "release-${facts.alias}"
   }
   ''
     mkdir -p $out/licences $out/sbom
-    cp -r ${image}/. $out/
+    cp -r ${card}/. $out/
     cp ${../LICENSE} $out/licences/monitor.txt
     cp -r ${microkit-sdk}/LICENSES $out/licences/microkit
     cp -r ${guest.legal} $out/licences/guest

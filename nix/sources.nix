@@ -33,6 +33,13 @@ in
     (fileset.difference ../vmm/hosts/microkit (fileset.maybeMissing ../vmm/hosts/microkit/.cargo))
   ];
 
+  # What ci/image reads when it runs.
+  run = tree [
+    ../boards
+    ../ci/image
+    ../ci/toolchain.sh
+  ];
+
   # Buildroot's external tree.
   guest = tree [ ../guest/buildroot ];
 
