@@ -73,6 +73,12 @@ mod tests {
     }
 
     #[test]
+    fn registers_lie_where_the_manuals_say() {
+        assert_eq!((Uart::Pl011.data_offset(), Uart::Pl011.status_offset()), (0x00, 0x18));
+        assert_eq!((Uart::Imx.data_offset(), Uart::Imx.status_offset()), (0x40, 0xb4));
+    }
+
+    #[test]
     fn a_full_fifo_has_no_room() {
         assert!(!Uart::Pl011.has_room(0x20));
         assert!(Uart::Pl011.has_room(0x90));

@@ -439,6 +439,20 @@ fn the_head_makes_the_guest_that_it_came_from() {
 }
 
 #[test]
+fn a_guest_that_was_stopped_replays() {
+    for end in
+        [Exit::Other { what: "CapFault", code: 7 }, Exit::Trap { esr: 0x8200_0007, ipa: Ipa(0) }]
+    {
+        let mut spec = Spec::new(2, 1);
+        spec.facts.flags = FLAG_TRACE;
+        let mut m = Machine::boot(&spec);
+        let Action::Stop(report) = m.handle(CPU0, end) else { panic!("goes on") };
+        assert!(m.fake.printed.ends_with(&format!("@t stop {}\r\n", report.fault.kind())));
+        assert_eq!(replay(&m.fake.printed), Ok(1));
+    }
+}
+
+#[test]
 fn without_the_flag_there_is_no_trace() {
     let mut m = Machine::boot(&Spec::new(2, 1));
     m.load(CPU0, GICD, 4);

@@ -274,6 +274,17 @@ fn the_images_are_pristine_again() {
 }
 
 #[test]
+fn a_host_that_refuses_memory_stops_the_guest() {
+    both(2, |m, _| {
+        let half = vmm_core::addr::IpaRange::new(Ipa(RAM), RAM_SIZE / 2).unwrap();
+        m.fake.ram = vmm_core::fake::ram::Ram::new(half);
+        let Action::Stop(report) = m.smc(CPU0, &[0x8400_0009]) else { panic!("starts again") };
+        assert_eq!(report.fault.kind(), "bad-image");
+        assert!(!m.runs(CPU0) && !m.runs(CPU1));
+    });
+}
+
+#[test]
 fn counters_outlive_it() {
     both(1, |m, _| {
         m.load(CPU0, GICD, 4);
