@@ -38,6 +38,7 @@ in
     ../boards
     ../ci/image
     ../ci/toolchain.sh
+    ./pins.json
   ];
 
   # Buildroot's external tree.
