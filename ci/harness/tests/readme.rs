@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! README.md says what the tree says.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic is how a test fails")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn readme() -> String {
+    fs::read_to_string(root().join("README.md")).unwrap()
+}
+
+#[test]
+fn the_versions_are_those_of_the_pins() {
+    let pins = fs::read_to_string(root().join("nix/pins.json")).unwrap();
+    let pins: serde_json::Value = serde_json::from_str(&pins).unwrap();
+    let pins = pins.get("inputs").unwrap_or(&pins);
+    let readme = readme();
+    for name in ["sel4", "microkit", "rust-sel4", "buildroot"] {
+        let revision = pins[name]["rev"].as_str().unwrap();
+        assert!(readme.contains(revision), "README.md does not name {name} {revision}");
+    }
+}
+
+#[test]
+fn every_board_has_its_row_its_page_and_its_map() {
+    let readme = readme();
+    for entry in fs::read_dir(root().join("boards")).unwrap() {
+        let folder = entry.unwrap().path();
+        let name = folder.file_name().unwrap().to_str().unwrap();
+        assert!(
+            readme.contains(&format!("| [{name}](boards/{name}) |")),
+            "README.md has no row for {name}"
+        );
+        assert!(
+            readme.contains(&format!("(boards/{name}/map.svg)")),
+            "README.md does not show {name}'s map"
+        );
+        for file in ["board.toml", "README.md", "map.svg"] {
+            assert!(folder.join(file).is_file(), "boards/{name} has no {file}");
+        }
+    }
+}
+
+#[test]
+fn every_path_that_it_names_is_there() {
+    let readme = readme();
+    // In back quotes or as the target of a link, starting with a folder of the tree.
+    let words = readme.split(['`', '(', ')', ' ', '\n', ',', ';', ':']);
+    let folders = ["vmm/", "ci/", "boards/", "guest/", "nix/"];
+    let mut seen = 0;
+    for path in words.filter(|word| folders.iter().any(|folder| word.starts_with(folder))) {
+        if path.contains('*') {
+            continue;
+        }
+        assert!(root().join(path).exists(), "README.md names {path}, which is not there");
+        seen += 1;
+    }
+    assert!(seen > 20, "only {seen} paths found: is this test still reading README.md?");
+}
