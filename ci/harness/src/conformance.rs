@@ -42,9 +42,16 @@ pub struct Guest {
     /// Number of reset events.
     #[serde(default)]
     pub resets: usize,
+    /// Versions of the interrupt controller on which it passes on seL4.
+    #[serde(default = "both")]
+    pub sel4: Vec<u8>,
     /// Versions of QEMU's own interrupt controller on which it passes without a monitor.
     #[serde(default)]
     pub bare: Vec<u8>,
+}
+
+fn both() -> Vec<u8> {
+    vec![2, 3]
 }
 
 impl Guest {
@@ -95,7 +102,11 @@ impl Guest {
     #[must_use]
     pub fn runs_on(&self, host: HostName, gic: u8) -> bool {
         self.gic.is_none_or(|version| version == gic)
-            && (host != HostName::Bare || self.bare.contains(&gic))
+            && match host {
+                HostName::Microkit => self.sel4.contains(&gic),
+                HostName::Baremetal => true,
+                HostName::Bare => self.bare.contains(&gic),
+            }
     }
 
     /// What differs from the declaration; `None` if all is as declared.
@@ -270,5 +281,7 @@ mod tests {
         assert!(any.runs_on(HostName::Microkit, 2) && any.runs_on(HostName::Baremetal, 3));
         assert!(!any.runs_on(HostName::Bare, 2) && any.runs_on(HostName::Bare, 3));
         assert!(!guest("expect = 'pass'\ngic = 3").runs_on(HostName::Microkit, 2));
+        let ranked = guest("expect = 'pass'\nsel4 = [2]");
+        assert!(!ranked.runs_on(HostName::Microkit, 3) && ranked.runs_on(HostName::Baremetal, 3));
     }
 }

@@ -146,6 +146,7 @@ pub fn build(root: &Path, machine: &Machine, name: fn(&Machine, &Plan) -> String
         gic: machine.gic,
         ram_mib: machine.ram,
         append,
+        rules: machine.forward.clone(),
         trace: machine.trace,
         ..Wish::default()
     };

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use regex::bytes::Regex;
+use vmm_plan::board::Rule;
 
 /// Exit codes, the same for every command.
 pub const EXIT_CODES: &str = "\
@@ -127,6 +128,10 @@ pub struct Machine {
     /// Guest RAM in MiB; without it the board's default.
     #[arg(long, value_name = "MIB")]
     pub ram: Option<u64>,
+    /// Firmware call that the monitor hands on to the firmware, where the board allows it. Again
+    /// for more.
+    #[arg(long, value_name = "FUNCTION", value_parser = Rule::forward)]
+    pub forward: Vec<Rule>,
     /// Emulated time follows executed instructions: the same run gives the same times.
     #[arg(long)]
     pub icount: bool,

@@ -304,3 +304,44 @@ pub struct Rule {
     /// Where that is from.
     pub source: String,
 }
+
+impl Rule {
+    /// The rule of a command line that hands `function` on to the firmware.
+    ///
+    /// # Errors
+    /// It is no number of 32 bits, decimal or behind `0x`.
+    pub fn forward(function: &str) -> Result<Self, String> {
+        let action = RuleAction::Forward;
+        Ok(Self { function: identifier(function)?, action, value: 0, source: SOURCE.into() })
+    }
+
+    /// The rule of a command line that answers: `FUNCTION=VALUE`.
+    ///
+    /// # Errors
+    /// One of the two is no number, or the function has more than 32 bits.
+    pub fn answer(text: &str) -> Result<Self, String> {
+        let (function, value) = text.split_once('=').ok_or("write FUNCTION=VALUE")?;
+        let (function, value) = (identifier(function)?, number(value)?);
+        Ok(Self { function, action: RuleAction::Answer, value, source: SOURCE.into() })
+    }
+}
+
+/// Where a rule of a command line is from.
+const SOURCE: &str = "command line";
+
+fn identifier(text: &str) -> Result<u32, String> {
+    u32::try_from(number(text)?).map_err(|_| "a function identifier has 32 bits".into())
+}
+
+/// A number in decimal or, behind `0x`, in hexadecimal; underscores are ignored.
+///
+/// # Errors
+/// It is none, or has more than 64 bits.
+pub fn number(text: &str) -> Result<u64, String> {
+    let digits = text.replace('_', "");
+    let parsed = match digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X")) {
+        Some(hex) => u64::from_str_radix(hex, 16),
+        None => digits.parse(),
+    };
+    parsed.map_err(|_| format!("'{text}' is no number; write 4096 or 0x1000"))
+}

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
-use vmm_plan::board::{Rule, RuleAction};
+use vmm_plan::board::Rule;
 use vmm_plan::wish::Pass;
 use vmm_plan::{Board, Host, Images, Plan, PlanError, Wish, dt};
 
@@ -57,10 +57,10 @@ pub struct Guest {
     #[arg(long)]
     identity: bool,
     /// Firmware call to hand on to the firmware.
-    #[arg(long, value_name = "FUNCTION", value_parser = forward)]
+    #[arg(long, value_name = "FUNCTION", value_parser = Rule::forward)]
     forward: Vec<Rule>,
     /// Firmware call that the monitor answers with a value of your own.
-    #[arg(long, value_name = "FUNCTION=VALUE", value_parser = answer)]
+    #[arg(long, value_name = "FUNCTION=VALUE", value_parser = Rule::answer)]
     answer: Vec<Rule>,
     /// Let the monitor print every exit and host call.
     #[arg(long)]
@@ -70,33 +70,8 @@ pub struct Guest {
     debug_kernel: bool,
 }
 
-/// A number in decimal or, behind `0x`, in hexadecimal; underscores are ignored.
-pub fn number(text: &str) -> Result<u64, String> {
-    let digits = text.replace('_', "");
-    let parsed = match digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X")) {
-        Some(hex) => u64::from_str_radix(hex, 16),
-        None => digits.parse(),
-    };
-    parsed.map_err(|_| format!("'{text}' is no number; write 4096 or 0x1000"))
-}
-
-fn rule(function: &str, action: RuleAction, value: u64) -> Result<Rule, String> {
-    let function = u32::try_from(number(function)?)
-        .map_err(|_| "a function identifier has 32 bits".to_owned())?;
-    Ok(Rule { function, action, value, source: "command line".into() })
-}
-
 fn read(path: &Path) -> Result<Vec<u8>, PlanError> {
     std::fs::read(path).map_err(PlanError::file(path))
-}
-
-fn forward(text: &str) -> Result<Rule, String> {
-    rule(text, RuleAction::Forward, 0)
-}
-
-fn answer(text: &str) -> Result<Rule, String> {
-    let (function, value) = text.split_once('=').ok_or("write FUNCTION=VALUE")?;
-    rule(function, RuleAction::Answer, number(value)?)
 }
 
 impl Guest {

@@ -4,13 +4,14 @@
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
+use vmm_plan::board::number;
 use vmm_plan::check::RULES;
 use vmm_plan::drivers::Drivers;
 use vmm_plan::map::Map;
 use vmm_plan::report::Report;
 use vmm_plan::{Board, PlanError, diff, dt, explain};
 
-use super::guest::{Guest, number};
+use super::guest::Guest;
 use super::{Format, print_json};
 
 /// How a map is drawn.
