@@ -6,11 +6,38 @@ if [ -x /usr/bin/cargo ] && [ -x /usr/bin/rustc ]; then
     PATH=/usr/bin:$PATH:${CARGO_HOME:-$HOME/.cargo}/bin
 fi
 
+# The i.MX machine: before this version its virtual interrupt lines are not wired to the CPU.
+imx_wanted=10.0.13
+imx_tree=${XDG_CACHE_HOME:-$HOME/.cache}/sel4-linux-vmm/qemu-trixie
+
+# new_enough PROGRAM: whether it is such a QEMU.
+new_enough() {
+    local version
+    version=$("$1" --version 2>/dev/null | sed -n 's/^QEMU emulator version \([0-9.]*\).*/\1/p')
+    [ -n "$version" ] && printf '%s\n' "$imx_wanted" "$version" | sort -CV
+}
+
+# imx_emulator: names a QEMU for the i.MX machine in QEMU_SYSTEM_IMX8MP, unless that is set: the
+# system's own, or that of `ci/setup --imx`. False if there is none.
+imx_emulator() {
+    local program
+    [ -z "${QEMU_SYSTEM_IMX8MP:-}" ] || return 0
+    for program in qemu-system-aarch64 "$imx_tree/qemu-system-aarch64"; do
+        if new_enough "$program"; then
+            export QEMU_SYSTEM_IMX8MP=$program
+            return 0
+        fi
+    done
+    return 1
+}
+
 # harness TASK ARGUMENTS...: becomes the program behind these commands, built first if need be.
 # Needs $root. Relative paths stay relative to where the caller stands.
 harness() {
     command -v cargo >/dev/null || { echo "error: there is no cargo: run ci/setup" >&2; exit 3; }
     [ -d "${CARGO_TARGET_DIR:-$root/target}/debug" ] || echo "building ci/harness (a minute, once)" >&2
+    # Only the i.MX machine needs it, and says so if it is missing.
+    imx_emulator || true
     exec cargo run --quiet --locked --manifest-path "$root/Cargo.toml" --package ci-harness -- \
         --root "$root" "$@"
 }
