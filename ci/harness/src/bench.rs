@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use serde::Serialize;
+use vmm_plan::Board;
 
 use crate::boot;
 use crate::error::{Error, Result};
@@ -72,7 +73,9 @@ pub struct Table {
 /// Something is missing, does not build, or a boot fails.
 pub fn run(root: &Path, options: &BenchOptions) -> Result<u8> {
     let mut tables = Vec::new();
-    for machine in machines(options) {
+    let board = Board::find(&root.join("boards"), &options.board)
+        .map_err(|error| Error::Usage(error.to_string()))?;
+    for machine in machines(options, &board) {
         let table = measure(root, &machine, options.quick)?;
         print!("{}", text(&table));
         tables.push(table);
@@ -90,9 +93,16 @@ pub fn run(root: &Path, options: &BenchOptions) -> Result<u8> {
 }
 
 /// The machines that are asked for, or all that this computer can run.
-fn machines(options: &BenchOptions) -> Vec<Machine> {
+fn machines(options: &BenchOptions, board: &Board) -> Vec<Machine> {
     let sdk = std::env::var_os("MICROKIT_SDK").is_some_and(|value| !value.is_empty());
-    let all = [(HostName::Microkit, 2), (HostName::Baremetal, 2), (HostName::Baremetal, 3)];
+    let hosts = [
+        (HostName::Microkit, vmm_plan::Host::Microkit),
+        (HostName::Baremetal, vmm_plan::Host::Baremetal),
+    ];
+    let all = hosts.into_iter().flat_map(|(name, host)| {
+        let gics = board.gics().filter(move |gic| gic.hosts().contains(&host));
+        gics.map(move |gic| (name, gic.version()))
+    });
     let wanted = |(host, gic): &(HostName, u8)| {
         options.host.is_none_or(|wanted| wanted == *host)
             && options.gic.is_none_or(|wanted| wanted == *gic)
@@ -104,7 +114,7 @@ fn machines(options: &BenchOptions) -> Vec<Machine> {
         gic: Some(gic),
         ..Machine::default()
     };
-    all.into_iter().filter(wanted).map(machine).collect()
+    all.filter(wanted).map(machine).collect()
 }
 
 fn measure(root: &Path, machine: &Machine, quick: bool) -> Result<Table> {
@@ -231,8 +241,11 @@ fn text(table: &Table) -> String {
 mod tests {
     use super::*;
 
-    fn options(host: Option<HostName>, gic: Option<u8>) -> BenchOptions {
-        BenchOptions { board: "qemu".into(), host, gic, ..BenchOptions::default() }
+    fn chosen(board: &str, host: Option<HostName>, gic: Option<u8>) -> Vec<(HostName, Option<u8>)> {
+        let boards = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../boards");
+        let options = BenchOptions { board: board.into(), host, gic, ..BenchOptions::default() };
+        let machines = machines(&options, &Board::find(&boards, board).unwrap());
+        machines.into_iter().map(|machine| (machine.host, machine.gic)).collect()
     }
 
     fn mark(counters: &str) -> Event {
@@ -254,14 +267,15 @@ mod tests {
 
     #[test]
     fn a_host_and_a_controller_choose_one_machine() {
-        let chosen = machines(&options(Some(HostName::Baremetal), Some(3)));
-        assert_eq!(chosen.len(), 1);
-        assert_eq!((chosen[0].host, chosen[0].gic), (HostName::Baremetal, Some(3)));
+        let host = HostName::Baremetal;
+        assert_eq!(chosen("qemu", Some(host), Some(3)), [(host, Some(3))]);
     }
 
     #[test]
     fn a_host_that_is_asked_for_is_not_left_out() {
-        assert_eq!(machines(&options(Some(HostName::Microkit), None)).len(), 1);
+        let host = HostName::Microkit;
+        assert_eq!(chosen("qemu", Some(host), None), [(host, Some(2))]);
+        assert_eq!(chosen("maaxboard", Some(host), None), [(host, Some(3))]);
     }
 
     #[test]
