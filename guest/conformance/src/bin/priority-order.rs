@@ -17,11 +17,10 @@ fn run(platform: &mut Platform) {
         gic.enable(spi(index));
     }
     for (priorities, raised, expected) in [
-        ([0xa0, 0x80, 0x20], [0, 1, 2], [2, 1, 0]),
-        ([0x20, 0x80, 0xa0], [2, 1, 0], [0, 1, 2]),
-        ([0x80, 0xa0, 0x20], [1, 0, 2], [2, 0, 1]),
-        ([0x80, 0x88, 0x90], [2, 1, 0], [0, 1, 2]),
-        ([0x08, 0x00, 0x10], [2, 0, 1], [1, 0, 2]),
+        ([0xa0, 0x60, 0x20], [0, 1, 2], [2, 1, 0]),
+        ([0x20, 0x60, 0xa0], [2, 1, 0], [0, 1, 2]),
+        ([0x80, 0xc0, 0x20], [1, 0, 2], [2, 0, 1]),
+        ([0x40, 0x00, 0x80], [2, 0, 1], [1, 0, 2]),
     ] {
         for (index, priority) in (0..).zip(priorities) {
             gic.set_priority(spi(index), priority);
