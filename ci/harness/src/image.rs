@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use vmm_plan::{Board, Images, Plan, Wish};
 
+use crate::board_tree;
 use crate::emulator::Emulator;
 use crate::error::{Error, Result};
 use crate::options::{HostName, Machine};
@@ -150,7 +151,7 @@ pub fn build(root: &Path, machine: &Machine, name: fn(&Machine, &Plan) -> String
         trace: machine.trace,
         ..Wish::default()
     };
-    let plan = Plan::new(&board, &wish, images).map_err(usage)?;
+    let plan = board_tree::plan(root, machine, &board, &wish, images)?;
     let folder = root.join("build").join(name(machine, &plan));
     let lock = lock(&folder)?;
     plan.write_to(&folder).map_err(usage)?;
@@ -160,7 +161,7 @@ pub fn build(root: &Path, machine: &Machine, name: fn(&Machine, &Plan) -> String
 
 /// The host that the plan is for. Without a monitor only the guest's tree is taken from it, and
 /// every tree exists on bare metal.
-const fn plan_host(machine: &Machine) -> vmm_plan::Host {
+pub const fn plan_host(machine: &Machine) -> vmm_plan::Host {
     match machine.host {
         HostName::Microkit => vmm_plan::Host::Microkit,
         HostName::Baremetal | HostName::Bare => vmm_plan::Host::Baremetal,

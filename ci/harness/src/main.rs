@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod bench;
+mod board_tree;
 mod boot;
 mod build;
 mod conformance;

@@ -27,11 +27,24 @@ pub struct Profile {
     /// Program of `ci/shims` that plays the board's firmware; its path fills `{shim}`.
     #[serde(default)]
     pub shim: Option<String>,
+    /// Where the board's own device tree comes from, for reports that name devices.
+    #[serde(default)]
+    pub board_tree: Option<BoardTree>,
     /// Arguments on every host. Each entry is an option, or an option, a space and its value;
     /// `{name}` is a placeholder.
     pub arguments: Vec<String>,
     /// Further arguments by host: how the machine is entered.
     pub hosts: BTreeMap<String, Vec<String>>,
+}
+
+/// Where a board's own device tree comes from.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum BoardTree {
+    /// A file that `ci/setup` takes out of Debian's kernel package.
+    File(String),
+    /// QEMU's own, of this `-machine`.
+    Machine(String),
 }
 
 impl Profile {
