@@ -42,9 +42,16 @@ fn plan_writes_every_file_and_diff_finds_none() {
         let (code, text, _) =
             run(&folder, &format!("plan --board qemu --kernel kernel --initrd initrd --out {out}"));
         assert_eq!(code, 0, "{text}");
-        for file in
-            ["plan.bin", "guest.dtb", "guest.dts", "kernel.img", "initrd.img", "guest.system"]
-        {
+        for file in [
+            "plan.bin",
+            "guest.dtb",
+            "guest.dts",
+            "kernel.img",
+            "initrd.img",
+            "guest.system",
+            "image.json",
+            "memory-map.md",
+        ] {
             assert!(folder.join(out).join(file).is_file(), "{file}");
         }
     }

@@ -345,3 +345,28 @@ pub fn number(text: &str) -> Result<u64, String> {
     };
     parsed.map_err(|_| format!("'{text}' is no number; write 4096 or 0x1000"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rules_of_a_command_line_read_as_they_are_written() {
+        let rule = Rule::forward("0xC200_0006").unwrap();
+        assert_eq!((rule.function, rule.action), (0xc200_0006, RuleAction::Forward));
+        let rule = Rule::answer("3254779910=0x21").unwrap();
+        assert_eq!((rule.function, rule.action), (0xc200_0006, RuleAction::Answer));
+        assert_eq!(rule.value, 0x21);
+    }
+
+    #[test]
+    fn what_is_no_rule_is_named() {
+        for (error, say) in [
+            (Rule::forward("revision").unwrap_err(), "'revision' is no number"),
+            (Rule::forward("0x1c2000006").unwrap_err(), "32 bits"),
+            (Rule::answer("0xc2000006").unwrap_err(), "FUNCTION=VALUE"),
+        ] {
+            assert!(error.contains(say), "{error}");
+        }
+    }
+}
