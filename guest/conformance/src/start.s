@@ -126,6 +126,7 @@ vectors:
     unwanted 14
     unwanted 15
 
+.global unwanted_exception
 unwanted_exception:
     adrp    x9, stack_top           // the stack pointer may be what went wrong
     add     x9, x9, :lo12:stack_top
@@ -137,6 +138,7 @@ unwanted_exception:
     b       .
 
 // Keeps every register but those that a call may change anyway: the Rust side keeps the others.
+.global irq_exception
 irq_exception:
     sub     sp, sp, #704
     stp     x0, x1, [sp, #0]
