@@ -24,6 +24,9 @@ in
     (fileset.difference ../vmm ../vmm/hosts/microkit)
   ];
 
+  # The whole tree: a test compares README.md with it.
+  everything = tree [ root ];
+
   # The monitor on seL4. Left out is its .cargo/config.toml, which builds `core` from source for
   # compilers that bring none for this target: the pinned toolchain does.
   vmm = tree [

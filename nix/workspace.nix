@@ -53,7 +53,7 @@ in
     clippy = craneLib.cargoClippy (
       common // { cargoClippyExtraArgs = "--all-targets -- --deny warnings"; }
     );
-    tests = craneLib.cargoTest common;
+    tests = craneLib.cargoTest (common // { src = sources.everything; });
     docs = craneLib.cargoDoc (
       common
       // {
