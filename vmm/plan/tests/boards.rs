@@ -90,7 +90,7 @@ fn one_wish_makes_a_maaxboard_guest_from_debians_tree() {
     let (_, tree) = dt::read("evk", &blob).unwrap();
     let board = board("maaxboard");
     let wish = Wish {
-        pass: vec![Pass::parse("serial@30860000,clocks=25000000,drop=pins").unwrap()],
+        pass: vec![Pass::parse("serial@30860000,clocks=25000000,drop=pins+dmas").unwrap()],
         ..Wish::default()
     };
     let plan = Plan::with_tree(&board, &wish, images(), Some(tree)).unwrap();
