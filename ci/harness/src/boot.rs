@@ -30,14 +30,18 @@ pub fn run(root: &Path, options: &BootOptions) -> Result<u8> {
         Some("all") => return conformance::run(root, options),
         Some(name) => Some(Guest::find(root, name)?),
     };
-    let image = Image::prepare(root, &options.machine)?;
+    let machine = match &guest {
+        Some(guest) => guest.machine(&options.machine),
+        None => options.machine.clone(),
+    };
+    let image = Image::prepare(root, &machine)?;
     if options.interactive {
-        return interactive(&image, &options.machine);
+        return interactive(&image, &machine);
     }
-    let mut report = report(&image, &options.machine);
+    let mut report = report(&image, &machine);
     for number in 1..=options.repeat {
         let script = guest.as_ref().map_or_else(|| linux(options), |guest| guest.script(options));
-        let run = once(&image, &options.machine, script, number)?;
+        let run = once(&image, &machine, script, number)?;
         show(&run, number, options.repeat);
         if report.exit_code == 0 {
             report.exit_code = run.exit_code;
@@ -77,6 +81,7 @@ pub fn report(image: &Image, machine: &Machine) -> Report {
         guest: machine.guest.clone().unwrap_or_else(|| "linux".into()),
         append: machine.append.clone(),
         ram_mib: image.plan.layout.ram.size >> 20,
+        cpus: image.plan.wish.vcpus,
         icount: machine.icount,
         sizes: image.sizes.clone(),
         runs: Vec::new(),

@@ -22,6 +22,7 @@ pub fn run(root: &Path, options: &BuildOptions) -> Result<u8> {
         initrd: options.initrd.clone(),
         append: options.append.clone(),
         ram: options.ram,
+        cpus: options.cpus,
         ..Machine::default()
     };
     let built = image::build(root, &machine, name)?;

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use crate::boot;
 use crate::error::{Error, Result};
 use crate::image::{self, Image};
-use crate::options::{BootOptions, HostName};
+use crate::options::{BootOptions, HostName, Machine};
 use crate::report::Run;
 use crate::session::Script;
 
@@ -36,6 +36,9 @@ pub struct Guest {
     pub kind: Option<String>,
     /// Only with this version of the interrupt controller.
     pub gic: Option<u8>,
+    /// Virtual CPUs that it needs, at least 1.
+    #[serde(default = "one")]
+    pub cpus: u32,
     /// Numbers of the mark events, in order.
     #[serde(default)]
     pub marks: Vec<u64>,
@@ -48,6 +51,10 @@ pub struct Guest {
     /// Versions of QEMU's own interrupt controller on which it passes without a monitor.
     #[serde(default)]
     pub bare: Vec<u8>,
+}
+
+const fn one() -> u32 {
+    1
 }
 
 fn both() -> Vec<u8> {
@@ -81,6 +88,16 @@ impl Guest {
         let names: Vec<_> = all.iter().map(|guest| guest.name.as_str()).collect();
         let text = format!("there is no guest '{name}'; there are: all, {}", names.join(", "));
         all.into_iter().find(|guest| guest.name == name).ok_or(Error::Usage(text))
+    }
+
+    /// The machine as it needs it: with no fewer virtual CPUs than it declares.
+    #[must_use]
+    pub fn machine(&self, asked: &Machine) -> Machine {
+        Machine {
+            guest: Some(self.name.clone()),
+            cpus: Some(asked.cpus.unwrap_or(1).max(self.cpus)),
+            ..asked.clone()
+        }
     }
 
     /// What a run of it is to do.
@@ -144,7 +161,6 @@ impl Guest {
 /// # Errors
 /// Something is missing or does not build.
 pub fn run(root: &Path, options: &BootOptions) -> Result<u8> {
-    let mut options = options.clone();
     let host = options.machine.host;
     let gic = image::gic(root, &options.machine)?;
     let mut report = None;
@@ -154,12 +170,12 @@ pub fn run(root: &Path, options: &BootOptions) -> Result<u8> {
             skipped = skipped.saturating_add(1);
             continue;
         }
-        options.machine.guest = Some(guest.name.clone());
-        let image = Image::prepare(root, &options.machine)?;
-        let report = report.get_or_insert_with(|| boot::report(&image, &options.machine));
+        let machine = guest.machine(&options.machine);
+        let image = Image::prepare(root, &machine)?;
+        let report = report.get_or_insert_with(|| boot::report(&image, &machine));
         report.guest = "all".into();
         for number in 1..=options.repeat {
-            let run = boot::once(&image, &options.machine, guest.script(&options), number)?;
+            let run = boot::once(&image, &machine, guest.script(options), number)?;
             match guest.complaint(&run, host) {
                 None => {
                     passed = passed.saturating_add(1);
@@ -273,6 +289,18 @@ mod tests {
     fn without_a_monitor_nobody_reports_marks() {
         let guest = guest("expect = 'pass'\nmarks = [7]\nbare = [2]");
         assert_eq!(guest.complaint(&run(0, &[]), HostName::Bare), None);
+    }
+
+    #[test]
+    fn a_guest_gets_the_processors_that_it_declares_or_more() {
+        let cpus = |declared: &str, asked| {
+            let asked = Machine { cpus: asked, ..Machine::default() };
+            guest(&format!("expect = 'pass'\n{declared}")).machine(&asked).cpus
+        };
+        assert_eq!(cpus("", None), Some(1));
+        assert_eq!(cpus("cpus = 2", None), Some(2));
+        assert_eq!(cpus("cpus = 2", Some(4)), Some(4));
+        assert_eq!(cpus("cpus = 4", Some(1)), Some(4));
     }
 
     #[test]

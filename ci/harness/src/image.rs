@@ -69,7 +69,11 @@ pub fn cache() -> Result<PathBuf> {
 #[must_use]
 pub fn name(machine: &Machine, plan: &Plan) -> String {
     let (host, config) = (machine.host.name(), machine.config.name());
-    format!("{}-{host}-{config}-gicv{}", plan.board.name, plan.gic)
+    let cpus = match plan.wish.vcpus {
+        1 => String::new(),
+        several => format!("-cpus{several}"),
+    };
+    format!("{}-{host}-{config}-gicv{}{cpus}", plan.board.name, plan.gic)
 }
 
 impl Image {
@@ -132,10 +136,12 @@ pub struct Built {
 /// # Errors
 /// Something is missing, does not fit or does not build; the text says what to do.
 pub fn build(root: &Path, machine: &Machine, name: fn(&Machine, &Plan) -> String) -> Result<Built> {
-    if machine.host == HostName::Microkit {
-        Sdk::find()?; // before anything takes time
-    }
     let board = Board::find(&root.join("boards"), &machine.board).map_err(usage)?;
+    let cores = match machine.host {
+        // Before anything takes time.
+        HostName::Microkit => Sdk::find()?.cores(&board.microkit.board, machine.config)?,
+        HostName::Baremetal | HostName::Bare => 1,
+    };
     let images = images(root, machine)?;
     let mut append = machine.append.clone();
     if machine.guest.is_some() {
@@ -146,6 +152,8 @@ pub fn build(root: &Path, machine: &Machine, name: fn(&Machine, &Plan) -> String
         host: plan_host(machine),
         gic: machine.gic,
         ram_mib: machine.ram,
+        vcpus: machine.cpus.unwrap_or(1),
+        cores,
         append,
         rules: machine.forward.clone(),
         trace: machine.trace,
@@ -236,7 +244,8 @@ fn values(machine: &Machine, plan: &Plan, folder: &Path, image: Option<PathBuf>)
         ("dtb", file(vmm_plan::plan::TREE_FILE)),
         ("append", Some(machine.append.clone()).filter(|text| !text.is_empty())),
         ("ram_mib", Some((plan.layout.ram.size >> 20).to_string())),
-        ("cpus", Some(plan.wish.vcpus.to_string())),
+        // An SMP kernel waits for all of its cores.
+        ("cpus", Some(plan.wish.vcpus.max(plan.wish.cores).to_string())),
     ])
 }
 

@@ -83,6 +83,10 @@ pub enum Config {
     Release,
     /// With the kernel's own output.
     Debug,
+    /// As shipped, on several cores.
+    SmpRelease,
+    /// On several cores, with the kernel's own output.
+    SmpDebug,
 }
 
 impl Config {
@@ -92,6 +96,8 @@ impl Config {
         match self {
             Self::Release => "release",
             Self::Debug => "debug",
+            Self::SmpRelease => "smp-release",
+            Self::SmpDebug => "smp-debug",
         }
     }
 }
@@ -128,6 +134,10 @@ pub struct Machine {
     /// Guest RAM in MiB; without it the board's default.
     #[arg(long, value_name = "MIB")]
     pub ram: Option<u64>,
+    /// Virtual CPUs, 1 to what the board allows; without it one, or what a conformance guest asks
+    /// for, which is the least that it gets.
+    #[arg(long, value_name = "N")]
+    pub cpus: Option<u32>,
     /// Firmware call that the monitor hands on to the firmware, where the board allows it. Again
     /// for more.
     #[arg(long, value_name = "FUNCTION", value_parser = Rule::forward)]
@@ -190,6 +200,9 @@ pub struct BuildOptions {
     /// Guest RAM in MiB; without it the board's default.
     #[arg(long, value_name = "MIB")]
     pub ram: Option<u64>,
+    /// Virtual CPUs, 1 to what the board allows; without it one.
+    #[arg(long, value_name = "N")]
+    pub cpus: Option<u32>,
 }
 
 /// `ci/bench`.
@@ -332,6 +345,16 @@ mod tests {
     fn gic_is_2_or_3() {
         assert_eq!(boot(&["qemu", "--gic", "3"]).unwrap().machine.gic, Some(3));
         assert!(boot(&["qemu", "--gic", "4"]).is_err());
+    }
+
+    #[test]
+    fn configurations_are_named_as_in_the_sdk() {
+        for config in ["release", "debug", "smp-release", "smp-debug"] {
+            let options = boot(&["qemu", "--config", config, "--cpus", "4"]).unwrap();
+            assert_eq!(options.machine.config.name(), config);
+            assert_eq!(options.machine.cpus, Some(4));
+        }
+        assert!(boot(&["qemu", "--cpus", "some"]).is_err());
     }
 
     #[test]

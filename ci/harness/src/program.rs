@@ -71,16 +71,37 @@ impl Sdk {
         Ok(Self { root: absolute(&root)? })
     }
 
+    /// Folder of the kernel for one of the SDK's boards.
+    fn kernel(&self, board: &str, config: Config) -> Result<PathBuf> {
+        let kernel = self.root.join("board").join(board).join(config.name());
+        if kernel.is_dir() {
+            return Ok(kernel);
+        }
+        let (sdk, config) = (self.root.display(), config.name());
+        Err(Error::Usage(format!("the SDK at {sdk} has no board {board}/{config}")))
+    }
+
+    /// Cores that the kernel for one of the SDK's boards runs on.
+    ///
+    /// # Errors
+    /// The SDK has no such board, or its description of the kernel does not read.
+    pub fn cores(&self, board: &str, config: Config) -> Result<u32> {
+        let path = self.kernel(board, config)?.join("include/kernel/gen_config.json");
+        let text = std::fs::read_to_string(&path).map_err(|e| Error::file("read", &path, &e))?;
+        cores(&text).ok_or_else(|| {
+            Error::Usage(format!(
+                "{} does not say on how many cores the kernel runs (ENABLE_SMP_SUPPORT, MAX_NUM_NODES)",
+                path.display()
+            ))
+        })
+    }
+
     /// Builds the monitor as a protection domain for one of the SDK's boards; returns its file.
     ///
     /// # Errors
     /// The SDK has no such board, or the monitor does not build.
     pub fn monitor(&self, root: &Path, board: &str, config: Config) -> Result<PathBuf> {
-        let kernel = self.root.join("board").join(board).join(config.name());
-        if !kernel.is_dir() {
-            let (sdk, config) = (self.root.display(), config.name());
-            return Err(Error::Usage(format!("the SDK at {sdk} has no board {board}/{config}")));
-        }
+        let kernel = self.kernel(board, config)?;
         let folder = root.join("vmm/hosts/microkit");
         // The kernel's headers are an input that cargo does not see: one target folder for each.
         let target = root.join(format!("build/target-{board}-{}", config.name()));
@@ -107,6 +128,17 @@ impl Sdk {
             .arg(folder.join("report.txt"));
         run(tool, "the Microkit image")
     }
+}
+
+/// Cores in a kernel's `gen_config.json`: one without SMP support, whatever the limit.
+fn cores(text: &str) -> Option<u32> {
+    let values: serde_json::Value = serde_json::from_str(text).ok()?;
+    if !values.get("ENABLE_SMP_SUPPORT")?.as_bool()? {
+        return Some(1);
+    }
+    let number = values.get("MAX_NUM_NODES")?;
+    let number = number.as_u64().or_else(|| number.as_str()?.parse().ok())?;
+    u32::try_from(number).ok().filter(|cores| *cores > 0)
 }
 
 /// The cargo for rust-sel4. Its toolchain file names a nightly; where rustup does not have that
@@ -181,4 +213,24 @@ fn run(mut command: Command, what: &str) -> Result<()> {
 
 fn absolute(path: &Path) -> Result<PathBuf> {
     std::path::absolute(path).map_err(|e| Error::file("find", path, &e))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cores_are_read_from_the_kernels_description() {
+        for (text, is) in [
+            (r#"{"ENABLE_SMP_SUPPORT":true,"MAX_NUM_NODES":"4"}"#, Some(4)),
+            (r#"{"ENABLE_SMP_SUPPORT":true,"MAX_NUM_NODES":2}"#, Some(2)),
+            (r#"{"ENABLE_SMP_SUPPORT":false,"MAX_NUM_NODES":"8"}"#, Some(1)),
+            (r#"{"ENABLE_SMP_SUPPORT":true,"MAX_NUM_NODES":"0"}"#, None),
+            (r#"{"ENABLE_SMP_SUPPORT":true}"#, None),
+            (r#"{"MAX_NUM_NODES":"4"}"#, None),
+            ("", None),
+        ] {
+            assert_eq!(cores(text), is, "{text}");
+        }
+    }
 }

@@ -24,7 +24,7 @@ pub struct Report {
     pub board: String,
     /// `microkit`, `baremetal` or `bare`.
     pub host: &'static str,
-    /// `release` or `debug`.
+    /// `release`, `debug`, `smp-release` or `smp-debug`.
     pub config: &'static str,
     /// Version of the interrupt controller, 2 or 3.
     pub gic: u8,
@@ -36,6 +36,8 @@ pub struct Report {
     pub append: String,
     /// Guest RAM in MiB.
     pub ram_mib: u64,
+    /// Virtual CPUs.
+    pub cpus: u32,
     /// Whether emulated time followed executed instructions.
     pub icount: bool,
     /// Sizes of what was built and loaded, in bytes, by file name.

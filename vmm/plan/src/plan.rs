@@ -183,7 +183,7 @@ fn check_wish(board: &Board, wish: &Wish) -> Result<(), PlanError> {
         return Err(PlanError::Wish {
             what: "the number of virtual CPUs",
             value: wish.vcpus.to_string(),
-            range: format!("1 to {}", board.cpu.max_vcpus),
+            range: format!("1 to {} on board {} (--cpus N)", board.cpu.max_vcpus, board.name),
         });
     }
     for rule in &wish.rules {

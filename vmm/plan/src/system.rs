@@ -68,7 +68,12 @@ fn build(plan: &Plan, out: &mut String) -> std::fmt::Result {
          budget=\"{SLICE_US}\" period=\"{SLICE_US}\">"
     )?;
     for vcpu in 0..plan.wish.vcpus {
-        writeln!(out, "            <vcpu id=\"{vcpu}\" />")?;
+        write!(out, "            <vcpu id=\"{vcpu}\"")?;
+        if plan.wish.cores > 1 {
+            // The monitor is on core 0, where a domain is if nothing is said.
+            write!(out, " cpu=\"{}\"", vcpu.checked_rem(plan.wish.cores).unwrap_or(0))?;
+        }
+        writeln!(out, " />")?;
     }
     for region in &plan.regions {
         guest_map(region, out)?;

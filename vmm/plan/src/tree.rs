@@ -91,7 +91,7 @@ pub(crate) fn guest(
                 .with("compatible", &["arm,psci-1.0", "arm,psci-0.2"][..])
                 .with("method", "smc"),
         )
-        .child(timer(board))
+        .child(timer(board, gic, wish.vcpus))
         .child(interrupt_controller(gic, wish.vcpus, given));
     for node in &given.nodes {
         root.0.add_child(node.clone());
@@ -168,12 +168,18 @@ fn cpus(board: &Board, vcpus: u32) -> Build {
     })
 }
 
-fn timer(board: &Board) -> Build {
+fn timer(board: &Board, gic: Gic<'_>, vcpus: u32) -> Build {
     let facts = &board.timer;
+    // On GICv2 a PPI names its CPUs, a bit each from bit 8 (bindings/interrupt-controller/arm,gic.yaml).
+    let cpus = match gic {
+        Gic::V2(_) => (0..vcpus.min(8)).fold(0, |mask, cpu| mask | 0x100_u32 << cpu),
+        Gic::V3(_) => 0,
+    };
     // The order of bindings/timer/arm,arch_timer.yaml. Interrupt numbers of PPIs start at 16.
     let ppis = [facts.secure_ppi, facts.physical_ppi, facts.virtual_ppi, facts.hypervisor_ppi];
+    let flags = flags(Trigger::Level) | cpus;
     let cells: Vec<u32> =
-        ppis.iter().flat_map(|ppi| [PPI, ppi.saturating_sub(16), flags(Trigger::Level)]).collect();
+        ppis.iter().flat_map(|ppi| [PPI, ppi.saturating_sub(16), flags]).collect();
     Build::new("timer")
         .with("compatible", "arm,armv8-timer")
         .with("interrupts", cells)
@@ -198,9 +204,12 @@ fn interrupt_controller(gic: Gic<'_>, vcpus: u32, given: &Closure) -> Build {
         .with("phandle", given.gic_phandle)
 }
 
-/// The frames of the vCPUs that there are: 128 KiB each (IHI 0069H, 12.10).
+/// Bytes of the redistributor frames of one CPU (IHI 0069H, 12.10).
+pub(crate) const REDISTRIBUTOR_SIZE: u64 = 0x2_0000;
+
+/// The frames of the vCPUs that there are.
 pub(crate) fn redistributors(all: Span, vcpus: u32) -> Span {
-    let size = u64::from(vcpus).saturating_mul(0x2_0000);
+    let size = u64::from(vcpus).saturating_mul(REDISTRIBUTOR_SIZE);
     Span::new(all.base, size.min(all.size))
 }
 

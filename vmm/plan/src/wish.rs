@@ -171,6 +171,9 @@ pub struct Wish {
     pub identity: bool,
     /// Virtual CPUs.
     pub vcpus: u32,
+    /// Cores that the kernel under the monitor runs on, at least 1. The monitor is on core 0, and
+    /// virtual CPU n on core n, round again where there are fewer.
+    pub cores: u32,
     /// Boot arguments of the kernel.
     pub append: String,
     /// Devices to pass through, besides those of the board file and the console.
@@ -191,6 +194,7 @@ impl Default for Wish {
             ram_mib: None,
             identity: false,
             vcpus: 1,
+            cores: 1,
             append: String::new(),
             pass: Vec::new(),
             rules: Vec::new(),

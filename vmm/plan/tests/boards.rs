@@ -7,7 +7,7 @@ mod common;
 use common::{board, boards, evk, images, kernel};
 use vmm_core::plan::{NODE_DISABLED, NODE_ENABLED, NODE_GIVEN, Plan as Block};
 use vmm_plan::check::Subject;
-use vmm_plan::dt::{self, Tree};
+use vmm_plan::dt::{self, Tree, is_gic};
 use vmm_plan::memory::Kind;
 use vmm_plan::wish::Pass;
 use vmm_plan::{Board, Host, Images, Plan, Wish};
@@ -166,7 +166,11 @@ fn wishes_that_cannot_be_are_refused_by_name() {
     let qemu = board("qemu");
     let error = |wish: Wish| Plan::new(&qemu, &wish, images()).unwrap_err().to_string();
     assert!(error(Wish { gic: Some(3), ..Wish::default() }).contains("GICv3 on baremetal"));
-    assert!(error(Wish { vcpus: 9, ..Wish::default() }).contains("1 to 4"));
+    assert_eq!(
+        error(Wish { vcpus: 9, ..Wish::default() }),
+        "the number of virtual CPUs is 9: it must be 1 to 4 on board qemu_virt_aarch64 (--cpus N)"
+    );
+    assert!(error(Wish { vcpus: 0, ..Wish::default() }).contains("is 0"));
     assert!(
         error(Wish { pass: vec![Pass::parse("uart").unwrap()], ..Wish::default() })
             .contains("--tree")
@@ -174,4 +178,46 @@ fn wishes_that_cannot_be_are_refused_by_name() {
     let big = Images { kernel: kernel(0x2000_0000), ..Images::default() };
     let error = Plan::new(&qemu, &Wish::default(), big).unwrap_err().to_string();
     assert!(error.contains("only 256 MiB of guest RAM"), "{error}");
+}
+
+#[test]
+fn one_number_makes_processors_of_every_kind() {
+    for (name, gic, cores, vcpus) in
+        [("qemu", 2, 1, 1), ("qemu", 2, 4, 4), ("qemu", 3, 1, 3), ("maaxboard", 3, 2, 4)]
+    {
+        let host = if (name, gic) == ("qemu", 3) { Host::Baremetal } else { Host::Microkit };
+        let wish = Wish { gic: Some(gic), host, vcpus, cores, ..Wish::default() };
+        let plan = Plan::new(&board(name), &wish, images()).unwrap();
+        assert_eq!(Subject::from_plan(&plan).findings(), []);
+        let tree = Tree::new(&plan.tree);
+        let node = |path: &str| tree.node(tree.by_path(path).unwrap());
+        let cpus: Vec<_> = tree.nodes().filter(|(_, n)| n.path.starts_with("/cpus/")).collect();
+        assert_eq!(cpus.len(), vcpus as usize);
+        for (number, (_, cpu)) in (0..).zip(cpus) {
+            assert_eq!(
+                (cpu.cell("reg"), cpu.strings("enable-method")),
+                (Some(number), vec!["psci".into()])
+            );
+        }
+        assert_eq!(node("/psci").strings("method"), ["smc"]);
+        let flags: Vec<_> =
+            node("/timer").cells("interrupts").chunks(3).map(|ppi| ppi[2]).collect();
+        let mask = if gic == 2 { (1 << vcpus) - 1 } else { 0 };
+        assert_eq!(flags, [4 | mask << 8; 4]);
+        let (_, controller) = tree.nodes().find(|(_, node)| is_gic(node)).unwrap();
+        if gic == 3 {
+            assert_eq!(controller.registers[1].size, u64::from(vcpus) * 0x2_0000);
+        }
+        if host == Host::Microkit {
+            let system = plan.system().unwrap();
+            for vcpu in 0..vcpus {
+                let line = match cores {
+                    1 => format!("<vcpu id=\"{vcpu}\" />"),
+                    _ => format!("<vcpu id=\"{vcpu}\" cpu=\"{}\" />", vcpu % cores),
+                };
+                assert!(system.contains(&line), "{line} in {system}");
+            }
+            assert_eq!(system.matches("<vcpu ").count(), vcpus as usize);
+        }
+    }
 }

@@ -65,6 +65,18 @@ fn plan_writes_every_file_and_diff_finds_none() {
 }
 
 #[test]
+fn the_number_of_processors_is_one_option() {
+    let folder = folder("cpus");
+    let plan = "plan --board qemu --kernel kernel --cpus";
+    assert_eq!(run(&folder, &format!("{plan} 4 --cores 4 --out four")).0, 0);
+    let system = std::fs::read_to_string(folder.join("four/guest.system")).unwrap();
+    assert!(system.contains("<vcpu id=\"3\" cpu=\"3\" />"), "{system}");
+    let (code, _, error) = run(&folder, &format!("{plan} 5 --out five"));
+    assert_eq!((code, error.contains("is 5: it must be 1 to 4")), (3, true), "{error}");
+    assert_eq!(run(&folder, &format!("{plan} 2 --cores 0 --out none")).0, 3);
+}
+
+#[test]
 fn findings_are_exit_code_1_and_notes_are_not() {
     let folder = folder("check");
     let qemu = "check --board qemu --kernel kernel";

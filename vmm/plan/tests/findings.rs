@@ -206,6 +206,7 @@ fn every_rule_is_found() {
         &["gic-mismatch"],
     );
     expect(planted(|_, subject| subject.vcpus = 2), &["vcpu-count"]);
+    expect(planted(|_, subject| subject.vcpus = 0), &["vcpu-count"]);
     expect(
         planted(|clean, subject| {
             subject.tree = clean.tree(|tree| set(tree, "/psci", "method", "hvc"))
@@ -283,4 +284,40 @@ fn notes_are_only_the_two() {
         RULES.iter().filter(|rule| rule.severity == Severity::Note).map(|rule| rule.id).collect();
     assert_eq!(notes, ["initramfs-unknown", "debug-console"]);
     assert!(RULES.iter().all(|rule| rule.text.len() > 100));
+}
+
+/// What a change to the tree of a guest with four virtual CPUs brings.
+fn of_four(name: &str, change: impl FnOnce(&mut DeviceTree)) -> BTreeSet<&'static str> {
+    let board = board(name);
+    let plan = Plan::new(&board, &Wish { vcpus: 4, ..Wish::default() }, images()).unwrap();
+    let mut subject = Subject::from_plan(&plan);
+    let mut tree = plan.tree.clone();
+    change(&mut tree);
+    subject.tree = Tree::new(&tree);
+    ids(&subject)
+}
+
+#[test]
+fn processors_that_nobody_can_start_are_found() {
+    assert!(of_four("qemu", |_| ()).is_empty());
+    let count = BTreeSet::from(["vcpu-count"]);
+    assert_eq!(of_four("qemu", |tree| set(tree, "/cpus/cpu@3", "reg", 0x100_u32)), count);
+    assert_eq!(
+        of_four("qemu", |tree| set(tree, "/cpus/cpu@1", "enable-method", "spin-table")),
+        count
+    );
+    assert_eq!(of_four("qemu", |tree| set(tree, "/cpus/cpu@2", "status", "disabled")), count);
+    assert_eq!(of_four("qemu", |tree| set(tree, "/psci", "method", "hvc")), count);
+}
+
+#[test]
+fn redistributors_for_fewer_processors_are_found() {
+    let frames = |size: u32| {
+        of_four("maaxboard", |tree| {
+            let gicr = [0, 0x3880_0000, 0, 0x1_0000, 0, 0x3888_0000, 0, size];
+            set(tree, "/interrupt-controller@38800000", "reg", gicr);
+        })
+    };
+    assert_eq!(frames(0x6_0000), BTreeSet::from(["gic-mismatch"]));
+    assert!(frames(0x8_0000).is_empty() && frames(0xc_0000).is_empty());
 }

@@ -4,8 +4,9 @@
 
 use super::{Findings, Subject};
 use crate::board::Gic;
-use crate::dt::{Node, is_gic};
+use crate::dt::{Node, is_gic, number};
 use crate::span::Span;
+use crate::tree::REDISTRIBUTOR_SIZE;
 use crate::wish::Host;
 
 pub(super) fn check(subject: &Subject<'_>, found: &mut Findings) {
@@ -46,6 +47,15 @@ fn gic(subject: &Subject<'_>, found: &mut Findings) {
             found.add("gic-mismatch", node.path.clone(), what, way_out);
         }
     }
+    let frames = node.registers.get(1).map_or(0, |span| span.size);
+    let needed = u64::from(subject.vcpus).saturating_mul(REDISTRIBUTOR_SIZE);
+    if subject.gic == 3 && at(1) == Some(second.base) && frames < needed {
+        let what = format!(
+            "the guest's tree has {frames:#x} bytes of GICR, its {} virtual CPUs need {needed:#x}",
+            subject.vcpus
+        );
+        found.add("gic-mismatch", node.path.clone(), what, way_out);
+    }
 }
 
 fn gicv(subject: &Subject<'_>, found: &mut Findings) {
@@ -80,16 +90,17 @@ fn processors(subject: &Subject<'_>, found: &mut Findings) {
         node.path.starts_with("/cpus/")
             && node.strings("device_type").first().is_some_and(|kind| kind == "cpu")
     };
-    let cpus = subject.tree.nodes().filter(|(_, node)| node.enabled && is_cpu(node)).count();
+    let cpus = || subject.tree.nodes().filter(|(_, node)| node.enabled && is_cpu(node));
+    let way_out = "let guestplan write the node, or disable the others";
     let wanted = usize::try_from(subject.vcpus).unwrap_or(usize::MAX);
-    if cpus != wanted && !(only_one && wanted == 1) {
-        let what = format!("the guest's tree has {cpus}, the monitor gives it {wanted}");
-        found.add(
-            "vcpu-count",
-            "/cpus",
-            what,
-            "let guestplan write the node, or disable the others",
-        );
+    let count = cpus().count();
+    if count != wanted && !(only_one && wanted == 1) {
+        let what = format!("the guest's tree has {count}, the monitor gives it {wanted}");
+        found.add("vcpu-count", "/cpus", what, way_out);
+    } else if subject.vcpus > 1 {
+        for (_, node) in cpus() {
+            startable(subject, node, found);
+        }
     }
     let psci = subject.tree.nodes().find(|(_, node)| {
         node.enabled && node.compatible.iter().any(|compatible| compatible.starts_with("arm,psci"))
@@ -110,6 +121,23 @@ fn processors(subject: &Subject<'_>, found: &mut Findings) {
             what,
             "psci { compatible = \"arm,psci-1.0\"; method = \"smc\"; };",
         );
+    }
+}
+
+/// Whether PSCI starts the processor of this node: the monitor knows them by affinity, from 0.
+fn startable(subject: &Subject<'_>, node: &Node, found: &mut Findings) {
+    let affinity = number(&node.cells("reg"));
+    if affinity >= u64::from(subject.vcpus) {
+        let what = format!(
+            "its reg is {affinity:#x}, the monitor's virtual CPUs are 0 to {}",
+            subject.vcpus.saturating_sub(1)
+        );
+        found.add("vcpu-count", node.path.clone(), what, "number them from 0");
+    }
+    let method = node.strings("enable-method").into_iter().next().unwrap_or_default();
+    if method != "psci" {
+        let what = format!("its enable-method is \"{method}\", and only PSCI starts a virtual CPU");
+        found.add("vcpu-count", node.path.clone(), what, "enable-method = \"psci\";");
     }
 }
 

@@ -51,7 +51,11 @@ pub struct Guest {
     ram: Option<u64>,
     /// Virtual CPUs.
     #[arg(long, value_name = "N", default_value_t = 1)]
-    vcpus: u32,
+    cpus: u32,
+    /// Cores of the seL4 kernel, more than one in Microkit's SMP configurations: the virtual CPUs
+    /// are spread over them.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=255))]
+    cores: u32,
     /// Equal guest and physical addresses for guest RAM, as a device with DMA needs. A bus master
     /// without an SMMU reaches all memory then as before: the monitor's and the kernel's too.
     #[arg(long)]
@@ -129,7 +133,8 @@ impl Guest {
             gic: self.gic,
             ram_mib: self.ram,
             identity: self.identity,
-            vcpus: self.vcpus,
+            vcpus: self.cpus,
+            cores: self.cores,
             append: self.append.clone(),
             pass: self.pass.clone(),
             rules: self.forward.iter().chain(&self.answer).cloned().collect(),
