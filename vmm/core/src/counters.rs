@@ -57,12 +57,29 @@ counters! {
     unimplemented,
     /// Things worth a note that did not stop the guest.
     notes,
+    /// Calls into the host's kernel for exits at emulated registers: from the exit to the next
+    /// one, the answer included. The exit at hand is not in it.
+    mmio_calls,
+    /// Guest registers that those calls moved.
+    mmio_registers,
+    /// The most calls for one such exit.
+    mmio_calls_max,
 }
 
 impl Counters {
     /// One more.
     pub fn count(counter: &mut u64) {
         *counter = counter.wrapping_add(1);
+    }
+
+    /// The host's kernel was asked for this much between an exit at an emulated register and the
+    /// next exit.
+    pub fn mmio_cost(&mut self, before: HostStats, after: HostStats) {
+        let calls = after.calls.saturating_sub(before.calls);
+        let registers = after.registers.saturating_sub(before.registers);
+        self.mmio_calls = self.mmio_calls.wrapping_add(calls);
+        self.mmio_registers = self.mmio_registers.wrapping_add(registers);
+        self.mmio_calls_max = self.mmio_calls_max.max(calls);
     }
 }
 

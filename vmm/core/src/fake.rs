@@ -117,6 +117,8 @@ pub struct Fake {
     pub smc_log: Vec<[u64; 8]>,
     /// What the firmware answers.
     pub smc_answer: [u64; 4],
+    /// What [`Host::stats`] says; the fake has no kernel that counts.
+    pub stats: HostStats,
     /// Guest RAM with its caches.
     pub ram: Ram,
     images: [Vec<u8>; 3],
@@ -148,6 +150,7 @@ impl Fake {
             memory_log: Vec::new(),
             smc_log: Vec::new(),
             smc_answer: [0; 4],
+            stats: HostStats::default(),
             ram: Ram::new(ram),
             images: [Vec::new(), Vec::new(), Vec::new()],
         }
@@ -417,6 +420,6 @@ impl Host for Fake {
     }
 
     fn stats(&self) -> HostStats {
-        HostStats::default()
+        self.stats
     }
 }

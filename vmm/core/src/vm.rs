@@ -12,7 +12,7 @@ use crate::bus::{Bus, BusError, Device};
 use crate::counters::Counters;
 use crate::fault::{Fault, FaultReport, Place};
 use crate::gic::{self, Gic, Version};
-use crate::host::{Action, Entry, Exit, Gpr, Host, Intid, MAX_VCPUS, Vcpu};
+use crate::host::{Action, Entry, Exit, Gpr, Host, HostStats, Intid, MAX_VCPUS, Vcpu};
 use crate::plan::{IDLE_NONE, Plan};
 use crate::report::{self, Event};
 use crate::smccc;
@@ -61,6 +61,8 @@ pub struct Vm<'p> {
     /// Starts of the guest so far.
     boots: u32,
     counters: Counters,
+    /// What the host had asked of its kernel at the last exit, if that was at an emulated register.
+    mmio: Option<HostStats>,
     /// The device interrupt that fired last, and how often in a row.
     storm: (Option<Intid>, u32),
     noted: ArrayVec<u32, NOTED_CALLS>,
@@ -101,6 +103,7 @@ impl<'p> Vm<'p> {
             entry: Entry { pc: Ipa(0), x0: 0 },
             boots: 0,
             counters: Counters::default(),
+            mmio: None,
             storm: (None, 0),
             noted: ArrayVec::new(),
         })
@@ -166,6 +169,9 @@ impl<'p> Vm<'p> {
 
     fn answer(&mut self, host: &mut dyn Host, vcpu: Vcpu, exit: Exit) -> Action {
         let machines_own = matches!(exit, Exit::Line(_) | Exit::WakeUp);
+        if let Some(before) = self.mmio.take() {
+            self.counters.mmio_cost(before, host.stats()); // its answer is over only now
+        }
         if !machines_own && matches!(self.running(vcpu), Run::Parked(_)) {
             self.set_run(vcpu, Run::Running); // its host has let it run on
         }
@@ -269,6 +275,7 @@ impl<'p> Vm<'p> {
             return Err(Fault::UnownedAddress { ipa, access });
         };
         let access = access.ok_or(Fault::NoSyndrome { ipa })?;
+        self.mmio = Some(host.stats());
         let known = if access.write {
             Counters::count(&mut self.counters.mmio_write);
             let value = access.stored(access.reg.map_or(0, |reg| host.reg(vcpu, reg)));

@@ -8,11 +8,11 @@ use vmm_core::plan::Text;
 use vmm_core::report::{Event, print};
 
 use crate::common::machine::CPU0;
-use crate::common::spec::MARKER;
+use crate::common::spec::{GICD, MARKER};
 use crate::common::{Machine, Spec, esr};
 
 /// Names of the counters, part of the contract with ci/harness.
-const COUNTERS: [&str; 19] = [
+const COUNTERS: [&str; 22] = [
     "mmio_read",
     "mmio_write",
     "smc",
@@ -30,6 +30,9 @@ const COUNTERS: [&str; 19] = [
     "unknown_smc",
     "unimplemented",
     "notes",
+    "mmio_calls",
+    "mmio_registers",
+    "mmio_calls_max",
     "calls",
     "registers",
 ];
@@ -149,6 +152,35 @@ fn each_counter_is_named_once_and_in_order() {
     names.extend(["calls", "registers"]);
     assert_eq!(names, COUNTERS);
     assert_eq!(HostStats::default(), HostStats { calls: 0, registers: 0 });
+}
+
+#[test]
+fn an_access_costs_what_the_host_asks_of_its_kernel_until_the_next_exit() {
+    let mut m = Machine::boot(&Spec::new(2, 1));
+    let costs = |m: &Machine| {
+        let counters = m.vm.counters();
+        (counters.mmio_calls, counters.mmio_registers, counters.mmio_calls_max)
+    };
+    let spend = |m: &mut Machine, calls, registers| {
+        m.fake.stats.calls += calls;
+        m.fake.stats.registers += registers;
+    };
+    m.store(CPU0, GICD, 4, 1);
+    assert_eq!(costs(&m), (0, 0, 0), "the exit at hand is not over");
+    spend(&mut m, 3, 9);
+    m.load(CPU0, GICD, 4);
+    assert_eq!(costs(&m), (3, 9, 3));
+    spend(&mut m, 2, 4);
+    m.trap(CPU0, esr::WFE, 0);
+    assert_eq!(costs(&m), (5, 13, 3));
+    spend(&mut m, 50, 60);
+    m.store(CPU0, MARKER, 4, 1);
+    assert_eq!(costs(&m), (5, 13, 3), "what another exit costs is not counted");
+    spend(&mut m, 4, 1);
+    m.trap(CPU0, esr::load(4, 2), 0x30a2_0000);
+    assert_eq!(costs(&m), (9, 14, 4));
+    let event = m.events().pop().unwrap();
+    assert_eq!(event["counters"]["mmio_calls"], 9);
 }
 
 proptest! {
