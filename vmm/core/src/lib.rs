@@ -25,6 +25,7 @@ pub mod fake;
 pub mod fault;
 pub mod gic;
 pub mod host;
+pub mod latency;
 pub mod plan;
 pub mod report;
 pub mod smccc;

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! The report channel: one JSON line for each event, on the guest's own UART, starting with `@`.
 //!
-//! `{"v":1,"event":E,...,"ticks":T,"hz":F,"counters":{...}}`, where E is `start`, `mark`,
-//! `reset`, `stop` or `off`. Numbers are decimal, addresses are strings in hex.
+//! `{"v":1,"event":E,...,"ticks":T,"hz":F,"latency":[...],"counters":{...}}`, where E is `start`,
+//! `mark`, `reset`, `stop` or `off`. Numbers are decimal, addresses are strings in hex. Item n of
+//! `latency` counts the exits that were answered in fewer than 2^n ticks ([`Latency`]).
 
 use core::fmt::{self, Write};
 
 use crate::counters::{Counters, Json};
 use crate::fault::{FaultReport, Place};
 use crate::host::Host;
+use crate::latency::Latency;
 use crate::plan::Plan;
 
 /// What is reported.
@@ -37,12 +39,18 @@ impl Write for Out<'_> {
 }
 
 /// Prints the line of an event, and before a stop its report for people.
-pub fn print(host: &mut dyn Host, plan: &Plan<'_>, counters: &Counters, event: Event<'_>) {
+pub fn print(
+    host: &mut dyn Host,
+    plan: &Plan<'_>,
+    (counters, latency): (&Counters, &Latency),
+    event: Event<'_>,
+) {
     let (ticks, hz, stats) = (host.now(), host.frequency(), host.stats());
     let mut out = Out(host);
     // The host's UART takes everything: there is no error to handle.
     let _ = write_event(&mut out, plan, event).and_then(|()| {
-        write!(out, ",\"ticks\":{ticks},\"hz\":{hz},\"counters\":{}}}\r\n", Json(counters, stats))
+        write!(out, ",\"ticks\":{ticks},\"hz\":{hz},\"latency\":{latency}")?;
+        write!(out, ",\"counters\":{}}}\r\n", Json(counters, stats))
     });
 }
 

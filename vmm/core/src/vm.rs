@@ -13,6 +13,7 @@ use crate::counters::Counters;
 use crate::fault::{Fault, FaultReport, Place};
 use crate::gic::{self, Gic, Version};
 use crate::host::{Action, Entry, Exit, Gpr, Host, HostStats, Intid, MAX_VCPUS, Vcpu};
+use crate::latency::Latency;
 use crate::plan::{IDLE_NONE, Plan};
 use crate::report::{self, Event};
 use crate::smccc;
@@ -63,6 +64,7 @@ pub struct Vm<'p> {
     counters: Counters,
     /// What the host had asked of its kernel at the last exit, if that was at an emulated register.
     mmio: Option<HostStats>,
+    latency: Latency,
     /// The device interrupt that fired last, and how often in a row.
     storm: (Option<Intid>, u32),
     noted: ArrayVec<u32, NOTED_CALLS>,
@@ -104,6 +106,7 @@ impl<'p> Vm<'p> {
             boots: 0,
             counters: Counters::default(),
             mmio: None,
+            latency: Latency::default(),
             storm: (None, 0),
             noted: ArrayVec::new(),
         })
@@ -159,7 +162,10 @@ impl<'p> Vm<'p> {
     /// Decides what an exit means.
     pub fn handle(&mut self, host: &mut dyn Host, vcpu: Vcpu, exit: Exit) -> Action {
         if !self.plan.traces() {
-            return self.answer(host, vcpu, exit);
+            let from = host.now();
+            let action = self.answer(host, vcpu, exit);
+            self.latency.add(host.now().saturating_sub(from));
+            return action;
         }
         trace_exit(host, vcpu, exit);
         let action = self.answer(&mut Traced(host), vcpu, exit);
@@ -491,6 +497,6 @@ impl<'p> Vm<'p> {
     }
 
     fn print(&self, host: &mut dyn Host, event: Event<'_>) {
-        report::print(host, &self.plan, &self.counters, event);
+        report::print(host, &self.plan, (&self.counters, &self.latency), event);
     }
 }

@@ -80,6 +80,9 @@ pub struct Event {
     /// Its rate.
     #[serde(default)]
     pub hz: u64,
+    /// Item n counts the exits that were answered in fewer than 2^n ticks.
+    #[serde(default)]
+    pub latency: Vec<u64>,
     /// Exits by cause so far, and what the monitor did.
     #[serde(default)]
     pub counters: BTreeMap<String, u64>,
@@ -92,6 +95,8 @@ pub struct Summary {
     pub milestones: Vec<Vec<Milestone>>,
     /// For each run: exits by cause.
     pub exits: Vec<Vec<(String, u64)>>,
+    /// For each run: how many exits were answered in which time.
+    pub latency: Vec<Vec<(String, u64)>>,
     /// Accesses by device, where there is a trace.
     pub devices: Vec<(String, u64)>,
     /// Guest time to the first program.
@@ -146,6 +151,21 @@ impl Run {
             .collect();
         exits.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
         exits
+    }
+}
+
+impl Run {
+    /// How long the monitor took to answer exits, over the whole run: bins of powers of two of the
+    /// counter's ticks, named by their upper ends.
+    #[must_use]
+    pub fn latency(&self) -> Vec<(String, u64)> {
+        let Some(last) = self.events.last().filter(|last| last.hz > 0) else { return Vec::new() };
+        let name = |bin| format!("< {:.1} us", 1e6 * seconds(1_u64.wrapping_shl(bin), last.hz));
+        (0_u32..)
+            .zip(&last.latency)
+            .filter(|(_, count)| **count > 0)
+            .map(|(bin, count)| (name(bin), *count))
+            .collect()
     }
 }
 
@@ -218,6 +238,7 @@ impl Report {
                 .iter()
                 .map(|run| run.exits().into_iter().map(owned).collect())
                 .collect(),
+            latency: self.runs.iter().map(Run::latency).collect(),
             devices: self.devices(board),
             boots: histogram(boots.into_iter()),
             commands: histogram(commands.into_iter()),
@@ -253,6 +274,7 @@ impl Report {
             if !exits.is_empty() {
                 let _ = writeln!(out, "  exits: {}", exits.join(", "));
             }
+            chart(&mut out, "  the monitor's answers to exits", &run.latency());
         }
         for (device, count) in self.devices(board) {
             let _ = writeln!(out, "  {count:>9} accesses to {device}");
@@ -261,17 +283,7 @@ impl Report {
         for (what, times) in
             [("guest time to the first program", boots), ("commands at the shell", commands)]
         {
-            let bins = histogram(times.into_iter());
-            if !bins.is_empty() {
-                let _ = writeln!(out, "{what}:");
-                for (bin, count) in bins {
-                    let _ = writeln!(
-                        out,
-                        "  {bin:>10} {count:>5} {}",
-                        "#".repeat(usize::try_from(count.min(60)).unwrap_or(60))
-                    );
-                }
-            }
+            chart(&mut out, what, &histogram(times.into_iter()));
         }
         out
     }
@@ -285,8 +297,9 @@ impl Report {
             list.into_iter().map(|(name, count)| (name.to_owned(), count)).collect()
         };
         let (boots, commands) = self.times();
-        let charts: [(&str, Vec<(String, u64)>); 4] = [
+        let charts: [(&str, Vec<(String, u64)>); 5] = [
             ("exits by cause", run.map(|run| owned(run.exits())).unwrap_or_default()),
+            ("the monitor's answers to exits", run.map(Run::latency).unwrap_or_default()),
             ("accesses by device", self.devices(board)),
             ("guest time to the first program", histogram(boots.into_iter())),
             ("commands at the shell", histogram(commands.into_iter())),
@@ -319,6 +332,20 @@ impl Report {
             }
         }
         svg.finish()
+    }
+}
+
+/// A histogram for a terminal: the longest bar is 60 characters.
+fn chart(out: &mut String, title: &str, bins: &[(String, u64)]) {
+    if bins.is_empty() {
+        return;
+    }
+    let _ = writeln!(out, "{title}:");
+    let most = bins.iter().map(|(_, count)| *count).max().unwrap_or(1).max(60);
+    for (bin, count) in bins {
+        let length = count.saturating_mul(60).div_ceil(most);
+        let bar = "#".repeat(usize::try_from(length).unwrap_or(60));
+        let _ = writeln!(out, "  {bin:>12} {count:>7} {bar}");
     }
 }
 
@@ -359,7 +386,7 @@ mod tests {
         {"outcome":"off","seconds":4.5,"init_seconds":[1.1],"commands":[{"command":"true","seconds":0.03}],
          "events":[{"v":1,"event":"start","ticks":1000,"hz":1000,"counters":{"smc":0}},
                    {"v":1,"event":"mark","value":7,"ticks":2500,"hz":1000,"counters":{}},
-                   {"v":1,"event":"off","ticks":3000,"hz":1000,"counters":{"smc":6,"mmio_write":165,"injected":9}}],
+                   {"v":1,"event":"off","ticks":3000,"hz":1000,"latency":[0,5,0,120],"counters":{"smc":6,"mmio_write":165,"injected":9}}],
          "transcript":""}]}"#;
 
     #[test]
@@ -377,7 +404,10 @@ mod tests {
             text.contains("1.500 s  mark 7") && text.contains("exits: mmio_write 165, smc 6"),
             "{text}"
         );
+        assert_eq!(run.latency(), [("< 2000.0 us".into(), 5), ("< 8000.0 us".into(), 120)]);
+        assert!(text.contains("< 8000.0 us     120 ####"), "{text}");
         let svg = report.svg(None);
+        assert!(svg.contains("the monitor's answers to exits"));
         assert!(
             svg.starts_with("<svg") && svg.contains("mark 7") && svg.contains("exits by cause")
         );

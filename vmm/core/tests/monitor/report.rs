@@ -3,7 +3,9 @@
 
 use proptest::prelude::*;
 use serde_json::Value;
+use vmm_core::counters::Counters;
 use vmm_core::host::HostStats;
+use vmm_core::latency::Latency;
 use vmm_core::plan::Text;
 use vmm_core::report::{Event, print};
 
@@ -45,7 +47,7 @@ fn keys(value: &Value) -> Vec<&str> {
 
 /// What every line has, and what else this one has.
 fn has(event: &Value, name: &str, more: &[&str]) {
-    let mut expected = [&["v", "event", "ticks", "hz", "counters"], more].concat();
+    let mut expected = [&["v", "event", "ticks", "hz", "latency", "counters"], more].concat();
     expected.sort_unstable();
     assert_eq!(keys(event), expected);
     assert_eq!((event["v"].as_u64(), event["event"].as_str()), (Some(1), Some(name)));
@@ -146,6 +148,19 @@ fn every_line_starts_at_the_start_of_a_line() {
 }
 
 #[test]
+fn every_answer_is_in_the_histogram() {
+    let mut m = Machine::boot(&Spec::new(2, 1));
+    let answers = |event: &Value| -> u64 {
+        event["latency"].as_array().unwrap().iter().map(|count| count.as_u64().unwrap()).sum()
+    };
+    assert_eq!(answers(m.events().last().unwrap()), 0);
+    for number in 0..5 {
+        m.store(CPU0, MARKER, 4, number);
+        assert_eq!(answers(m.events().last().unwrap()), number);
+    }
+}
+
+#[test]
 fn each_counter_is_named_once_and_in_order() {
     let m = Machine::boot(&Spec::new(2, 1));
     let mut names: Vec<&str> = m.vm.counters().each().map(|(name, _)| name).collect();
@@ -212,7 +227,8 @@ proptest! {
         let spec = Spec::new(2, 1);
         let mut fake = spec.fake();
         fake.now = ticks;
-        print(&mut fake, &spec.plan(), Machine::new(&spec).vm.counters(), Event::Mark(value));
+        let counts = (&Counters::default(), &Latency::default());
+        print(&mut fake, &spec.plan(), counts, Event::Mark(value));
         let event: Value = serde_json::from_str(fake.printed.trim().trim_start_matches('@')).unwrap();
         prop_assert_eq!((event["value"].as_u64(), event["ticks"].as_u64()), (Some(value), Some(ticks)));
     }
