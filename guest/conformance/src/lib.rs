@@ -6,7 +6,7 @@
 //! prints `conformance: NAME: PASS` or `conformance: NAME: FAIL reason` and powers off. What has
 //! to happen is declared in `guests.toml`.
 //!
-//! The MMU stays off: data accesses are Device-nGnRnE (Arm DDI 0487, D8.2.12), so the target's
+//! The MMU stays off (but see [`tables`]): data accesses are Device-nGnRnE (Arm DDI 0487, D8.2.12), so the target's
 //! `strict-align` is needed, and it is on by default for `aarch64-unknown-none`.
 #![no_std]
 
@@ -17,6 +17,7 @@ pub mod platform;
 pub mod registers;
 mod runtime;
 pub mod smccc;
+pub mod tables;
 pub mod timer;
 
 pub use console::line;

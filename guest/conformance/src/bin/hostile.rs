@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! Random accesses, calls and waits, one after the other, as `seed=` says, for `seconds=`: the
+//! Random accesses, calls, waits and page tables, one after the other, as `seed=` says, for `seconds=`: the
 //! monitor answers each, or with `fatal=1` stops the guest at one of them. Afterwards the calls
 //! that everyone makes are answered as ever.
 #![no_std]
@@ -11,6 +11,7 @@ use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use guest_conformance::gic::{GICR_TYPER, Gic, IGROUPR, TYPER};
 use guest_conformance::mmio::Device;
 use guest_conformance::smccc::{self, NOT_SUPPORTED, PSCI_VERSION};
+use guest_conformance::tables::{PAGES, Tables};
 use guest_conformance::timer::{self, Limit, milliseconds};
 use guest_conformance::{Platform, guest, line, read_register, require, write_register};
 
@@ -161,6 +162,9 @@ fn recover(platform: &Platform) {
 fn wait(platform: &Platform, random: &mut Random) {
     recover(platform);
     timer::arm(timer::now() + milliseconds(random.below(3)));
+    if random.below(2) == 0 {
+        platform.gic.send_to_self(random.below(16) as u32); // pending, whatever the timer does
+    }
     // SAFETY: waits; IRQs are masked.
     unsafe { asm!("wfi") };
     timer::disarm();
@@ -204,6 +208,36 @@ fn system_register(random: &mut Random) {
     }
 }
 
+/// Page tables that are rewritten while the guest stands on them, with loads and stores through
+/// them. Pages lead to memory, to a device or nowhere, with any attributes; the guest takes the
+/// aborts itself. With `is_fatal` they and their table may lie anywhere.
+fn rewrite_tables(platform: &Platform, random: &mut Random, is_fatal: bool) {
+    let gicd = platform.gic.distributor.address(0) as u64;
+    let tables = Tables::turn_on(platform, random.next() >> 16);
+    for _ in 0..16 {
+        let index = random.below(PAGES);
+        let output = match random.below(8) {
+            0..4 => tables.spare(),
+            4..7 => gicd,
+            _ if is_fatal => random.next() & 0xff_ffff_f000,
+            _ => tables.spare(),
+        };
+        // Permissions, shareability, access flag, attributes; no bits of the address, no hint that
+        // neighbours belong together.
+        let bits = random.next() & (0x60_u64 << 48 | 0xfff);
+        tables.set_page(index, output | bits);
+        if is_fatal && random.below(256) == 0 {
+            tables.set_window(Some(random.next() & 0xff_ffff_f000));
+        }
+        if !is_fatal || random.below(2) == 0 {
+            Tables::forget();
+        }
+        let offset = random.below(0x1000 - 8);
+        execute(random.next(), tables.page(index) + offset, load_or_store(random));
+    }
+    tables.turn_off();
+}
+
 /// What a monitor stops a guest for, unless it has an answer.
 fn fatal(platform: &Platform, random: &mut Random) {
     let gicd = platform.gic.distributor.address(0) as u64;
@@ -243,6 +277,7 @@ fn run(platform: &mut Platform) {
             59 => system_register(&mut random),
             60 => wait(platform, &mut random),
             61 => storm(platform),
+            62 if random.below(4) == 0 => rewrite_tables(platform, &mut random, is_fatal),
             _ if is_fatal && random.below(64) == 0 => fatal(platform, &mut random),
             _ => {}
         }
