@@ -3,7 +3,8 @@
 //!
 //! `{"v":1,"event":E,...,"ticks":T,"hz":F,"latency":[...],"counters":{...}}`, where E is `start`,
 //! `mark`, `reset`, `stop` or `off`. Numbers are decimal, addresses are strings in hex. Item n of
-//! `latency` counts the exits that were answered in fewer than 2^n ticks ([`Latency`]).
+//! `latency` counts the exits that were answered in fewer than 2^n ticks ([`Latency`]). A `stop`
+//! before the guest's start may have `what`, the reason in words, instead of times and counters.
 
 use core::fmt::{self, Write};
 
@@ -52,6 +53,29 @@ pub fn print(
         write!(out, ",\"ticks\":{ticks},\"hz\":{hz},\"latency\":{latency}")?;
         write!(out, ",\"counters\":{}}}\r\n", Json(counters, stats))
     });
+}
+
+/// Writes the stop line of a monitor that cannot start its guest, or cannot go on: `kind` is
+/// `bad-image` or `monitor-panic`, and `why` says it in words.
+///
+/// # Errors
+/// Those of `out`.
+pub fn refuse(out: &mut dyn Write, kind: &str, why: fmt::Arguments<'_>) -> fmt::Result {
+    write!(out, "\r\n@{{\"v\":1,\"event\":\"stop\",\"kind\":\"{kind}\",\"what\":\"")?;
+    write!(Quoted(out), "{why}")?;
+    out.write_str("\"}\r\n")
+}
+
+/// The inside of a JSON string: what would need an escape becomes an apostrophe.
+struct Quoted<'o>(&'o mut dyn Write);
+
+impl Write for Quoted<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        text.chars().try_for_each(|character| {
+            let plain = matches!(character, ' '..='~') && !matches!(character, '"' | '\\');
+            self.0.write_char(if plain { character } else { '\'' })
+        })
+    }
 }
 
 fn write_event(out: &mut dyn Write, plan: &Plan<'_>, event: Event<'_>) -> fmt::Result {

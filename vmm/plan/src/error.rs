@@ -48,6 +48,16 @@ pub enum PlanError {
         /// What is wrong with the header.
         what: String,
     },
+    /// The initial RAM file system is a cpio archive that ends too early.
+    #[error(
+        "the initial RAM file system ends within the cpio archive that begins at byte {at} of {bytes}: it was cut short, make or copy it again"
+    )]
+    DamagedInitrd {
+        /// Where the archive begins.
+        at: u64,
+        /// Bytes of the file.
+        bytes: u64,
+    },
     /// A device tree that does not read.
     #[error("device tree {which}: {why}")]
     Tree {

@@ -2,7 +2,7 @@
 //! How much an initial RAM file system takes once it is unpacked, read from its outside (Linux
 //! Documentation/driver-api/early-userspace/buffer-format.rst).
 
-use crate::span::{PAGE, align_up};
+use crate::span::{PAGE, align_up, length};
 
 /// How much an initial RAM file system takes once it is unpacked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,6 +11,8 @@ pub enum Unpacked {
     Known(u64),
     /// At least this; the rest is in a format whose size is not on its outside.
     AtLeast(u64, &'static str),
+    /// An archive that ends before its trailer, or is none after so many bytes of the file.
+    Damaged(u64),
 }
 
 /// Sizes the archives in `image`, one behind the other.
@@ -30,7 +32,7 @@ pub fn unpacked(image: &[u8]) -> Unpacked {
                     sum = sum.saturating_add(bytes);
                     rest = after;
                 }
-                None => return Unpacked::AtLeast(sum, "a damaged cpio archive"),
+                None => return Unpacked::Damaged(length(image).saturating_sub(length(rest))),
             },
             [0x1f, 0x8b, ..] => {
                 // The last four bytes are the size before compression, modulo 4 GiB (RFC 1952, 2.3.1).
@@ -212,6 +214,6 @@ pub(crate) mod tests {
         }
         let mut bad = good;
         bad[60..68].copy_from_slice(b"zzzzzzzz");
-        assert_eq!(unpacked(&bad), Unpacked::AtLeast(0, "a damaged cpio archive"));
+        assert_eq!(unpacked(&bad), Unpacked::Damaged(0));
     }
 }

@@ -9,6 +9,7 @@ use crate::closure::{Closure, Missing};
 use crate::dt::{self, Tree};
 use crate::error::PlanError;
 use crate::image::Images;
+use crate::initramfs::{Unpacked, unpacked};
 use crate::layout::Layout;
 use crate::memory::{self, Region};
 use crate::span::{Span, length};
@@ -84,6 +85,7 @@ impl Plan {
     ) -> Result<Self, PlanError> {
         let gic = board.gic_for(wish.host, wish.gic)?;
         check_wish(board, wish)?;
+        check_initrd(&images)?;
         let layout = Layout::new(guest_ram(board, wish)?, &images)?;
         let passes: Vec<_> = board.pass.iter().chain(&wish.pass).cloned().collect();
         let closure = match (&board_tree, passes.first()) {
@@ -192,6 +194,15 @@ fn check_wish(board: &Board, wish: &Wish) -> Result<(), PlanError> {
             .map_err(|why| PlanError::BoardLacks { board: board.name.clone(), what: why })?;
     }
     Ok(())
+}
+
+/// What is cut short would end in a panic of the guest's kernel, which does not say why.
+fn check_initrd(images: &Images) -> Result<(), PlanError> {
+    let Some(initrd) = &images.initrd else { return Ok(()) };
+    match unpacked(initrd) {
+        Unpacked::Damaged(at) => Err(PlanError::DamagedInitrd { at, bytes: length(initrd) }),
+        Unpacked::Known(_) | Unpacked::AtLeast(..) => Ok(()),
+    }
 }
 
 /// Guest RAM as asked for.

@@ -5,7 +5,7 @@ mod common;
 
 use std::collections::BTreeSet;
 
-use common::{Build, board, board_tree, images};
+use common::{Build, archive, board, board_tree, images};
 use dtoolkit::model::{DeviceTree, DeviceTreeProperty};
 use vmm_plan::board::{Board, Trigger};
 use vmm_plan::check::{Initramfs, RULES, Severity, Subject};
@@ -246,11 +246,23 @@ fn every_rule_is_found() {
         planted(|_, subject| packed(Unpacked::AtLeast(0, "xz"))(subject)),
         &["initramfs-unknown"],
     );
+    expect(planted(|_, subject| packed(Unpacked::Damaged(0))(subject)), &["initramfs-unknown"]);
     expect(planted(|_, subject| subject.debug_kernel = true), &["debug-console"]);
     // Only a board with a GICv3 has the page that this one is about; see below.
     seen.insert("gicv-on-gicv3");
     let all: BTreeSet<_> = RULES.iter().map(|rule| rule.id).collect();
     assert_eq!(seen, all);
+}
+
+#[test]
+fn an_initrd_that_was_cut_short_is_not_planned() {
+    let mut images = images();
+    let initrd = images.initrd.as_mut().unwrap();
+    initrd.extend(archive(5000));
+    initrd.truncate(initrd.len() - 2000);
+    let error = Plan::new(&board("qemu_virt_aarch64"), &Wish::default(), images).unwrap_err();
+    let error = error.to_string();
+    assert!(error.contains("cut short") && error.contains("at byte 240"), "{error}");
 }
 
 #[test]

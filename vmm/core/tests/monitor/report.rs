@@ -7,7 +7,7 @@ use vmm_core::counters::Counters;
 use vmm_core::host::HostStats;
 use vmm_core::latency::Latency;
 use vmm_core::plan::Text;
-use vmm_core::report::{Event, print};
+use vmm_core::report::{Event, print, refuse};
 
 use crate::common::machine::CPU0;
 use crate::common::spec::{GICD, MARKER};
@@ -232,4 +232,18 @@ proptest! {
         let event: Value = serde_json::from_str(fake.printed.trim().trim_start_matches('@')).unwrap();
         prop_assert_eq!((event["value"].as_u64(), event["ticks"].as_u64()), (Some(value), Some(ticks)));
     }
+}
+
+#[test]
+fn a_refusal_says_why_and_is_json_whatever_it_says() {
+    let mut out = String::new();
+    refuse(&mut out, "bad-image", format_args!("a \"plan\" of C:\\x\nand \u{e9}")).unwrap();
+    let line = out.strip_prefix("\r\n@").unwrap().strip_suffix("\r\n").unwrap();
+    let event: Value = serde_json::from_str(line).unwrap();
+    assert_eq!(keys(&event), ["event", "kind", "v", "what"]);
+    assert_eq!(
+        (event["event"].as_str(), event["kind"].as_str()),
+        (Some("stop"), Some("bad-image"))
+    );
+    assert_eq!(event["what"].as_str(), Some("a 'plan' of C:'x'and '"));
 }

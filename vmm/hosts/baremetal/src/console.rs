@@ -9,9 +9,13 @@ use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use vmm_core::uart::Uart;
 
-/// Physical address of the registers. Until a plan names a UART, the PL011 of QEMU's `virt`; on
-/// `imx8mp-evk` that address is an unimplemented device, which takes writes and drops them.
-static BASE: AtomicUsize = AtomicUsize::new(0x0900_0000);
+/// The PL011 of QEMU's `virt` (hw/arm/virt.c, VIRT_UART).
+const PL011: usize = 0x0900_0000;
+/// UART1 of `imx8mp-evk` (i.MX 8M Plus Reference Manual, 2.2).
+const IMX: usize = 0x3086_0000;
+
+/// Physical address of the registers.
+static BASE: AtomicUsize = AtomicUsize::new(PL011);
 /// Number of the kind.
 static KIND: AtomicU32 = AtomicU32::new(Uart::Pl011.number());
 
@@ -19,6 +23,21 @@ static KIND: AtomicU32 = AtomicU32::new(Uart::Pl011.number());
 pub struct Console;
 
 impl Console {
+    /// Finds out which of QEMU's machines this is, for as long as no plan says so: a PL011 has its
+    /// part number in UARTPeriphID0 (Arm DDI 0183G, 3.3.15); on `imx8mp-evk` nothing is there, and
+    /// reads as zero.
+    ///
+    /// # Safety
+    /// Both places are mapped as device memory.
+    pub unsafe fn identify() {
+        // SAFETY: the caller's promise; reading that register changes nothing.
+        let part = unsafe { read_volatile(with_exposed_provenance::<u32>(PL011 + 0xfe0)) };
+        if part != 0x11 {
+            // SAFETY: the caller's promise.
+            unsafe { Self::select(Uart::Imx, IMX) };
+        }
+    }
+
     /// Uses the UART at physical address `base` from now on.
     ///
     /// # Safety

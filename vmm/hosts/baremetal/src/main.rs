@@ -14,7 +14,6 @@ mod trap;
 mod world;
 
 use core::arch::asm;
-use core::fmt::Write as _;
 use core::panic::PanicInfo;
 use core::ptr::with_exposed_provenance;
 
@@ -27,6 +26,7 @@ use arm_sysregs::el2::registers::{
 use smccc::{Smc, psci};
 use vmm_core::host::{Action, Host as _, Vcpu};
 use vmm_core::plan::{Plan, PlanError, RegionFacts, Text};
+use vmm_core::report::refuse;
 use vmm_core::uart::Uart;
 use vmm_core::vm::{Vm, VmError};
 
@@ -57,7 +57,7 @@ entry!(main, 160);
 #[derive(Debug, thiserror::Error)]
 enum SetupError {
     /// No plan block, or a bad one.
-    #[error("{0} (the loader puts it at 0x54000000)")]
+    #[error("{0}")]
     Plan(PlanError),
     /// The core refuses the plan.
     #[error("{0}")]
@@ -102,7 +102,7 @@ fn main(_x0: u64, _x1: u64, _x2: u64, _x3: u64) -> ! {
     unsafe { el2::write_vbar_el2(VbarEl2::from_bits_retain((&raw const world::vectors) as u64)) };
     if let Err(error) = run() {
         // Writing to the console never fails.
-        let _ = writeln!(Console, "\r\n@ vmm-baremetal cannot start the guest: {error}\r");
+        let _ = refuse(&mut Console, "bad-image", format_args!("{error}"));
     }
     power_off()
 }
@@ -112,6 +112,8 @@ fn run() -> Result<(), SetupError> {
     let block = with_exposed_provenance(memory::PLAN.start);
     // SAFETY: mapped memory that only the loader writes, before this program runs.
     let block = unsafe { core::slice::from_raw_parts(block, memory::PLAN.len()) };
+    // SAFETY: both places are in what EL2 maps as device memory; see there.
+    unsafe { Console::identify() };
     let plan = Plan::read(block).map_err(SetupError::Plan)?;
     let facts = plan.facts();
     let window = facts.console.window.range();
@@ -184,6 +186,7 @@ fn power_off() -> ! {
 
 #[panic_handler]
 fn panic(info: &PanicInfo) -> ! {
-    let _ = writeln!(Console, "\r\n@ vmm-baremetal: defect: {info}\r");
+    // Writing to the console never fails.
+    let _ = refuse(&mut Console, "monitor-panic", format_args!("{info}"));
     power_off()
 }

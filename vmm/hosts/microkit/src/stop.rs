@@ -36,9 +36,8 @@ pub fn on_panic() {
 /// One stop line, on the UART; on a debug kernel's console where there is no UART yet.
 fn report(kind: &str, why: fmt::Arguments<'_>) {
     ::log::error!("{why}");
-    let _ = write!(Console, "\r\n@{{\"v\":1,\"event\":\"stop\",\"kind\":\"{kind}\",\"what\":\"");
-    let _ = write!(Quoted, "{why}");
-    let _ = write!(Console, "\"}}\r\n");
+    // Writing to the console never fails.
+    let _ = vmm_core::report::refuse(&mut Console, kind, why);
     log::print_held(uart::print);
 }
 
@@ -47,19 +46,6 @@ struct Console;
 impl Write for Console {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         uart::print(text);
-        Ok(())
-    }
-}
-
-/// The inside of a JSON string: what would need an escape becomes an apostrophe.
-struct Quoted;
-
-impl Write for Quoted {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        for character in text.chars() {
-            let plain = matches!(character, ' '..='~') && !matches!(character, '"' | '\\');
-            uart::print((if plain { character } else { '\'' }).encode_utf8(&mut [0; 4]));
-        }
         Ok(())
     }
 }

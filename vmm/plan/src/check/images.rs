@@ -88,6 +88,12 @@ fn unpacking(subject: &Subject<'_>, found: &mut Findings) {
             );
         }
         Unpacked::Known(_) => {}
+        Unpacked::Damaged(at) => found.add(
+            "initramfs-unknown",
+            "initrd",
+            format!("it ends within the cpio archive that begins at byte {at}"),
+            "it was cut short: make or copy it again",
+        ),
         Unpacked::AtLeast(_, format) => {
             let what = format!(
                 "{format}: how much it unpacks to is not known here; at most {} may be",
