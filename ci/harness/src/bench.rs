@@ -180,12 +180,16 @@ const fn figure(
     Figure { name, bare, monitor, at_most }
 }
 
+/// A count as a figure.
+#[must_use]
 #[expect(clippy::cast_precision_loss, reason = "counts of a boot are small")]
-const fn number(count: u64) -> f64 {
+pub const fn number(count: u64) -> f64 {
     count as f64
 }
 
-fn exits(event: &Event) -> u64 {
+/// Exits of any kind so far.
+#[must_use]
+pub fn exits(event: &Event) -> u64 {
     EXITS.iter().map(|name| event.counter(name)).fold(0, u64::saturating_add)
 }
 

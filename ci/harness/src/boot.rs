@@ -56,7 +56,8 @@ pub fn run(root: &Path, options: &BootOptions) -> Result<u8> {
 
 /// What a run of Linux is to do. Without commands it is powered off at its shell, unless a text is
 /// awaited.
-fn linux(options: &BootOptions) -> Script {
+#[must_use]
+pub fn linux(options: &BootOptions) -> Script {
     Script {
         shell: options.expect.is_none() || !options.run.is_empty(),
         commands: options.run.clone(),

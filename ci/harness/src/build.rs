@@ -25,7 +25,7 @@ pub fn run(root: &Path, options: &BuildOptions) -> Result<u8> {
         cpus: options.cpus,
         ..Machine::default()
     };
-    let built = image::build(root, &machine, name)?;
+    let built = image::build(root, &machine, name, |_| Ok(()))?;
     println!("{}", built.folder.display());
     Ok(0)
 }

@@ -26,6 +26,17 @@ pub struct Emulator {
     pub program: PathBuf,
     /// Arguments, without those for the serial line.
     pub arguments: Vec<String>,
+    /// What befalls it: for `ci/drills`.
+    pub mishap: Option<Mishap>,
+}
+
+/// What may befall an emulator from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mishap {
+    /// Nothing is at the other end of its serial line.
+    Unplugged,
+    /// It is killed once the guest's first line has come.
+    Killed,
 }
 
 impl Emulator {
@@ -34,7 +45,10 @@ impl Emulator {
     fn command(&self, log: Option<&Path>) -> Command {
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "KILL", "--"]).arg(&self.program).args(&self.arguments);
-        let mut line = OsString::from("stdio,id=console,mux=on,signal=off");
+        let mut line = OsString::from(match self.mishap {
+            Some(Mishap::Unplugged) => "null,id=console,mux=on",
+            _ => "stdio,id=console,mux=on,signal=off",
+        });
         if let Some(log) = log {
             line.push(",logfile=");
             line.push(log);
@@ -76,12 +90,17 @@ impl Emulator {
                 closed |= request == Request::End;
                 running.carry_out(&request);
             }
+            if self.mishap == Some(Mishap::Killed) && session.record().first_line.is_some() {
+                // As by another hand: the session learns of it as of any other death.
+                let _ = running.child.kill();
+            }
         }
         let status = running.child.wait().map_err(|e| self.failed("wait for", &e))?;
         let spent = started.elapsed();
-        session.exited(status.code());
+        let said = running.messages();
+        session.exited(status.code(), &said);
         if let Some(Outcome::EmulatorFailed(_)) = session.outcome() {
-            running.report_errors();
+            said.lines().for_each(|line| eprintln!("  {line}"));
         }
         Ok(spent)
     }
@@ -134,7 +153,12 @@ struct Running {
 
 impl Running {
     fn now(&self, started: Instant) -> Moment {
-        Moment { wall: started.elapsed(), cpu: processor_time(self.child.id()).unwrap_or_default() }
+        let process = self.child.id();
+        Moment {
+            wall: started.elapsed(),
+            cpu: processor_time(process).unwrap_or_default(),
+            resident: resident(process).unwrap_or_default(),
+        }
     }
 
     fn carry_out(&mut self, request: &Request) {
@@ -153,11 +177,9 @@ impl Running {
         }
     }
 
-    fn report_errors(&mut self) {
-        let messages = self.messages.take().and_then(|thread| thread.join().ok());
-        for line in messages.iter().flat_map(|text| text.lines()) {
-            eprintln!("  {line}");
-        }
+    /// What it wrote besides its serial line; complete once it has ended.
+    fn messages(&mut self) -> String {
+        self.messages.take().and_then(|thread| thread.join().ok()).unwrap_or_default()
     }
 }
 
@@ -177,6 +199,13 @@ fn processor_time(process: u32) -> Option<Duration> {
     let mut times = fields.split(' ').skip(11).map(|field| field.parse::<u64>().ok());
     let ticks = times.next()??.saturating_add(times.next()??);
     Some(Duration::from_millis(ticks.saturating_mul(10)))
+}
+
+/// Bytes of memory that a process holds: `VmRSS` of `/proc/PID/status`, in KiB (proc_pid_status(5)).
+fn resident(process: u32) -> Option<u64> {
+    let text = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let value = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    value.trim().strip_suffix(" kB")?.parse::<u64>().ok()?.checked_mul(1024)
 }
 
 /// Finds a program in `PATH`.
@@ -206,8 +235,14 @@ mod tests {
     }
 
     #[test]
-    fn a_process_that_is_not_there_has_no_time() {
+    fn a_process_that_is_not_there_has_no_time_and_no_memory() {
         assert_eq!(processor_time(u32::MAX), None);
+        assert_eq!(resident(u32::MAX), None);
+    }
+
+    #[test]
+    fn this_process_holds_some_memory() {
+        assert!(resident(std::process::id()).is_some_and(|bytes| bytes > 100 * 1024));
     }
 
     #[test]

@@ -82,7 +82,19 @@ impl Image {
     /// # Errors
     /// Something is missing, does not fit or does not build; the text says what to do.
     pub fn prepare(root: &Path, machine: &Machine) -> Result<Self> {
-        let Built { plan, folder, monitor, lock } = build(root, machine, name)?;
+        Self::prepare_with(root, machine, |_| Ok(()))
+    }
+
+    /// As [`Image::prepare`]; `touch` has the folder between its planning and its building.
+    ///
+    /// # Errors
+    /// As above, or those of `touch`.
+    pub fn prepare_with(
+        root: &Path,
+        machine: &Machine,
+        touch: impl Fn(&Path) -> Result<()>,
+    ) -> Result<Self> {
+        let Built { plan, folder, monitor, lock } = build(root, machine, name, touch)?;
         let image = match machine.host {
             HostName::Microkit => Some(folder.join(vmm_plan::plan::LOADER_FILE)),
             HostName::Baremetal | HostName::Bare => monitor.clone(),
@@ -131,11 +143,32 @@ pub struct Built {
     lock: File,
 }
 
-/// Plans and builds into the folder under `build/` that `name` chooses.
+/// Plans and builds into the folder under `build/` that `name` chooses; `touch` has that folder in
+/// between.
 ///
 /// # Errors
 /// Something is missing, does not fit or does not build; the text says what to do.
-pub fn build(root: &Path, machine: &Machine, name: fn(&Machine, &Plan) -> String) -> Result<Built> {
+pub fn build(
+    root: &Path,
+    machine: &Machine,
+    name: fn(&Machine, &Plan) -> String,
+    touch: impl Fn(&Path) -> Result<()>,
+) -> Result<Built> {
+    let plan = plan(root, machine)?;
+    let folder = root.join("build").join(name(machine, &plan));
+    let lock = lock(&folder)?;
+    plan.write_to(&folder).map_err(usage)?;
+    touch(&folder)?;
+    complete(&plan, &folder)?;
+    let monitor = monitor(root, machine, &plan, &folder)?;
+    Ok(Built { plan, folder, monitor, lock })
+}
+
+/// Plans a guest.
+///
+/// # Errors
+/// Something is missing or does not fit; the text says what to do.
+pub fn plan(root: &Path, machine: &Machine) -> Result<Plan> {
     let board = Board::find(&root.join("boards"), &machine.board).map_err(usage)?;
     let cores = match machine.host {
         // Before anything takes time.
@@ -159,12 +192,20 @@ pub fn build(root: &Path, machine: &Machine, name: fn(&Machine, &Plan) -> String
         trace: machine.trace,
         ..Wish::default()
     };
-    let plan = board_tree::plan(root, machine, &board, &wish, images)?;
-    let folder = root.join("build").join(name(machine, &plan));
-    let lock = lock(&folder)?;
-    plan.write_to(&folder).map_err(usage)?;
-    let monitor = monitor(root, machine, &plan, &folder)?;
-    Ok(Built { plan, folder, monitor, lock })
+    board_tree::plan(root, machine, &board, &wish, images)
+}
+
+/// Whether every file that is put into memory is there.
+fn complete(plan: &Plan, folder: &Path) -> Result<()> {
+    let files = plan.regions.iter().filter_map(|region| Some(&region.prefill.as_ref()?.0));
+    for file in files {
+        if !folder.join(file).is_file() {
+            return Err(Error::Usage(format!(
+                "{file}, which the plan puts into memory, is missing from the build folder: run the command again"
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// The host that the plan is for. Without a monitor only the guest's tree is taken from it, and
@@ -223,13 +264,22 @@ fn images(root: &Path, machine: &Machine) -> Result<Images> {
     if let Some(kernel) = &machine.kernel {
         return Images::read(kernel, machine.initrd.as_deref(), dtb).map_err(usage);
     }
+    let (kernel, initrd) = test_guest()?;
+    Images::read(&kernel, Some(&initrd), dtb).map_err(usage)
+}
+
+/// Kernel and initial RAM file system that `ci/setup` makes of Debian's packages.
+///
+/// # Errors
+/// They are not there.
+pub fn test_guest() -> Result<(PathBuf, PathBuf)> {
     let guest = cache()?.join("guest");
     let (kernel, initrd) = (guest.join("Image"), guest.join("initrd.cpio"));
     if !kernel.exists() || !initrd.exists() {
         let folder = guest.display();
         return Err(Error::Usage(format!("there is no test guest in {folder}: run ci/setup")));
     }
-    Images::read(&kernel, Some(&initrd), dtb).map_err(usage)
+    Ok((kernel, initrd))
 }
 
 /// What fills the placeholders of a profile.

@@ -9,15 +9,18 @@ mod boot;
 mod build;
 mod conformance;
 mod console;
+mod drill;
 mod emulator;
 mod error;
 mod event;
 mod image;
 mod options;
+mod outcome;
 mod profile;
 mod program;
 mod report;
 mod session;
+mod soak;
 
 use std::process::ExitCode;
 
@@ -41,6 +44,8 @@ fn main() -> ExitCode {
         Task::Boot(options) => boot::run(&cli.root, options),
         Task::Build(options) => build::run(&cli.root, options),
         Task::Bench(options) => bench::run(&cli.root, options),
+        Task::Drills(place) => drill::run(&cli.root, place),
+        Task::Soak(options) => soak::run(&cli.root, options),
         Task::Demo(options) => {
             options.boot().map_err(Error::Usage).and_then(|boot| boot::run(&cli.root, &boot))
         }

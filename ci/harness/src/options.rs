@@ -45,6 +45,13 @@ pub enum Task {
     /// Measures the monitor against no monitor, on the same machine with the same images.
     #[command(bin_name = "ci/bench", after_help = EXIT_CODES)]
     Bench(BenchOptions),
+    /// Lets things go wrong, one after the other, and compares how each ends with README.md. Prints
+    /// the table.
+    #[command(bin_name = "ci/drills", after_help = EXIT_CODES)]
+    Drills(Place),
+    /// Runs for long: a hostile guest, restarts in a row, idle and load.
+    #[command(bin_name = "ci/soak", after_help = EXIT_CODES)]
+    Soak(SoakOptions),
     /// Boots Linux under the monitor, without seL4, and hands its console over.
     #[command(bin_name = "ci/demo", after_help = EXIT_CODES)]
     Demo(DemoOptions),
@@ -228,6 +235,57 @@ pub struct BenchOptions {
     pub json: Option<PathBuf>,
 }
 
+/// Where the usual guest runs.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Place {
+    /// Folder under boards/, or its alias.
+    #[arg(default_value = "qemu_virt_aarch64")]
+    pub board: String,
+    /// What the monitor runs on.
+    #[arg(long, value_enum, default_value_t)]
+    pub host: HostName,
+    /// Configuration of kernel and monitor.
+    #[arg(long, value_enum, default_value_t)]
+    pub config: Config,
+    /// Version of the interrupt controller; without it the first that the host can do.
+    #[arg(long, value_name = "2|3", value_parser = clap::value_parser!(u8).range(2..=3))]
+    pub gic: Option<u8>,
+}
+
+impl Place {
+    /// The machine there, with the usual guest.
+    #[must_use]
+    pub fn machine(&self) -> Machine {
+        Machine {
+            board: self.board.clone(),
+            host: self.host,
+            config: self.config,
+            gic: self.gic,
+            ..Machine::default()
+        }
+    }
+}
+
+/// `ci/soak`. Zero leaves a part out.
+#[derive(Clone, Debug, Args)]
+pub struct SoakOptions {
+    /// Where.
+    #[command(flatten)]
+    pub place: Place,
+    /// Minutes of the hostile guest, one seed after the other.
+    #[arg(long, value_name = "MINUTES", default_value = "10", value_parser = minutes)]
+    pub hostile: Duration,
+    /// First seed.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// Restarts of Linux in a row.
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(0..=10_000))]
+    pub reboots: u32,
+    /// Minutes of idle and load in turn, in one boot of Linux.
+    #[arg(long, value_name = "MINUTES", default_value = "30", value_parser = minutes)]
+    pub load: Duration,
+}
+
 /// `ci/demo`.
 #[derive(Clone, Debug, Default, Args)]
 pub struct DemoOptions {
@@ -293,6 +351,12 @@ impl BootOptions {
 
 fn pattern(text: &str) -> Result<Regex, String> {
     Regex::new(&format!("(?m){text}")).map_err(|e| e.to_string())
+}
+
+fn minutes(text: &str) -> Result<Duration, String> {
+    let minutes = text.parse().ok().filter(|minutes| (0.0..=10_000.0).contains(minutes));
+    let minutes: f64 = minutes.ok_or("minutes are a number from 0 to 10000")?;
+    Ok(Duration::from_secs_f64(minutes * 60.0))
 }
 
 fn one_line(text: &str) -> Result<String, String> {
@@ -400,6 +464,15 @@ mod tests {
         let options = DemoOptions { gic: 3, check: true }.boot().unwrap();
         assert!(!options.interactive && options.expect.is_some());
         assert_eq!(options.machine.gic, Some(3));
+    }
+
+    #[test]
+    fn minutes_may_be_fractions_but_not_negative() {
+        assert_eq!(minutes("0.5"), Ok(Duration::from_secs(30)));
+        assert_eq!(minutes("0"), Ok(Duration::ZERO));
+        for bad in ["-1", "NaN", "1e9", "x", ""] {
+            assert!(minutes(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

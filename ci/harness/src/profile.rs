@@ -81,7 +81,7 @@ impl Profile {
             Some(program) => PathBuf::from(program),
             None => emulator::find(&self.program)?,
         };
-        Ok(Emulator { program, arguments: self.fill(host, values)? })
+        Ok(Emulator { program, arguments: self.fill(host, values)?, mishap: None })
     }
 
     fn fill(&self, host: &str, values: &Values) -> Result<Vec<String>> {

@@ -13,6 +13,7 @@ use regex::bytes::Regex;
 
 use crate::console::{Console, MonitorLine};
 use crate::event::{self, Event};
+pub use crate::outcome::Outcome;
 
 /// How long a line that looks like the first prompt must stay the last one.
 const PROMPT_STANDS: Duration = Duration::from_millis(300);
@@ -24,6 +25,8 @@ const STOP_GRACE: Duration = Duration::from_secs(5);
 const LOOK_BACK: usize = 8 * 1024;
 /// Sets the harness's prompt; wide lines keep the shell's editor from breaking the echo.
 const SET_PROMPT: &str = "stty cols 2000 2>/dev/null; PS1='harness[$?]# '";
+/// How the monitor's words for a person begin at a stop.
+const STOPPED: &str = "The guest was stopped: ";
 /// Prefix of a `--run` text that sends a serial BREAK and then one key (Linux's magic SysRq).
 const BREAK: &str = "BREAK ";
 
@@ -58,50 +61,6 @@ pub enum Request {
     End,
 }
 
-/// How a run ended.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Outcome {
-    /// The guest powered the machine off, and everything asked for was there.
-    PoweredOff,
-    /// The expected text came.
-    Expected,
-    /// The guest failed, or something asked for is missing.
-    GuestFailed(String),
-    /// The monitor stopped the guest: the kind of the fault.
-    Stopped(String),
-    /// Silence, or the whole time is over.
-    NoProgress(String),
-    /// The emulator, or the program that it was given, failed.
-    EmulatorFailed(String),
-}
-
-impl Outcome {
-    /// Exit code of `ci/boot` (the table in its `--help`).
-    #[must_use]
-    pub const fn code(&self) -> u8 {
-        match self {
-            Self::PoweredOff | Self::Expected => 0,
-            Self::GuestFailed(_) => 1,
-            Self::Stopped(_) => 2,
-            Self::NoProgress(_) => 124,
-            Self::EmulatorFailed(_) => 125,
-        }
-    }
-
-    /// One line for a person.
-    #[must_use]
-    pub fn words(&self) -> String {
-        match self {
-            Self::PoweredOff => "the guest powered off".into(),
-            Self::Expected => "the expected text came".into(),
-            Self::GuestFailed(why) => format!("the guest failed: {why}"),
-            Self::Stopped(kind) => format!("the monitor stopped the guest: {kind}"),
-            Self::NoProgress(why) => format!("no progress: {why}"),
-            Self::EmulatorFailed(why) => format!("the emulator failed: {why}"),
-        }
-    }
-}
-
 /// A moment of a run, counted from the emulator's start.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Moment {
@@ -109,6 +68,8 @@ pub struct Moment {
     pub wall: Duration,
     /// Processor time that the emulator has used.
     pub cpu: Duration,
+    /// Bytes of memory that the emulator holds.
+    pub resident: u64,
 }
 
 /// What a command at the guest's shell printed, and how it ended.
@@ -124,6 +85,10 @@ pub struct CommandResult {
     pub seconds: f64,
     /// Processor seconds that the emulator used meanwhile.
     pub cpu_seconds: f64,
+    /// Wall-clock seconds from the emulator's start to its end.
+    pub at_seconds: f64,
+    /// Bytes of memory that the emulator held at its end.
+    pub resident_bytes: u64,
 }
 
 /// Everything that a run left behind.
@@ -191,7 +156,7 @@ impl Patterns {
         Self {
             own_prompt: regex(r"harness\[(\d+)\]# "),
             restart: regex(r"Booting Linux on physical CPU"),
-            dead: regex(r"---\[ end Kernel panic"),
+            dead: regex(r"---\[ end (Kernel panic.*?) \]---"),
             failed: regex(r"(?m)^conformance: \S+: FAIL.*$"),
         }
     }
@@ -293,25 +258,31 @@ impl Session {
         vec![]
     }
 
-    /// The emulator ended with this exit code, or by a signal.
-    pub fn exited(&mut self, code: Option<i32>) {
+    /// The emulator ended with this exit code, or by a signal; `said` is what it wrote besides.
+    pub fn exited(&mut self, code: Option<i32>, said: &str) {
         if let Some(line) = self.console.finish() {
             self.monitor(line);
         }
         self.look();
         if self.outcome.is_none() {
-            self.outcome = Some(self.judge(code));
+            self.outcome = Some(self.judge(code, said));
         }
     }
 
-    fn judge(&self, code: Option<i32>) -> Outcome {
+    fn judge(&self, code: Option<i32>, said: &str) -> Outcome {
         if self.stopped_at.is_some() {
             return self.stop_outcome();
         }
         match code {
             Some(0) => {}
-            Some(code) => return Outcome::EmulatorFailed(format!("exit code {code}")),
-            None => return Outcome::EmulatorFailed("ended by a signal".into()),
+            Some(code) => {
+                let said = said.lines().next().map(|line| format!(": {line}")).unwrap_or_default();
+                return Outcome::EmulatorFailed(format!("exit code {code}{said}"));
+            }
+            None => {
+                let why = "it was killed by a signal (by hand, or for want of memory)";
+                return Outcome::EmulatorFailed(why.into());
+            }
         }
         if let Some(found) = self.patterns.failed.find(self.console.guest()) {
             return Outcome::GuestFailed(String::from_utf8_lossy(found.as_bytes()).into_owned());
@@ -376,8 +347,9 @@ impl Session {
         }
         let from = self.seen.saturating_sub(LOOK_BACK);
         let recent = self.console.guest().get(from..).unwrap_or_default();
-        if self.patterns.dead.is_match(recent) {
-            return self.end(Outcome::GuestFailed("kernel panic".into()));
+        if let Some(found) = self.patterns.dead.captures(recent).and_then(|all| all.get(1)) {
+            let words = String::from_utf8_lossy(found.as_bytes()).trim_end().to_owned();
+            return self.end(Outcome::GuestFailed(words));
         }
         if let Some(expect) = &self.script.expect
             && !self.expected
@@ -438,6 +410,8 @@ impl Session {
                 status,
                 seconds: self.now.wall.saturating_sub(since.wall).as_secs_f64(),
                 cpu_seconds: self.now.cpu.saturating_sub(since.cpu).as_secs_f64(),
+                at_seconds: self.now.wall.as_secs_f64(),
+                resident_bytes: self.now.resident,
             });
         }
     }
@@ -474,7 +448,14 @@ impl Session {
     fn stop_outcome(&self) -> Outcome {
         let stop = self.record.events.iter().rev().find(|event| event.event == "stop");
         let kind = stop.and_then(|event| event.kind.clone());
-        Outcome::Stopped(kind.unwrap_or_else(|| "no kind given".into()))
+        let kind = kind.unwrap_or_else(|| "no kind given".into());
+        // A host that has not started its guest says why in the event itself.
+        let what = stop.and_then(|event| event.rest.get("what")?.as_str());
+        let words = || self.record.words.iter().find_map(|line| line.strip_prefix(STOPPED));
+        Outcome::Stopped(match what.or_else(words) {
+            Some(words) => format!("{kind}: {}", words.trim_end_matches('.')),
+            None => kind,
+        })
     }
 
     fn end(&mut self, outcome: Outcome) -> Vec<Request> {

@@ -38,7 +38,7 @@ fn expect(pattern: &str) -> Option<Regex> {
 
 /// The emulator uses half of a processor.
 fn at(wall: Duration) -> Moment {
-    Moment { wall, cpu: wall / 2 }
+    Moment { wall, cpu: wall / 2, resident: 0 }
 }
 
 /// A session with a clock: each step takes a second.
@@ -70,7 +70,7 @@ impl Run {
     }
 
     fn exits(&mut self, code: i32) -> Outcome {
-        self.session.exited(Some(code));
+        self.session.exited(Some(code), "");
         self.outcome()
     }
 
@@ -312,9 +312,10 @@ fn the_monitors_text_does_not_meet_an_expectation() {
 #[test]
 fn a_stop_is_judged_when_the_emulator_ends() {
     let mut run = Run::new(script());
-    run.says("hello\r\n@ monitor: stopped\r\n").says(STOP);
-    assert_eq!(run.exits(0), Outcome::Stopped("unowned-address".into()));
-    assert_eq!(run.session.record().words, ["monitor: stopped"]);
+    run.says("hello\r\n@ The guest was stopped: it touched 0x1.\r\n").says(STOP);
+    let words = "unowned-address: it touched 0x1";
+    assert_eq!(run.exits(0), Outcome::Stopped(words.into()));
+    assert_eq!(run.session.record().words, ["The guest was stopped: it touched 0x1."]);
     assert_eq!(run.outcome().code(), 2);
 }
 
@@ -326,10 +327,20 @@ fn a_stop_is_judged_when_the_emulator_does_not_end() {
 }
 
 #[test]
-fn a_panic_that_stays_fails_at_once() {
+fn a_host_that_refuses_to_start_says_why_in_its_event() {
     let mut run = Run::new(script());
-    run.says("[    1.0] ---[ end Kernel panic - not syncing: no init ]---\r\n");
-    assert_eq!(run.outcome(), Outcome::GuestFailed("kernel panic".into()));
+    run.says("@{\"v\":1,\"event\":\"stop\",\"kind\":\"bad-image\",\"what\":\"no plan\"}\r\n");
+    assert_eq!(run.exits(0), Outcome::Stopped("bad-image: no plan".into()));
+}
+
+#[test]
+fn a_panic_that_stays_fails_at_once_in_the_kernels_words() {
+    let mut run = Run::new(script());
+    run.says("[    1.0] ---[ end Kernel panic - not sync");
+    assert_eq!(run.session.outcome(), None);
+    run.says("ing: no init ]---\r\n");
+    let words = "Kernel panic - not syncing: no init";
+    assert_eq!(run.outcome(), Outcome::GuestFailed(words.into()));
 }
 
 #[test]
@@ -373,8 +384,17 @@ fn an_emulator_that_fails_is_125() {
 #[test]
 fn an_emulator_that_is_killed_is_125() {
     let mut run = Run::new(script());
-    run.session.exited(None);
-    assert_eq!(run.outcome(), Outcome::EmulatorFailed("ended by a signal".into()));
+    run.session.exited(None, "");
+    assert!(run.outcome().words().contains("killed by a signal"), "{:?}", run.outcome());
+    assert_eq!(run.outcome().code(), 125);
+}
+
+#[test]
+fn an_emulator_that_refuses_is_quoted() {
+    let mut run = Run::new(script());
+    run.session.exited(Some(1), "emulate: no such machine\nemulate: bye\n");
+    let words = "exit code 1: emulate: no such machine";
+    assert_eq!(run.outcome(), Outcome::EmulatorFailed(words.into()));
 }
 
 #[test]

@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! `ci/drills`: things that go wrong, and how `ci/boot` ends then. README.md has the table of what
+//! must happen; this has what to break.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use vmm_plan::plan::{KERNEL_FILE, PLAN_FILE};
+
+use crate::boot;
+use crate::emulator::Mishap;
+use crate::error::{Error, Result};
+use crate::image::{self, Image};
+use crate::options::{BootOptions, Machine, Place};
+
+/// Silence after which a guest that nobody hears is given up.
+const SILENCE: u64 = 5;
+
+/// What goes wrong.
+#[derive(Clone, Copy)]
+enum Trouble {
+    /// The kernel's bytes.
+    Kernel(fn(&mut [u8])),
+    /// The initial RAM file system.
+    Initrd(fn(&Path) -> Result<Vec<u8>>),
+    /// The guest's device tree.
+    Tree(fn(&mut [u8])),
+    /// Guest RAM in MiB.
+    Ram(u64),
+    /// A file of the plan, before the image is made of it.
+    Planned(&'static str, fn(&mut [u8]) -> Kept),
+    /// The emulator.
+    Emulator(Mishap),
+}
+
+/// Whether a damaged file is still there.
+#[derive(Clone, Copy, PartialEq)]
+enum Kept {
+    Yes,
+    No,
+}
+
+/// Everything that can be tried, by its name in README.md.
+const DRILLS: [(&str, Trouble); 11] = [
+    ("kernel without its header", Trouble::Kernel(|kernel| fill(kernel, ..64))),
+    ("kernel with zeros for code", Trouble::Kernel(|kernel| fill(kernel, 64..))),
+    ("initrd cut short", Trouble::Initrd(|path| Ok(half(read(path)?)))),
+    ("compressed initrd cut short", Trouble::Initrd(|path| Ok(half(compressed(path)?)))),
+    ("device tree of another GIC", Trouble::Tree(other_gic)),
+    ("file of the plan missing", Trouble::Planned(KERNEL_FILE, |_| Kept::No)),
+    ("plan block of another version", Trouble::Planned(PLAN_FILE, next_version)),
+    ("plan block damaged", Trouble::Planned(PLAN_FILE, damage)),
+    ("guest RAM too small", Trouble::Ram(2)),
+    ("console unplugged", Trouble::Emulator(Mishap::Unplugged)),
+    ("emulator killed while Linux boots", Trouble::Emulator(Mishap::Killed)),
+];
+
+/// Tries everything and prints the table. The exit code is 1 if something ends in another way than
+/// README.md says.
+///
+/// # Errors
+/// README.md cannot be read, or a drill cannot be prepared.
+pub fn run(root: &Path, place: &Place) -> Result<u8> {
+    let readme = root.join("README.md");
+    let readme = fs::read_to_string(&readme).map_err(|e| Error::file("read", &readme, &e))?;
+    let mut code = 0;
+    println!("| What goes wrong | Exit code | What is said |\n|---|---|---|");
+    for (name, trouble) in DRILLS {
+        let (exit_code, sentence) = attempt(root, place, trouble)?;
+        let sentence = sentence.replace(&format!("{}/", root.display()), "").replace('|', "\\|");
+        let row = format!("| {name} | {exit_code} | {sentence} |");
+        println!("{row}");
+        if let Some(complaint) = complaint(&readme, name, &row) {
+            eprintln!("error: {name}: {complaint}");
+            code = 1;
+        }
+    }
+    Ok(code)
+}
+
+/// What a row differs in from the README's; `None` if it does not.
+fn complaint(readme: &str, name: &str, row: &str) -> Option<String> {
+    let is_it = |line: &&str| line.starts_with(&format!("| {name} |"));
+    let Some(should) = readme.lines().find(is_it) else {
+        return Some("README.md has no such row".into());
+    };
+    (but_for_numbers(should) != but_for_numbers(row)).then(|| format!("README.md has: {should}"))
+}
+
+/// Sizes, addresses and versions depend on kernel, board and host; everything else counts, the exit
+/// code too.
+fn but_for_numbers(row: &str) -> String {
+    let (head, sentence) = row.rsplit_once(" | ").unwrap_or((row, ""));
+    let words = sentence.split(|c: char| c.is_whitespace() || "()'/.,:".contains(c));
+    let mut plain: Vec<_> = words
+        .filter(|word| !word.is_empty())
+        .map(|word| {
+            let number = word.trim_start_matches("GICv").starts_with(|c: char| c.is_ascii_digit());
+            if number || matches!(word, "B" | "KiB" | "MiB" | "GiB") { "#" } else { word }
+        })
+        .collect();
+    plain.dedup();
+    format!("{head} | {}", plain.join(" "))
+}
+
+/// How `ci/boot` ends: its exit code, and the sentence that it prints last.
+fn attempt(root: &Path, place: &Place, trouble: Trouble) -> Result<(u8, String)> {
+    let (kernel, initrd) = image::test_guest()?;
+    let mut machine = place.machine();
+    let mut timeout = BootOptions::default().timeout;
+    let mut mishap = None;
+    match trouble {
+        Trouble::Kernel(damage) => {
+            let mut bytes = read(&kernel)?;
+            damage(&mut bytes);
+            machine.kernel = Some(given(root, "kernel", &bytes)?);
+            machine.initrd = Some(initrd);
+        }
+        Trouble::Initrd(make) => {
+            machine.initrd = Some(given(root, "initrd", &make(&initrd)?)?);
+            machine.kernel = Some(kernel);
+        }
+        Trouble::Tree(damage) => {
+            let mut bytes = image::plan(root, &machine)?.dtb;
+            damage(&mut bytes);
+            machine.dtb = Some(given(root, "dtb", &bytes)?);
+        }
+        Trouble::Ram(mib) => machine.ram = Some(mib),
+        Trouble::Planned(..) => {}
+        Trouble::Emulator(what) => {
+            mishap = Some(what);
+            timeout = if what == Mishap::Unplugged { SILENCE } else { timeout };
+        }
+    }
+    let touch = |folder: &Path| match trouble {
+        Trouble::Planned(file, damage) => replace(&folder.join(file), damage),
+        _ => Ok(()),
+    };
+    let ended = boot_once(root, machine, timeout, mishap, touch);
+    Ok(ended.unwrap_or_else(|error| (error.code(), error.to_string())))
+}
+
+fn boot_once(
+    root: &Path,
+    machine: Machine,
+    timeout: u64,
+    mishap: Option<Mishap>,
+    touch: impl Fn(&Path) -> Result<()>,
+) -> Result<(u8, String)> {
+    let mut image = Image::prepare_with(root, &machine, touch)?;
+    image.emulator.mishap = mishap;
+    let options = BootOptions { machine, timeout, ..BootOptions::default() };
+    let run = boot::once(&image, &options.machine, boot::linux(&options), 1)?;
+    Ok((run.exit_code, run.message))
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).map_err(|e| Error::file("read", path, &e))
+}
+
+/// Writes a file for a drill into a folder of its own under `build/`.
+fn given(root: &Path, name: &str, bytes: &[u8]) -> Result<PathBuf> {
+    let folder = root.join("build/drills");
+    let path = folder.join(name);
+    let written = fs::create_dir_all(&folder).and_then(|()| fs::write(&path, bytes));
+    written.map_err(|e| Error::file("write", &path, &e)).map(|()| path)
+}
+
+fn replace(path: &Path, damage: fn(&mut [u8]) -> Kept) -> Result<()> {
+    let mut bytes = read(path)?;
+    let done = match damage(&mut bytes) {
+        Kept::Yes => fs::write(path, bytes),
+        Kept::No => fs::remove_file(path),
+    };
+    done.map_err(|e| Error::file("replace", path, &e))
+}
+
+fn fill(bytes: &mut [u8], range: impl std::slice::SliceIndex<[u8], Output = [u8]>) {
+    if let Some(part) = bytes.get_mut(range) {
+        part.fill(0);
+    }
+}
+
+fn half(mut bytes: Vec<u8>) -> Vec<u8> {
+    let length = bytes.len();
+    bytes.truncate(length / 2);
+    bytes
+}
+
+fn compressed(path: &Path) -> Result<Vec<u8>> {
+    let packed = Command::new("gzip").arg("--stdout").arg(path).output();
+    packed.map(|output| output.stdout).map_err(|e| Error::file("compress", path, &e))
+}
+
+/// Names a controller that neither board has.
+fn other_gic(tree: &mut [u8]) {
+    for (name, other) in
+        [(&b"arm,cortex-a15-gic"[..], &b"arm,cortex-a99-gic"[..]), (b"arm,gic-v3", b"arm,gic-v9")]
+    {
+        let found = tree.windows(name.len()).position(|window| window == name);
+        let place = found.and_then(|at| tree.get_mut(at..)?.get_mut(..other.len()));
+        if let Some(place) = place {
+            place.copy_from_slice(other);
+        }
+    }
+}
+
+/// The version is the 32-bit word behind eight bytes of magic (vmm/core/src/plan.rs, `Header`).
+fn next_version(block: &mut [u8]) -> Kept {
+    if let Some(version) = block.get_mut(8) {
+        *version = version.wrapping_add(1);
+    }
+    Kept::Yes
+}
+
+/// Flips a bit behind the header.
+fn damage(block: &mut [u8]) -> Kept {
+    if let Some(byte) = block.get_mut(100) {
+        *byte ^= 1;
+    }
+    Kept::Yes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROW: &str = "| guest RAM too small | 3 | the kernel takes 34 MiB (0x40000000..0x42200000), but 2 MiB are left |";
+
+    #[test]
+    fn a_row_may_differ_in_its_numbers() {
+        let readme = format!("# Title\n{ROW}\n");
+        let other = "| guest RAM too small | 3 | the kernel takes 900 KiB (0x80000000..0x9), but 1.5 MiB are left |";
+        assert_eq!(complaint(&readme, "guest RAM too small", other), None);
+    }
+
+    #[test]
+    fn a_row_may_not_differ_in_its_code_or_words() {
+        for (from, to) in [("| 3 |", "| 2 |"), ("left", "right"), ("takes", "took")] {
+            let text = complaint(ROW, "guest RAM too small", &ROW.replace(from, to));
+            assert!(text.is_some_and(|text| text.contains("README.md has: ")), "{from} {to}");
+        }
+    }
+
+    #[test]
+    fn a_missing_row_is_noticed() {
+        assert!(complaint("# Title\n", "guest RAM too small", ROW).is_some());
+    }
+
+    #[test]
+    fn the_readme_has_a_row_for_every_drill() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let readme = fs::read_to_string(root.join("README.md")).unwrap();
+        for (name, _) in DRILLS {
+            let row = format!("| {name} |");
+            assert_eq!(readme.matches(&row).count(), 1, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_tree_names_another_controller_afterwards() {
+        for name in ["arm,cortex-a15-gic", "arm,gic-v3"] {
+            let mut tree = format!("before\0{name}\0after").into_bytes();
+            other_gic(&mut tree);
+            let text = String::from_utf8(tree).unwrap();
+            assert!(!text.contains(name) && text.ends_with("\0after"), "{text}");
+        }
+    }
+}
