@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! README.md says what the tree says.
+//! README.md and SECURITY.md say what the tree says.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic is how a test fails")]
 
 use std::fs;
@@ -11,6 +11,21 @@ fn root() -> PathBuf {
 
 fn readme() -> String {
     fs::read_to_string(root().join("README.md")).unwrap()
+}
+
+fn security() -> String {
+    fs::read_to_string(root().join("SECURITY.md")).unwrap()
+}
+
+/// The `[name](path)` links of a line that lead into the tree.
+fn links(line: &str) -> Vec<(&str, &str)> {
+    let ends = line.match_indices("](").map(|(at, _)| at);
+    let found = ends.filter_map(|at| {
+        let name = &line[line[..at].rfind('[')? + 1..at];
+        let path = line[at + 2..].split_once(')')?.0;
+        (!path.contains("://")).then_some((name, path))
+    });
+    found.collect()
 }
 
 #[test]
@@ -47,7 +62,7 @@ fn every_board_has_its_row_its_page_and_its_map() {
 
 #[test]
 fn every_path_that_it_names_is_there() {
-    let readme = readme();
+    let readme = readme() + &security();
     // In back quotes or as the target of a link, starting with a folder of the tree.
     let words = readme.split(['`', '(', ')', ' ', '\n', ',', ';', ':']);
     let folders = ["vmm/", "ci/", "boards/", "guest/", "nix/"];
@@ -56,8 +71,43 @@ fn every_path_that_it_names_is_there() {
         if path.contains('*') {
             continue;
         }
-        assert!(root().join(path).exists(), "README.md names {path}, which is not there");
+        assert!(root().join(path).exists(), "{path} is named, but is not there");
         seen += 1;
     }
-    assert!(seen > 20, "only {seen} paths found: is this test still reading README.md?");
+    assert!(seen > 20, "only {seen} paths found: is this test still reading them?");
+}
+
+#[test]
+fn every_promise_of_security_has_its_tests() {
+    let text = security();
+    let promises =
+        text.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| Promise |"));
+    let mut seen = 0;
+    for promise in promises {
+        let links = links(promise);
+        assert!(!links.is_empty(), "nothing holds: {promise}");
+        for (name, path) in links {
+            let test = fs::read_to_string(root().join(path)).unwrap_or_default();
+            let is_guest = path == format!("guest/conformance/src/bin/{name}.rs");
+            let holds = if is_guest {
+                test.contains("guest!(")
+            } else {
+                test.contains(&format!("fn {name}(")) && test.contains("#[test]")
+            };
+            assert!(holds, "{path} has no test or guest {name}, which is to hold: {promise}");
+            seen += 1;
+        }
+    }
+    assert!(seen > 30, "only {seen} tests found: is this test still reading SECURITY.md?");
+}
+
+#[test]
+fn links_are_read_with_their_names() {
+    let line = "| x | [a](vmm/a.rs), [web](https://example.org), [b-c](guest/b.rs) |";
+    assert_eq!(links(line), [("a", "vmm/a.rs"), ("b-c", "guest/b.rs")]);
+}
+
+#[test]
+fn the_readme_leads_to_security() {
+    assert!(links(&readme()).contains(&("SECURITY.md", "SECURITY.md")));
 }

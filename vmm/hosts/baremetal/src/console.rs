@@ -5,8 +5,9 @@ use core::fmt;
 use core::ptr::{
     read_volatile, with_exposed_provenance, with_exposed_provenance_mut, write_volatile,
 };
-use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
+use arm_sysregs::el0::accessors as el0;
 use vmm_core::uart::Uart;
 
 /// The PL011 of QEMU's `virt` (hw/arm/virt.c, VIRT_UART).
@@ -18,6 +19,10 @@ const IMX: usize = 0x3086_0000;
 static BASE: AtomicUsize = AtomicUsize::new(PL011);
 /// Number of the kind.
 static KIND: AtomicU32 = AtomicU32::new(Uart::Pl011.number());
+
+/// Set while the UART takes nothing, because the guest turned it off: what follows is dropped
+/// rather than waited for.
+static DEAD: AtomicBool = AtomicBool::new(false);
 
 /// Where `core::fmt` writes to.
 pub struct Console;
@@ -47,15 +52,24 @@ impl Console {
         KIND.store(kind.number(), Ordering::Relaxed);
     }
 
-    /// Writes `text` as it is.
+    /// Writes `text` as it is, waiting for each byte's room at most a tenth of a second.
     pub fn print(text: &str) {
         let base = BASE.load(Ordering::Relaxed);
         let uart = Uart::from_number(KIND.load(Ordering::Relaxed)).unwrap_or(Uart::Pl011);
         let status = with_exposed_provenance::<u32>(base.wrapping_add(uart.status_offset()));
         let data = with_exposed_provenance_mut::<u32>(base.wrapping_add(uart.data_offset()));
         for byte in text.bytes() {
+            let patience =
+                if DEAD.load(Ordering::Relaxed) { 0 } else { el0::read_cntfrq_el0().bits() / 10 };
+            let give_up = el0::read_cntpct_el0().bits().saturating_add(patience);
             // SAFETY: a UART is mapped there (`select`); reading its status changes nothing.
-            while !uart.has_room(unsafe { read_volatile(status) }) {}
+            while !uart.has_room(unsafe { read_volatile(status) }) {
+                if el0::read_cntpct_el0().bits() > give_up {
+                    DEAD.store(true, Ordering::Relaxed);
+                    return;
+                }
+            }
+            DEAD.store(false, Ordering::Relaxed);
             // SAFETY: as above; a store to the data register sends a byte.
             unsafe { write_volatile(data, u32::from(byte)) };
         }
