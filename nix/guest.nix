@@ -52,9 +52,8 @@ stdenvNoCC.mkDerivation {
     mkdir -p downloads/cyclonedx
     cp ${spdx} downloads/cyclonedx/spdx-1.6.schema.json
     buildroot() {
-      guest-env -c 'exec make "$@"' make O="$PWD/output" BR2_EXTERNAL="$PWD/external" \
-        BR2_DL_DIR="$PWD/downloads" BR2_PRIMARY_SITE="file://${downloads}" BR2_PRIMARY_SITE_ONLY=y \
-        BR2_JLEVEL="$NIX_BUILD_CORES" "$@"
+      guest-env -c 'exec make "$@"' make BR2_EXTERNAL="$PWD/external" BR2_DL_DIR="$PWD/downloads" \
+        BR2_PRIMARY_SITE="file://${downloads}" BR2_PRIMARY_SITE_ONLY=y BR2_JLEVEL="$NIX_BUILD_CORES" "$@"
     }
     buildroot ${facts.folder}_defconfig
     # Which sources there are depends on what the environment brings; the list covers the leanest.
@@ -75,7 +74,7 @@ stdenvNoCC.mkDerivation {
   installPhase = ''
     runHook preInstall
     install -D -m 644 -t $out output/images/Image output/images/rootfs.cpio.gz sbom.cdx.json
-    install -D -m 644 output/.config $out/buildroot.config
+    install -D -m 644 .config $out/buildroot.config
     install -D -m 644 output/build/linux-[0-9]*/.config $out/linux.config
     install -D -m 644 -t $legal output/legal-info/manifest.csv
     cp -r output/legal-info/licenses $legal/
