@@ -31,6 +31,15 @@ let
       inherit folder;
       # Microkit names the boards that are QEMU's own machines so.
       virtual = lib.hasPrefix "qemu_" facts.microkit.board;
+      # The interrupt controller that a host drives if nobody says which: the first that names it.
+      gicOn =
+        host:
+        let
+          versions = lib.filter (version: lib.elem host facts.gic.${version}.hosts) (lib.attrNames facts.gic);
+        in
+        lib.throwIf (versions == [ ])
+          "boards/${folder}/board.toml has no [gic.v*] whose hosts name '${host}': no image of it could boot"
+          (lib.toInt (lib.removePrefix "v" (lib.head versions)));
     };
 
   byAlias = lib.groupBy (facts: facts.alias) (map read folders);

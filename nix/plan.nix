@@ -7,7 +7,7 @@
   guestplan,
   runCommand,
   sources,
-  # "microkit" or "baremetal"; version of the interrupt controller, null for the host's first.
+  # "microkit" or "baremetal"; version of the interrupt controller.
   host,
   gic,
   # Files; the root file system may be null.
@@ -29,9 +29,9 @@ runCommand "plan-${facts.alias}"
         [
           "--board=${facts.folder}"
           "--host=${host}"
+          "--gic=${toString gic}"
           "--kernel=${kernel}"
         ]
-        ++ lib.optional (gic != null) "--gic=${toString gic}"
         ++ lib.optional (initrd != null) "--initrd=${initrd}"
         ++ extraArguments
       )
