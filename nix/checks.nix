@@ -3,6 +3,7 @@
 {
   lib,
   boards,
+  crates,
   deadnix,
   flake,
   pins,
@@ -67,6 +68,7 @@ let
   ) (lib.attrNames (lib.removeAttrs locked [ "root" ]));
 in
 workspace.checks
+// crates
 // {
   formatting = treefmt.config.build.check flake;
   deadnix = over "deadnix" [ deadnix ] "deadnix --fail flake.nix nix";

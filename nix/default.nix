@@ -47,6 +47,7 @@ lib.makeScope pkgs.newScope (
   bareEnv = callSet ./bare-env.nix { };
   workspace = callSet ./workspace.nix { };
   inherit (self.workspace) guestplan harness;
+  crates = callSet ./crates.nix { };
   programs = self.callPackage ./programs.nix { };
   guest-env = self.callPackage ./guest-env.nix { };
 
