@@ -6,8 +6,10 @@
   cargo-deny,
   cargo-nextest,
   cpio,
+  dosfstools,
   dtc,
   gdb,
+  jq,
   lld,
   llvmPackages,
   microkit-sdk,
@@ -18,6 +20,7 @@
   toolchain,
   treefmt,
   ubootTools,
+  util-linux,
 }:
 mkShell {
   packages = [
@@ -25,8 +28,10 @@ mkShell {
     cargo-deny
     cargo-nextest
     cpio
+    dosfstools
     dtc
     gdb
+    jq
     lld
     mtools
     qemu
@@ -34,6 +39,7 @@ mkShell {
     toolchain
     treefmt.config.build.wrapper
     ubootTools
+    util-linux
   ];
   MICROKIT_SDK = microkit-sdk;
   LIBCLANG_PATH = "${lib.getLib llvmPackages.libclang}/lib";
