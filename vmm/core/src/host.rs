@@ -136,8 +136,8 @@ pub enum Action {
     Resume,
     /// Do not run the vCPU until [`Host::wake`], [`Host::start`] or [`Host::stop`] names it. If
     /// `until` is given, send [`Exit::WakeUp`] once the counter reaches it. As the answer to
-    /// [`Exit::WakeUp`] it names the next deadline. A host that cannot keep a deadline may let the
-    /// vCPU run on at once.
+    /// [`Exit::WakeUp`] it names the next deadline. One that cannot keep deadlines says so before
+    /// ([`crate::vm::Vm::never_park`]): a vCPU that turned itself off is parked, too.
     Park {
         /// Deadline in ticks of the generic timer's counter ([`Host::now`]).
         until: Option<u64>,

@@ -58,6 +58,8 @@ pub struct Vm<'p> {
     gic: Gic,
     run: [Run; MAX_VCPUS],
     vcpus: u8,
+    /// Whether a vCPU that waits for an interrupt is parked.
+    parks: bool,
     entry: Entry,
     /// Starts of the guest so far.
     boots: u32,
@@ -102,6 +104,7 @@ impl<'p> Vm<'p> {
             gic,
             run: [Run::Off; MAX_VCPUS],
             vcpus,
+            parks: facts.idle_timer.kind != IDLE_NONE,
             entry: Entry { pc: Ipa(0), x0: 0 },
             boots: 0,
             counters: Counters::default(),
@@ -122,6 +125,11 @@ impl<'p> Vm<'p> {
     #[must_use]
     pub const fn plan(&self) -> &Plan<'p> {
         &self.plan
+    }
+
+    /// From now on a WFI is over at once: the host has found that it cannot keep a deadline.
+    pub const fn never_park(&mut self) {
+        self.parks = false;
     }
 
     /// Checks and places the images and starts vCPU 0.
@@ -358,7 +366,7 @@ impl<'p> Vm<'p> {
 
     /// The guest waits for an interrupt.
     fn wait(&mut self, host: &mut dyn Host, vcpu: Vcpu) -> Action {
-        if self.gic.waiting(vcpu) || self.plan.facts().idle_timer.kind == IDLE_NONE {
+        if self.gic.waiting(vcpu) || !self.parks {
             return Action::Resume;
         }
         let now = host.now();

@@ -15,6 +15,9 @@ const GUEST_PRIORITY: u32 = 100;
 /// Time slice in microseconds of both. A budget as large as its period is never used up; the
 /// default of 1 ms would interrupt a busy guest a thousand times a second.
 const SLICE_US: u32 = 100_000;
+/// Time slice where virtual CPUs share a core: one that spins until another has done something
+/// keeps that one waiting so long.
+const SHARED_SLICE_US: u32 = 1_000;
 
 const fn trigger(trigger: Trigger) -> &'static str {
     match trigger {
@@ -62,10 +65,11 @@ fn build(plan: &Plan, out: &mut String) -> std::fmt::Result {
     for line in &plan.lines {
         irq(line.intid, line.channel, line.trigger, out)?;
     }
+    let slice = if plan.wish.vcpus > plan.wish.cores { SHARED_SLICE_US } else { SLICE_US };
     writeln!(
         out,
         "        <virtual_machine name=\"guest\" priority=\"{GUEST_PRIORITY}\" \
-         budget=\"{SLICE_US}\" period=\"{SLICE_US}\">"
+         budget=\"{slice}\" period=\"{slice}\">"
     )?;
     for vcpu in 0..plan.wish.vcpus {
         write!(out, "            <vcpu id=\"{vcpu}\"")?;

@@ -218,6 +218,9 @@ fn one_number_makes_processors_of_every_kind() {
                 assert!(system.contains(&line), "{line} in {system}");
             }
             assert_eq!(system.matches("<vcpu ").count(), vcpus as usize);
+            let slice = if vcpus > cores { "budget=\"1000\"" } else { "budget=\"100000\"" };
+            let machine = system.lines().find(|line| line.contains("<virtual_machine ")).unwrap();
+            assert!(machine.contains(slice), "{machine}");
         }
     }
 }

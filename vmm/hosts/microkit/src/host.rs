@@ -7,8 +7,8 @@ use sel4::VCpuReg;
 use sel4_microkit::{Channel, DeferredAction, MessageInfo};
 use vmm_core::addr::{Ipa, IpaRange};
 use vmm_core::host::{
-    ENTRY_SCTLR_EL1, Entry, Gpr, Host, HostStats, Image, InjectRefused, Injection, Intid, MemoryOp,
-    MemoryRefused, Vcpu, VirtualTimer,
+    ENTRY_SCTLR_EL1, Entry, Gpr, Host, HostStats, Image, InjectRefused, Injection, Intid,
+    MAX_VCPUS, MemoryOp, MemoryRefused, Vcpu, VirtualTimer,
 };
 use vmm_core::plan::{MAX_LINES, Plan};
 use vmm_microkit_abi::fault::{Carried, Fault};
@@ -19,10 +19,11 @@ use crate::kernel::Kernel;
 use crate::memory::GuestMemory;
 use crate::{counter, symbols, uart};
 
-/// What the virtual CPU's thread does.
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// What a virtual CPU's thread does.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 enum Thread {
     /// Never started, or stopped for good: its registers mean nothing.
+    #[default]
     Stopped,
     /// Runs.
     Running,
@@ -34,16 +35,30 @@ enum Thread {
     Parked,
 }
 
+impl Thread {
+    /// Whether a fault of it waits for the answer. At most one does at a time.
+    const fn waits(self) -> bool {
+        matches!(self, Self::Faulted | Self::Calling)
+    }
+}
+
+/// A virtual CPU.
+#[derive(Clone, Default)]
+struct Cpu {
+    thread: Thread,
+    registers: RegisterFile,
+}
+
 /// A device line and its channel.
 type Line = (Intid, Channel);
 
 /// seL4 under the core.
 pub struct Sel4 {
     kernel: Kernel,
-    thread: Thread,
-    registers: RegisterFile,
+    cpus: [Cpu; MAX_VCPUS],
     memory: GuestMemory,
     lines: [Option<Line>; MAX_LINES],
+    /// One for all virtual CPUs: the core names the earliest deadline.
     idle: Option<(IdleTimer, Channel)>,
     /// Goes with the next receive.
     deferred: Option<DeferredAction>,
@@ -60,9 +75,9 @@ fn channel(number: u32) -> Option<Channel> {
 /// What the system file does not give, in words.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 pub enum Missing {
-    /// No virtual CPU.
-    #[error("the system file gives protection domain vmm no virtual CPU with id 0")]
-    Vcpu,
+    /// The plan has a virtual CPU that the system file does not.
+    #[error("the system file gives protection domain vmm no virtual CPU with id {0}")]
+    Vcpu(u8),
     /// Guest RAM is not mapped.
     #[error(
         "the system file does not map guest RAM into protection domain vmm (ram_vaddr is zero)"
@@ -71,9 +86,6 @@ pub enum Missing {
     /// The plan names a channel that Microkit does not have.
     #[error("the plan names channel {0}; Microkit has 0 to 61")]
     Channel(u32),
-    /// More than one virtual CPU.
-    #[error("the plan asks for {0} virtual CPUs; on seL4 there is one")]
-    OneVcpu(u32),
 }
 
 impl Sel4 {
@@ -83,9 +95,6 @@ impl Sel4 {
     /// [`Missing`] says what they do not.
     pub fn open(plan: &Plan<'_>) -> Result<Self, Missing> {
         let facts = plan.facts();
-        if facts.vcpus != 1 {
-            return Err(Missing::OneVcpu(facts.vcpus));
-        }
         let mut lines = [None; MAX_LINES];
         for ((to, line), intid) in lines.iter_mut().zip(plan.lines()).zip(plan.intids()) {
             let channel = channel(line.channel).ok_or(Missing::Channel(line.channel))?;
@@ -104,17 +113,15 @@ impl Sel4 {
         // plan calls guest RAM; system file and plan come from one run of guestplan.
         let memory = unsafe { GuestMemory::new(facts.ram.range(), base.as_ptr()) };
         let mut kernel = Kernel::default();
-        let slots = kernel.slots().ok_or(Missing::Vcpu)?;
-        Ok(Self {
-            kernel,
-            thread: Thread::Stopped,
-            registers: RegisterFile::default(),
-            memory,
-            lines,
-            idle,
-            deferred: None,
-            slots,
-        })
+        let slots = kernel.slots().ok_or(Missing::Vcpu(0))?;
+        if facts.vcpus > 1 {
+            for v in (0..).take_while(|v| u32::from(*v) < facts.vcpus) {
+                if !kernel.number(Vcpu(v)) {
+                    return Err(Missing::Vcpu(v));
+                }
+            }
+        }
+        Ok(Self { kernel, cpus: Default::default(), memory, lines, idle, deferred: None, slots })
     }
 
     /// One message was received.
@@ -122,67 +129,80 @@ impl Sel4 {
         self.kernel.count();
     }
 
-    /// The virtual CPU waits for the answer to this fault.
-    pub fn faulted(&mut self, fault: &Fault) {
-        self.thread = Thread::Faulted;
+    fn cpu(&mut self, vcpu: Vcpu) -> Option<&mut Cpu> {
+        self.cpus.get_mut(vcpu.index())
+    }
+
+    /// A virtual CPU waits for the answer to this fault.
+    pub fn faulted(&mut self, vcpu: Vcpu, fault: &Fault) {
+        let Some(cpu) = self.cpu(vcpu) else { return };
+        cpu.thread = Thread::Faulted;
         let chunk = fault.chunk();
         match fault.carried {
-            Carried::Nothing => self.registers.begin(&[], chunk),
-            Carried::Pc(pc) => self.registers.begin(&[pc], chunk),
+            Carried::Nothing => cpu.registers.begin(&[], chunk),
+            Carried::Pc(pc) => cpu.registers.begin(&[pc], chunk),
             Carried::NextPc(pc) => {
-                self.registers.begin(&[], chunk);
-                self.registers.set(Place::PC, pc);
+                cpu.registers.begin(&[], chunk);
+                cpu.registers.set(Place::PC, pc);
             }
             Carried::ToX7(words) => {
-                self.registers.begin(&words, chunk);
-                self.thread = Thread::Calling;
+                cpu.registers.begin(&words, chunk);
+                cpu.thread = Thread::Calling;
             }
         }
     }
 
     /// Writes what changed and makes the answer that lets the virtual CPU run on. `None` where it
     /// runs already, or is to stay where it is.
-    pub fn answer(&mut self) -> Option<MessageInfo> {
-        let thread = self.thread;
-        if !matches!(thread, Thread::Faulted | Thread::Calling) {
+    pub fn answer(&mut self, vcpu: Vcpu) -> Option<MessageInfo> {
+        let cpu = self.cpu(vcpu)?;
+        let thread = cpu.thread;
+        if !thread.waits() {
             return None;
         }
-        self.thread = Thread::Running;
+        cpu.thread = Thread::Running;
         if thread == Thread::Calling
-            && let Some(words) = self.registers.syscall_reply()
+            && let Some(words) = cpu.registers.syscall_reply()
         {
             for (at, word) in words.into_iter().enumerate() {
                 sel4_microkit::set_mr(at, word);
             }
             return Some(MessageInfo::new(0, SYSCALL_REPLY));
         }
-        self.write_back(false);
+        self.write_back(vcpu, false);
         Some(MessageInfo::new(0, 0))
     }
 
-    /// Keeps the virtual CPU from running, until the deadline if there is one. Where nothing
-    /// would end the wait, it runs on instead: its own timer ends it then.
-    pub fn park(&mut self, until: Option<u64>) -> Option<MessageInfo> {
-        match (until, &mut self.idle) {
-            (Some(deadline), Some((timer, _))) => timer.arm(deadline),
-            (Some(_), None) => return self.answer(),
-            (None, _) => {}
+    /// Whether a deadline can be kept.
+    pub const fn keeps_time(&self) -> bool {
+        self.idle.is_some()
+    }
+
+    /// Makes the idle timer fire at the deadline, if there is one.
+    pub fn arm(&mut self, until: Option<u64>) {
+        if let (Some(deadline), Some((timer, _))) = (until, &mut self.idle) {
+            timer.arm(deadline);
         }
-        if !matches!(self.thread, Thread::Stopped | Thread::Parked) {
-            self.kernel.suspend();
-            self.thread = Thread::Parked;
+    }
+
+    /// Keeps a virtual CPU from running.
+    pub fn park(&mut self, vcpu: Vcpu) {
+        let Some(cpu) = self.cpus.get_mut(vcpu.index()) else { return };
+        if !matches!(cpu.thread, Thread::Stopped | Thread::Parked) {
+            cpu.thread = Thread::Parked;
+            self.kernel.suspend(vcpu);
         }
-        None
     }
 
     /// Writes changed registers; whether there were any.
-    fn write_back(&mut self, resume: bool) -> bool {
-        let dirty = self.registers.dirty();
+    fn write_back(&mut self, vcpu: Vcpu, resume: bool) -> bool {
+        let Some(cpu) = self.cpus.get_mut(vcpu.index()) else { return false };
+        let dirty = cpu.registers.dirty();
         if dirty.is_empty() {
             return false;
         }
-        self.kernel.write_registers(dirty, resume);
-        self.registers.written();
+        self.kernel.write_registers(vcpu, dirty, resume);
+        cpu.registers.written();
         true
     }
 
@@ -206,7 +226,7 @@ impl Sel4 {
     /// that one is taken or has a fault to answer.
     fn unmask(&mut self, channel: Channel) {
         let action = DeferredAction::new_irq_ack(channel);
-        if self.deferred.is_none() && !matches!(self.thread, Thread::Faulted | Thread::Calling) {
+        if self.deferred.is_none() && !self.cpus.iter().any(|cpu| cpu.thread.waits()) {
             self.deferred = Some(action);
             return;
         }
@@ -221,21 +241,20 @@ impl Sel4 {
         self.deferred.take()
     }
 
-    /// Makes sure that `place` can be read.
-    fn know(&mut self, missing: Option<usize>) {
-        if let Some(count) = missing {
-            self.kernel.read_registers(count, |words| self.registers.fill(words));
+    fn get(&mut self, vcpu: Vcpu, place: Place) -> u64 {
+        let Some(Cpu { registers, .. }) = self.cpus.get_mut(vcpu.index()) else { return 0 };
+        if let Some(count) = registers.missing_to_read(place) {
+            self.kernel.read_registers(vcpu, count, |words| registers.fill(words));
         }
+        registers.get(place)
     }
 
-    fn get(&mut self, place: Place) -> u64 {
-        self.know(self.registers.missing_to_read(place));
-        self.registers.get(place)
-    }
-
-    fn set(&mut self, place: Place, value: u64) {
-        self.know(self.registers.missing_to_write(place));
-        self.registers.set(place, value);
+    fn set(&mut self, vcpu: Vcpu, place: Place, value: u64) {
+        let Some(Cpu { registers, .. }) = self.cpus.get_mut(vcpu.index()) else { return };
+        if let Some(count) = registers.missing_to_write(place) {
+            self.kernel.read_registers(vcpu, count, |words| registers.fill(words));
+        }
+        registers.set(place, value);
     }
 }
 
@@ -248,33 +267,33 @@ impl Host for Sel4 {
         counter::frequency()
     }
 
-    fn reg(&mut self, _vcpu: Vcpu, reg: Gpr) -> u64 {
-        self.get(Place::of(reg))
+    fn reg(&mut self, vcpu: Vcpu, reg: Gpr) -> u64 {
+        self.get(vcpu, Place::of(reg))
     }
 
-    fn set_reg(&mut self, _vcpu: Vcpu, reg: Gpr, value: u64) {
-        self.set(Place::of(reg), value);
+    fn set_reg(&mut self, vcpu: Vcpu, reg: Gpr, value: u64) {
+        self.set(vcpu, Place::of(reg), value);
     }
 
-    fn pc(&mut self, _vcpu: Vcpu) -> u64 {
-        self.get(Place::PC)
+    fn pc(&mut self, vcpu: Vcpu) -> u64 {
+        self.get(vcpu, Place::PC)
     }
 
-    fn set_pc(&mut self, _vcpu: Vcpu, pc: u64) {
-        self.set(Place::PC, pc);
+    fn set_pc(&mut self, vcpu: Vcpu, pc: u64) {
+        self.set(vcpu, Place::PC, pc);
     }
 
-    fn virtual_timer(&mut self, _vcpu: Vcpu) -> VirtualTimer {
-        let ctl = self.kernel.read(VCpuReg::CNTV_CTL);
-        VirtualTimer { ctl, cval: self.kernel.read(VCpuReg::CNTV_CVAL) }
+    fn virtual_timer(&mut self, vcpu: Vcpu) -> VirtualTimer {
+        let ctl = self.kernel.read(vcpu, VCpuReg::CNTV_CTL);
+        VirtualTimer { ctl, cval: self.kernel.read(vcpu, VCpuReg::CNTV_CVAL) }
     }
 
-    fn inject(&mut self, _vcpu: Vcpu, slot: u8, irq: Injection) -> Result<(), InjectRefused> {
-        self.kernel.inject(slot, irq).map_err(|_| InjectRefused { slot })
+    fn inject(&mut self, vcpu: Vcpu, slot: u8, irq: Injection) -> Result<(), InjectRefused> {
+        self.kernel.inject(vcpu, slot, irq).map_err(|_| InjectRefused { slot })
     }
 
-    fn ack_timer(&mut self, _vcpu: Vcpu) {
-        self.kernel.ack_timer();
+    fn ack_timer(&mut self, vcpu: Vcpu) {
+        self.kernel.ack_timer(vcpu);
     }
 
     fn ack_line(&mut self, intid: Intid) {
@@ -284,34 +303,44 @@ impl Host for Sel4 {
         }
     }
 
-    fn start(&mut self, _vcpu: Vcpu, entry: Entry) {
-        self.registers.reset(entry);
-        self.kernel.write(VCpuReg::SCTLR, ENTRY_SCTLR_EL1);
-        self.kernel.write(VCpuReg::CNTV_CTL, 0);
-        if !matches!(self.thread, Thread::Faulted | Thread::Calling) {
-            self.write_back(true);
-            self.thread = Thread::Running;
+    fn start(&mut self, vcpu: Vcpu, entry: Entry) {
+        let Some(cpu) = self.cpu(vcpu) else { return };
+        cpu.registers.reset(entry);
+        let waits = cpu.thread.waits();
+        if !waits {
+            cpu.thread = Thread::Running;
+        }
+        // Both are in the kernel's memory while the virtual CPU does not run, whichever core it
+        // belongs to (seL4 `vcpu_reg_saved_when_disabled`).
+        self.kernel.write(vcpu, VCpuReg::SCTLR, ENTRY_SCTLR_EL1);
+        self.kernel.write(vcpu, VCpuReg::CNTV_CTL, 0);
+        if !waits {
+            self.write_back(vcpu, true);
         }
     }
 
-    fn stop(&mut self, _vcpu: Vcpu) {
-        if self.thread != Thread::Stopped {
-            self.kernel.suspend();
-            self.thread = Thread::Stopped;
+    fn stop(&mut self, vcpu: Vcpu) {
+        let Some(cpu) = self.cpus.get_mut(vcpu.index()) else { return };
+        if cpu.thread != Thread::Stopped {
+            cpu.thread = Thread::Stopped;
+            self.kernel.suspend(vcpu);
         }
     }
 
-    fn wake(&mut self, _vcpu: Vcpu) {
-        if self.thread != Thread::Parked {
+    fn wake(&mut self, vcpu: Vcpu) {
+        let Some(cpu) = self.cpu(vcpu) else { return };
+        if cpu.thread != Thread::Parked {
             return;
         }
-        if let Some((timer, _)) = &mut self.idle {
+        cpu.thread = Thread::Running;
+        // For others it stays on: at worst it fires too early, and the core names the next deadline.
+        let alone = self.cpus.iter().all(|cpu| cpu.thread != Thread::Parked);
+        if let (true, Some((timer, _))) = (alone, &mut self.idle) {
             timer.disarm();
         }
-        if !self.write_back(true) {
-            self.kernel.resume();
+        if !self.write_back(vcpu, true) {
+            self.kernel.resume(vcpu);
         }
-        self.thread = Thread::Running;
     }
 
     fn image(&self, image: Image) -> &[u8] {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! Calls into seL4 on behalf of the one virtual CPU, counted.
+//! Calls into seL4 on behalf of virtual CPUs, counted.
 //!
 //! `sel4` has most of them. Moving a prefix of a thread's registers and firmware calls are written
 //! out here: the first because its wrapper always moves all thirty-six through a struct, the
@@ -10,13 +10,21 @@ use sel4::{Cap, MessageInfoBuilder, VCpuReg, cap};
 use vmm_core::host::{HostStats, Injection, Intid, Vcpu};
 use vmm_microkit_abi::slots;
 
-/// The one virtual CPU of a Microkit virtual machine that this host runs.
-pub const VCPU: Vcpu = Vcpu(0);
+/// The thread that runs a virtual CPU.
+const fn thread(vcpu: Vcpu) -> cap::Tcb {
+    Cap::from_bits(slots::vm_tcb(vcpu))
+}
 
-const TCB: cap::Tcb = Cap::from_bits(slots::vm_tcb(VCPU));
-const VIRTUAL_CPU: cap::VCpu = Cap::from_bits(slots::vcpu(VCPU));
+/// A virtual CPU's interrupts, timer and system registers.
+const fn processor(vcpu: Vcpu) -> cap::VCpu {
+    Cap::from_bits(slots::vcpu(vcpu))
+}
+
 /// Any capability will do: `call` is the same for all.
 const SMC: cap::Unspecified = Cap::from_bits(slots::SMC);
+
+/// MPIDR_EL1: the bit that is always one (Arm DDI 0487, D24.2.103).
+const MPIDR_RES1: u64 = 1 << 31;
 
 /// Counts what is asked of the kernel.
 #[derive(Default)]
@@ -64,18 +72,18 @@ impl Kernel {
         u32::try_from(answer.label()).ok().and_then(sel4::Error::from_sys).map_or(Ok(()), Err)
     }
 
-    /// Hands the first `count` registers of the virtual CPU's thread to `take`.
-    pub fn read_registers(&mut self, count: usize, take: impl FnOnce(&[u64])) {
+    /// Hands the first `count` registers of a virtual CPU's thread to `take`.
+    pub fn read_registers(&mut self, vcpu: Vcpu, count: usize, take: impl FnOnce(&[u64])) {
         self.moved(count);
         let words = [0, count as u64];
-        let answer = self.call(TCB, invocation_label::TCBReadRegisters, &words);
+        let answer = self.call(thread(vcpu), invocation_label::TCBReadRegisters, &words);
         if complain("to read registers", answer).is_some() {
             sel4_microkit::with_msg_regs(|words| take(words.get(..count).unwrap_or(words)));
         }
     }
 
-    /// Writes the first registers of the virtual CPU's thread, and lets it run if `resume`.
-    pub fn write_registers(&mut self, registers: &[u64], resume: bool) {
+    /// Writes the first registers of a virtual CPU's thread, and lets it run if `resume`.
+    pub fn write_registers(&mut self, vcpu: Vcpu, registers: &[u64], resume: bool) {
         self.moved(registers.len());
         let mut words = [0; 2 + vmm_microkit_abi::registers::COUNT];
         let [flags, count, rest @ ..] = &mut words;
@@ -85,48 +93,60 @@ impl Kernel {
             *to = *from;
         }
         let used = words.get(..registers.len().saturating_add(2)).unwrap_or(&words);
-        let answer = self.call(TCB, invocation_label::TCBWriteRegisters, used);
+        let answer = self.call(thread(vcpu), invocation_label::TCBWriteRegisters, used);
         complain("to write registers", answer);
     }
 
-    /// Stops the virtual CPU's thread; a fault of it that waits for an answer is forgotten.
-    pub fn suspend(&mut self) {
+    /// Stops a virtual CPU's thread; a fault of it that waits for an answer, or to be received, is
+    /// forgotten.
+    pub fn suspend(&mut self, vcpu: Vcpu) {
         self.count();
-        complain("to suspend the virtual CPU", TCB.tcb_suspend());
+        complain("to suspend a virtual CPU", thread(vcpu).tcb_suspend());
     }
 
-    /// Lets the virtual CPU's thread run on.
-    pub fn resume(&mut self) {
+    /// Lets a virtual CPU's thread run on.
+    pub fn resume(&mut self, vcpu: Vcpu) {
         self.count();
-        complain("to resume the virtual CPU", TCB.tcb_resume());
+        complain("to resume a virtual CPU", thread(vcpu).tcb_resume());
     }
 
-    /// Reads a system register of the virtual CPU; zero if that is refused.
-    pub fn read(&mut self, register: VCpuReg) -> u64 {
+    /// Reads a system register of a virtual CPU; zero if that is refused.
+    pub fn read(&mut self, vcpu: Vcpu, register: VCpuReg) -> u64 {
         self.count();
-        complain("to read a system register", VIRTUAL_CPU.vcpu_read_regs(register)).unwrap_or(0)
+        let value = processor(vcpu).vcpu_read_regs(register);
+        complain("to read a system register", value).unwrap_or(0)
     }
 
-    /// Writes a system register of the virtual CPU.
-    pub fn write(&mut self, register: VCpuReg, value: u64) {
+    /// Writes a system register of a virtual CPU.
+    pub fn write(&mut self, vcpu: Vcpu, register: VCpuReg, value: u64) {
         self.count();
-        complain("to write a system register", VIRTUAL_CPU.vcpu_write_regs(register, value));
+        complain("to write a system register", processor(vcpu).vcpu_write_regs(register, value));
+    }
+
+    /// Makes a virtual CPU's number its affinity, before it runs for the first time; `false` where
+    /// the system file gives this protection domain no such virtual CPU.
+    ///
+    /// `VCpuReg` has this register for kernels of several cores alone; the kernel always has it.
+    pub fn number(&mut self, vcpu: Vcpu) -> bool {
+        let register = u64::from(sel4::sys::seL4_VCPUReg::seL4_VCPUReg_VMPIDR_EL2);
+        let words = [register, MPIDR_RES1 | u64::from(vcpu.0)];
+        self.call(processor(vcpu), invocation_label::ARMVCPUWriteReg, &words).is_ok()
     }
 
     /// Overwrites list register `slot`.
     ///
     /// # Errors
     /// The slot does not exist or holds an active interrupt.
-    pub fn inject(&mut self, slot: u8, irq: Injection) -> Result<(), sel4::Error> {
+    pub fn inject(&mut self, vcpu: Vcpu, slot: u8, irq: Injection) -> Result<(), sel4::Error> {
         self.count();
-        VIRTUAL_CPU.vcpu_inject_irq(irq.intid.number(), irq.priority, irq.group, slot)
+        processor(vcpu).vcpu_inject_irq(irq.intid.number(), irq.priority, irq.group, slot)
     }
 
     /// How many list registers there are: the kernel says so when asked for one too many. `None`
     /// where the system file gave this protection domain no virtual CPU.
     pub fn slots(&mut self) -> Option<u8> {
         // Slot 255; the other fields are in range (seL4 `decodeVCPUInjectIRQ`).
-        match self.call(VIRTUAL_CPU, invocation_label::ARMVCPUInjectIRQ, &[255 << 32]) {
+        match self.call(processor(Vcpu(0)), invocation_label::ARMVCPUInjectIRQ, &[255 << 32]) {
             Err(sel4::Error::RangeError) => {
                 u8::try_from(sel4_microkit::get_mr(1)).ok().and_then(|most| most.checked_add(1))
             }
@@ -134,11 +154,11 @@ impl Kernel {
         }
     }
 
-    /// Unmasks the virtual timer's interrupt.
-    pub fn ack_timer(&mut self) {
+    /// Unmasks the virtual timer's interrupt, from when the virtual CPU is entered next.
+    pub fn ack_timer(&mut self, vcpu: Vcpu) {
         self.count();
         let intid = Intid::VIRTUAL_TIMER.number().into();
-        complain("to unmask the virtual timer", VIRTUAL_CPU.vcpu_ack_vppi(intid));
+        complain("to unmask the virtual timer", processor(vcpu).vcpu_ack_vppi(intid));
     }
 
     /// Makes a firmware call. Everything is zero if that is refused.

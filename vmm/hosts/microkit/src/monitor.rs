@@ -4,14 +4,13 @@
 use sel4_microkit::{
     ChannelSet, Child, DeferredAction, Handler, Infallible, MessageInfo, with_msg_regs,
 };
-use vmm_core::host::{Action, Exit, Host};
+use vmm_core::host::{Action, Exit, Host, Vcpu};
 use vmm_core::plan::Plan;
 use vmm_core::uart::Uart;
 use vmm_core::vm::Vm;
 use vmm_microkit_abi::fault;
 
 use crate::host::Sel4;
-use crate::kernel::VCPU;
 use crate::{log, stop, symbols, uart};
 
 /// The core, and what it runs on.
@@ -42,22 +41,31 @@ impl Monitor {
             Err(error) => stop::refuse(format_args!("{error}")),
         };
         let mut monitor = Self { vm, host };
+        if !monitor.host.keeps_time() {
+            monitor.vm.never_park();
+        }
         let action = monitor.vm.start(&mut monitor.host);
-        // Starting answers no fault.
-        let _ = monitor.carry_out(&action);
+        monitor.carry_out(&action);
         monitor
     }
 
-    /// Asks the core and does what it says; the answer to the fault, if there is one.
-    fn handle(&mut self, exit: Exit) -> Option<MessageInfo> {
-        let action = self.vm.handle(&mut self.host, VCPU, exit);
-        self.carry_out(&action)
+    /// Asks the core about a fault of a virtual CPU and does what it says; the answer to the fault,
+    /// if there is one.
+    fn exit(&mut self, vcpu: Vcpu, exit: Exit) -> Option<MessageInfo> {
+        let action = self.vm.handle(&mut self.host, vcpu, exit);
+        self.carry_out(&action);
+        if matches!(action, Action::Resume) {
+            return self.host.answer(vcpu);
+        }
+        self.host.park(vcpu);
+        None
     }
 
-    fn carry_out(&mut self, action: &Action) -> Option<MessageInfo> {
+    /// What an answer of the core means for the machine.
+    fn carry_out(&mut self, action: &Action) {
         match action {
-            Action::Resume => self.host.answer(),
-            Action::Park { until } => self.host.park(*until),
+            Action::Resume => {}
+            Action::Park { until } => self.host.arm(*until),
             Action::PowerOff => stop::power_off(),
             Action::Stop(_) => {
                 log::print_held(uart::print);
@@ -72,17 +80,20 @@ impl Handler for Monitor {
 
     fn fault(
         &mut self,
-        _child: Child,
+        child: Child,
         message: MessageInfo,
     ) -> Result<Option<MessageInfo>, Infallible> {
         self.host.received();
         let label = message.label();
+        // A virtual machine's virtual CPUs are this domain's only children; their number is the id
+        // in the system file.
+        let vcpu = Vcpu(u8::try_from(child.index()).unwrap_or(u8::MAX));
         let count = message.count();
         let decoded =
             with_msg_regs(|words| fault::decode(label, words.get(..count).unwrap_or(words)));
         let exit = match decoded {
             Ok(fault) => {
-                self.host.faulted(&fault);
+                self.host.faulted(vcpu, &fault);
                 fault.exit
             }
             Err(error) => {
@@ -90,7 +101,7 @@ impl Handler for Monitor {
                 Exit::Other { what: "malformed fault message", code: label }
             }
         };
-        Ok(self.handle(exit))
+        Ok(self.exit(vcpu, exit))
     }
 
     fn notified(&mut self, channels: ChannelSet) -> Result<(), Infallible> {
@@ -104,8 +115,9 @@ impl Handler for Monitor {
                 ::log::warn!("channel {} is not in the plan", channel.index());
                 continue;
             };
-            // No fault waits for an answer here.
-            let _ = self.handle(exit);
+            // Comes on behalf of the machine: no virtual CPU waits for an answer.
+            let action = self.vm.handle(&mut self.host, Vcpu(0), exit);
+            self.carry_out(&action);
         }
         Ok(())
     }
