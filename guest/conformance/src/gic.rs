@@ -74,7 +74,7 @@ impl Gic {
         }
     }
 
-    /// A GICv3 whose redistributor frames start with the one of this CPU: guests run on CPU 0.
+    /// A GICv3 whose redistributor frames start with the one of this CPU; see [`Gic::of`].
     #[must_use]
     pub const fn v3(distributor: Device, redistributors: Device) -> Self {
         // SAFETY: the second 64 KiB page of the same frame (IHI 0069H, 12.10).
@@ -84,6 +84,18 @@ impl Gic {
             redistributor: Some(redistributors),
             private,
             interface: Interface::Registers,
+        }
+    }
+
+    /// The same controller as another CPU sees it. Redistributor frames are in the order of CPUs.
+    #[must_use]
+    pub const fn of(&self, cpu: usize) -> Self {
+        match self.redistributor {
+            None => *self,
+            Some(first) => {
+                // SAFETY: a frame of 128 KiB for each CPU (IHI 0069H, 12.10).
+                Self::v3(self.distributor, unsafe { Device::new(first.address(cpu * 0x2_0000)) })
+            }
         }
     }
 
@@ -196,6 +208,36 @@ impl Gic {
             self.distributor.write64(IROUTER + 8 * intid as usize, own);
         } else {
             self.distributor.write8(ITARGETSR + intid as usize, 1);
+        }
+    }
+
+    /// Routes an SPI to a CPU.
+    pub fn set_target_cpu(&self, intid: u32, cpu: usize) {
+        if self.is_v3() {
+            self.distributor.write64(IROUTER + 8 * intid as usize, cpu as u64);
+        } else {
+            self.distributor.write8(ITARGETSR + intid as usize, 1 << cpu);
+        }
+    }
+
+    /// Sends a software-generated interrupt to a CPU, whose affinity is its number.
+    pub fn send_to(&self, sgi: u32, cpu: usize) {
+        match self.interface {
+            Interface::Memory(_) => self.distributor.write(SGIR, (1 << (16 + cpu)) | sgi),
+            Interface::Registers => {
+                write_register!("S3_0_C12_C11_5", u64::from(sgi) << 24 | 1 << cpu);
+            }
+        }
+    }
+
+    /// Sends a software-generated interrupt to every CPU but this one.
+    pub fn send_to_others(&self, sgi: u32) {
+        match self.interface {
+            // Target filter 1 (IHI 0048B, 4.3.15); the IRM bit (IHI 0069H, 12.2.20).
+            Interface::Memory(_) => self.distributor.write(SGIR, (1 << 24) | sgi),
+            Interface::Registers => {
+                write_register!("S3_0_C12_C11_5", u64::from(sgi) << 24 | 1 << 40);
+            }
         }
     }
 

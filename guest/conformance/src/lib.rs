@@ -17,6 +17,7 @@ pub mod platform;
 pub mod registers;
 mod runtime;
 pub mod smccc;
+pub mod smp;
 pub mod tables;
 pub mod timer;
 
@@ -26,16 +27,30 @@ pub use runtime::{Entry, image, report_failure};
 
 /// Declares a guest: `guest!(run)` with `fn run(platform: &mut Platform)`. The guest passes when
 /// `run` returns. `guest!(run, irq)` has interrupts that reach the vector handled by `fn irq()`;
-/// without it, such an interrupt fails the guest.
+/// without it, such an interrupt fails the guest. `guest!(run, others = other)` has
+/// `fn other(cpu: usize, platform: &mut Platform)` run on CPUs that [`smp::turn_on`] starts.
 #[macro_export]
 macro_rules! guest {
     ($run:path) => {
+        $crate::guest!($run, others = unwanted_cpu);
+
+        fn unwanted_cpu(cpu: usize, _: &mut $crate::Platform) {
+            $crate::fail!("CPU {cpu} was started, and nobody asked for it");
+        }
+    };
+    ($run:path, others = $others:path) => {
         fn unwanted_interrupt() {
             $crate::fail!("an interrupt came through the vector while IRQs were masked");
         }
-        $crate::guest!($run, unwanted_interrupt);
+        $crate::guest!($run, unwanted_interrupt, $others);
     };
     ($run:path, $irq:path) => {
+        fn unwanted_cpu(cpu: usize, _: &mut $crate::Platform) {
+            $crate::fail!("CPU {cpu} was started, and nobody asked for it");
+        }
+        $crate::guest!($run, $irq, unwanted_cpu);
+    };
+    ($run:path, $irq:path, $others:path) => {
         /// The guest's name, for the runtime's report.
         #[unsafe(no_mangle)]
         static GUEST_NAME: &str = env!("CARGO_BIN_NAME");
@@ -45,6 +60,13 @@ macro_rules! guest {
         fn guest_run(platform: &mut $crate::Platform) {
             let run: fn(&mut $crate::Platform) = $run;
             run(platform);
+        }
+
+        /// What CPUs besides the first call; one that comes back is turned off.
+        #[unsafe(no_mangle)]
+        fn guest_secondary(cpu: usize, platform: &mut $crate::Platform) {
+            let others: fn(usize, &mut $crate::Platform) = $others;
+            others(cpu, platform);
         }
 
         /// What the IRQ vector calls.

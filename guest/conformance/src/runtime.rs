@@ -17,11 +17,12 @@ unsafe extern "Rust" {
     fn guest_run(platform: &mut Platform);
 }
 
-/// What the processor held when the guest was entered.
+/// What a processor held when it was entered.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct Entry {
-    /// X0 to X3: the device tree's address, then zeros (booting.rst).
+    /// X0 to X3: the device tree's address, then zeros (booting.rst). On CPUs besides the first X0
+    /// is what CPU_ON was given.
     pub x: [u64; 4],
     /// DAIF.
     pub daif: u64,

@@ -38,7 +38,7 @@ pub const ALREADY_ON: u64 = -4_i64 as u64;
 pub fn smc(function: u32, arguments: [u64; 3]) -> u64 {
     let [mut x1, mut x2, mut x3] = arguments;
     let mut x0 = u64::from(function);
-    // SAFETY: SMCCC keeps X4 to X30 and memory; nothing here turns a CPU on in Rust code.
+    // SAFETY: SMCCC keeps X4 to X30 and memory; a CPU that is turned on has a stack of its own.
     unsafe {
         asm!("smc #0", inout("x0") x0, inout("x1") x1, inout("x2") x2, inout("x3") x3);
     };

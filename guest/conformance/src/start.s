@@ -1,25 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Entry by the arm64 boot protocol (Linux Documentation/arch/arm64/booting.rst), and vectors.
 
-.section .head, "ax"
-.global image_header
-image_header:
-    b       entry                   // code0
-    .long   0                       // code1
-    .quad   0                       // text_offset
-    .quad   image_end - image_header
-    .quad   0xa                     // flags: little-endian, 4 KiB pages, anywhere in memory
-    .quad   0, 0, 0
-    .ascii  "ARM\x64"
-    .long   0
-
-// x0: device tree. Nothing below touches x0 to x3 until they are saved.
-entry:
+// Without a monitor (bare QEMU with virtualization=on): leaves EL2 for EL1, keeping nothing, and goes
+// on at the label. x9 is lost.
+.macro leave_el2 at_el1
     mrs     x9, CurrentEL
     cmp     x9, #(2 << 2)
-    b.ne    at_el1
-
-// Without a monitor (bare QEMU with virtualization=on): leave EL2 for EL1, keeping nothing.
+    b.ne    \at_el1
     mov     x9, #(1 << 31)          // HCR_EL2.RW: EL1 is AArch64; no trap
     msr     hcr_el2, x9
     mov     x9, #3                  // CNTHCTL_EL2: EL1 reaches the physical timer
@@ -41,22 +28,43 @@ entry:
 1:  movz    x9, #0x30d0, lsl #16    // SCTLR_EL1: RES1 bits of Armv8.0; MMU and caches off
     movk    x9, #0x0800
     msr     sctlr_el1, x9
-    adr     x9, at_el1
+    adr     x9, \at_el1
     msr     elr_el2, x9
     mov     x9, #0x3c5              // EL1h; debug, SError, IRQ and FIQ masked
     msr     spsr_el2, x9
     eret
+.endm
 
-at_el1:
-    mrs     x20, daif
-    mrs     x21, sctlr_el1
-    mrs     x22, cntv_ctl_el0
+.macro set_up_el1
     mov     x9, #(3 << 20)          // CPACR_EL1.FPEN: vector registers without a trap
     msr     cpacr_el1, x9
     adrp    x9, vectors
     add     x9, x9, :lo12:vectors
     msr     vbar_el1, x9
     isb
+.endm
+
+.section .head, "ax"
+.global image_header
+image_header:
+    b       entry                   // code0
+    .long   0                       // code1
+    .quad   0                       // text_offset
+    .quad   image_end - image_header
+    .quad   0xa                     // flags: little-endian, 4 KiB pages, anywhere in memory
+    .quad   0, 0, 0
+    .ascii  "ARM\x64"
+    .long   0
+
+// x0: device tree. Nothing below touches x0 to x3 until they are saved.
+entry:
+    leave_el2 at_el1
+
+at_el1:
+    mrs     x20, daif
+    mrs     x21, sctlr_el1
+    mrs     x22, cntv_ctl_el0
+    set_up_el1
 
     adrp    x9, relocations_start
     add     x9, x9, :lo12:relocations_start
@@ -95,6 +103,26 @@ at_el1:
     stp     x0, x1, [sp, #-16]!
     mov     x0, sp
     bl      runtime_start
+    b       .
+
+// Where CPU_ON lets another CPU start. x0: what the caller gave, the top of this CPU's stack.
+.global secondary_entry
+secondary_entry:
+    leave_el2 secondary_at_el1
+
+secondary_at_el1:
+    mrs     x20, daif
+    mrs     x21, sctlr_el1
+    mrs     x22, cntv_ctl_el0
+    set_up_el1
+    mov     sp, x0
+    stp     x21, x22, [sp, #-16]!   // struct Entry, as above
+    mrs     x9, CurrentEL
+    stp     x20, x9, [sp, #-16]!
+    stp     x2, x3, [sp, #-16]!
+    stp     x0, x1, [sp, #-16]!
+    mov     x0, sp
+    bl      runtime_secondary
     b       .
 
 // Sixteen vectors of 128 bytes (Arm DDI 0487, D1.3.1). Only an IRQ at EL1 with its own stack
