@@ -61,8 +61,9 @@ enum Slot {
         intid: Intid,
         group: u8,
     },
-    /// The kernel refused it: it holds an active interrupt that the core has forgotten.
-    Stuck,
+    /// The kernel refused it: it holds an active interrupt, which the last guest did not end and
+    /// this one may. `None` where the core has forgotten which.
+    Stuck(Option<Intid>),
 }
 
 /// The distributor, the redistributors and the list registers of all vCPUs.
@@ -173,10 +174,11 @@ impl Gic {
                 else {
                     continue;
                 };
-                let group = match *list {
+                let unused = u8::from(self.version == Version::V2);
+                let (left, group) = match *list {
                     Slot::Free => continue,
-                    Slot::Held { group, .. } => group ^ 1,
-                    Slot::Stuck => u8::from(self.version == Version::V2),
+                    Slot::Held { intid, group } => (Some(intid), group ^ 1),
+                    Slot::Stuck(left) => (left, unused),
                 };
                 let Some(intid) = Intid::new(1019_u16.wrapping_sub(u16::from(slot))) else {
                     continue;
@@ -184,7 +186,7 @@ impl Gic {
                 let quiet = Injection { intid, priority: 31, group };
                 *list = match host.inject(vcpu, slot, quiet) {
                     Ok(()) => Slot::Free,
-                    Err(_) => Slot::Stuck,
+                    Err(_) => Slot::Stuck(left),
                 };
             }
             host.ack_timer(vcpu);
@@ -248,13 +250,21 @@ impl Gic {
 
     /// The guest ended the interrupt in a list register. Says whether the core knew of one there.
     pub fn maintenance(&mut self, host: &mut dyn Host, vcpu: Vcpu, slot: u8) -> bool {
-        let Some(list) =
-            self.lists.get_mut(vcpu.index()).and_then(|l| l.get_mut(usize::from(slot)))
-        else {
-            return false;
+        let Some(lists) = self.lists.get_mut(vcpu.index()) else { return false };
+        let Some(list) = lists.get_mut(usize::from(slot)) else { return false };
+        let intid = match core::mem::take(list) {
+            Slot::Free => return false,
+            Slot::Held { intid, .. } => intid,
+            Slot::Stuck(left) => {
+                let again = |list: &&mut Slot| matches!(list, Slot::Held { intid, .. } if Some(*intid) == left);
+                let Some(other) = lists.iter_mut().find(again) else { return true };
+                // The interrupt was in two list registers and the guest has ended it once. It meant
+                // the new one, and the hardware took the old one: the other is the stuck one now.
+                let Slot::Held { intid, .. } = *other else { return true };
+                *other = Slot::Stuck(left);
+                intid
+            }
         };
-        let taken = core::mem::take(list);
-        let Slot::Held { intid, .. } = taken else { return taken == Slot::Stuck };
         let mut was_high = false;
         self.update(vcpu, intid, |bank, bit| {
             bank.held &= !bit;
@@ -361,7 +371,7 @@ impl Gic {
                     any = true;
                     Slot::Held { intid, group }
                 }
-                Err(_) => Slot::Stuck,
+                Err(_) => Slot::Stuck(None),
             };
             if let Some(list) = self.lists.get_mut(vcpu.index()).and_then(|l| l.get_mut(index)) {
                 *list = taken;

@@ -3,7 +3,7 @@
 
 use vmm_core::addr::Ipa;
 use vmm_core::fake::List;
-use vmm_core::host::{Action, Exit, MemoryOp, Vcpu};
+use vmm_core::host::{Action, Exit, Intid, MemoryOp, Vcpu};
 
 use crate::common::machine::CPU0;
 use crate::common::spec::{EDGES, GICD, GICR, INITRD, KERNEL, LEVELS, RAM, RAM_SIZE, TREE};
@@ -256,6 +256,34 @@ fn a_slot_that_the_kernel_refuses_is_not_used_until_it_is_free() {
             m.store_bit(CPU0, 0x200, intid);
         }
         assert_eq!(m.pending(CPU0), [50, 51, 52, 53]);
+    });
+}
+
+#[test]
+fn an_interrupt_that_the_last_guest_left_active_comes_again_and_again() {
+    both(1, |m, _| {
+        m.enable(CPU0, 60);
+        m.store_bit(CPU0, 0x200, 60);
+        assert_eq!(m.acknowledge(CPU0), Some(60));
+        m.fake.refresh_shadow(CPU0);
+        m.reset(CPU0);
+        m.set_up_gic();
+        m.enable(CPU0, 60);
+        for _ in 0..5 {
+            m.store_bit(CPU0, 0x200, 60);
+            assert_eq!(m.acknowledge(CPU0), Some(60));
+            let active = |list: &List| matches!(list, List::Active(_));
+            assert_eq!(m.fake.cpus[0].lists.iter().filter(|list| active(list)).count(), 2);
+            // The hardware takes the first of the two.
+            assert!(m.fake.end(CPU0, Intid::new(60).unwrap()));
+            m.settle();
+        }
+        // Three of four are left for others.
+        for intid in [50, 51, 52, 53] {
+            m.enable(CPU0, intid);
+            m.store_bit(CPU0, 0x200, intid);
+        }
+        assert_eq!(m.pending(CPU0), [50, 51, 52]);
     });
 }
 
