@@ -43,7 +43,7 @@
   };
 
   outputs =
-    { self, nixpkgs, ... }@inputs:
+    { nixpkgs, ... }@inputs:
     let
       inherit (nixpkgs) lib;
       # One scope of packages for each system that can build (nix/default.nix).

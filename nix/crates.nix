@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Checks of the crates that both workspaces use: licences and sources (deny.toml), known holes.
 {
-  lib,
   advisory-db,
   craneLib,
   pins,
