@@ -15,6 +15,7 @@ lib.makeScope newScope (self: {
     host = "microkit";
     # Said, so that the boot check's plan is this one and what it boots is the image itself.
     gic = facts.gicOn "microkit";
+    vcpus = 1;
     kernel = "${self.guest}/${self.guest.kernel}";
     initrd = "${self.guest}/${self.guest.initrd}";
     extraArguments = [ ];

@@ -34,7 +34,7 @@ let
               }
               .${host};
             load_address = "0x${lib.toHexString facts.microkit.loader_address}";
-            cpus = "1";
+            cpus = toString planned.vcpus;
           }
           # What plays the board's firmware on an emulated sibling.
           // lib.optionalAttrs (profile ? shim) { shim = "${programs}/bin/${profile.shim}"; };

@@ -77,6 +77,11 @@ craneLib.mkCargoDerivation {
     mkdir -p $out/bin
     cp -r release/microkit-sdk-${version}/. $out
     cp ${lib.getExe microkit-tool} $out/bin/microkit
+    # Beside what Microkit ships: the device tree that each board's kernel was made from, by which
+    # the monitor's reports name devices.
+    for board in ${toString boards}; do
+      install -m 644 build/$board/${lib.head configs}/sel4/install/support/kernel.dtb $out/board/$board
+    done
   '';
 
   # The objects are for another machine, and the tool patches the ELF files by their symbols.
@@ -89,7 +94,10 @@ craneLib.mkCargoDerivation {
     toolchain
   ];
 
-  passthru = { inherit boards configs; };
+  passthru = {
+    inherit boards configs;
+    treeOf = board: "board/${board}/kernel.dtb";
+  };
   meta = {
     description = "seL4 Microkit SDK for ${lib.concatStringsSep ", " boards}";
     homepage = "https://github.com/seL4/microkit";

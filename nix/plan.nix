@@ -5,11 +5,14 @@
   lib,
   facts,
   guestplan,
+  microkit-sdk,
   runCommand,
   sources,
   # "microkit" or "baremetal"; version of the interrupt controller.
   host,
   gic,
+  # Virtual CPUs.
+  vcpus,
   # Files; the root file system may be null.
   kernel,
   initrd,
@@ -19,7 +22,7 @@
 runCommand "plan-${facts.alias}"
   {
     nativeBuildInputs = [ guestplan ];
-    passthru = { inherit host gic; };
+    passthru = { inherit host vcpus; };
     meta.description = "System file, guest device tree and plan block for ${facts.title}";
   }
   ''
@@ -30,6 +33,8 @@ runCommand "plan-${facts.alias}"
           "--board=${facts.folder}"
           "--host=${host}"
           "--gic=${toString gic}"
+          "--tree=${microkit-sdk}/${microkit-sdk.treeOf facts.microkit.board}"
+          "--vcpus=${toString vcpus}"
           "--kernel=${kernel}"
         ]
         ++ lib.optional (initrd != null) "--initrd=${initrd}"
