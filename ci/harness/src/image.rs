@@ -14,6 +14,10 @@ use crate::options::{HostName, Machine};
 use crate::profile::{Profile, Values};
 use crate::program::{self, Sdk};
 
+/// Emulated time of an instruction under `--icount`; a power of two, because the emulator takes its
+/// logarithm.
+pub const NANOSECONDS_PER_INSTRUCTION: u32 = 2;
+
 /// Everything that is needed to boot once more.
 #[derive(Debug)]
 pub struct Image {
@@ -110,12 +114,8 @@ impl Image {
             (host, _) => host.name(),
         };
         let machine_profile = Profile::load(root, &profile)?;
-        let mut values = values(machine, &plan, &folder, image);
-        if let Some(shim) = &machine_profile.shim {
-            let built = program::build(root, "ci-shims")?.join(shim);
-            values.insert("shim", Some(built.display().to_string()));
-        }
-        let mut emulator = machine_profile.emulator(enter, &values)?;
+        let values = values(machine, &plan, &folder, image);
+        let mut emulator = emulator(root, machine, &machine_profile, enter, values)?;
         if machine.host == HostName::Baremetal {
             for load in plan.loads() {
                 let file = folder.join(load.file);
@@ -124,11 +124,41 @@ impl Image {
                 emulator.arguments.extend(["-device".into(), loader]);
             }
         }
-        if machine.icount {
-            emulator.arguments.extend(["-icount".into(), "shift=1,sleep=off".into()]);
-        }
         Ok(Self { sizes: sizes(&folder), plan, profile, emulator, monitor, _lock: lock })
     }
+}
+
+impl Image {
+    /// Boots another Microkit image, in the place of this one.
+    ///
+    /// # Errors
+    /// There is no emulated machine for it, or its shim does not build.
+    pub fn enter_loader(&mut self, root: &Path, machine: &Machine, loader: &Path) -> Result<()> {
+        let profile = Profile::load(root, &self.profile)?;
+        let values = values(machine, &self.plan, Path::new("."), Some(loader.to_owned()));
+        self.emulator = emulator(root, machine, &profile, HostName::Microkit.name(), values)?;
+        Ok(())
+    }
+}
+
+/// The emulator, its shim built if it has one.
+fn emulator(
+    root: &Path,
+    machine: &Machine,
+    profile: &Profile,
+    enter: &str,
+    mut values: Values,
+) -> Result<Emulator> {
+    if let Some(shim) = &profile.shim {
+        let built = program::build(root, "ci-shims")?.join(shim);
+        values.insert("shim", Some(built.display().to_string()));
+    }
+    let mut emulator = profile.emulator(enter, &values)?;
+    if machine.icount {
+        let shift = NANOSECONDS_PER_INSTRUCTION.ilog2();
+        emulator.arguments.extend(["-icount".into(), format!("shift={shift},sleep=off")]);
+    }
+    Ok(emulator)
 }
 
 /// What is on disk: the plan's files, the monitor and, on seL4, the image around it.

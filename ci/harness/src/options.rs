@@ -215,24 +215,29 @@ pub struct BuildOptions {
 /// `ci/bench`.
 #[derive(Clone, Debug, Default, Args)]
 pub struct BenchOptions {
-    /// Folder under boards/, or its alias.
-    #[arg(default_value = "qemu_virt_aarch64")]
-    pub board: String,
+    /// Folder under boards/, or its alias; without it every board.
+    pub board: Option<String>,
     /// Only this host; without it all, microkit where MICROKIT_SDK is set.
     #[arg(long, value_enum)]
     pub host: Option<HostName>,
     /// Only this version of the interrupt controller.
     #[arg(long, value_name = "2|3", value_parser = clap::value_parser!(u8).range(2..=3))]
     pub gic: Option<u8>,
-    /// Shorter waits.
+    /// Another monitor's image for BOARD's Microkit loader, to measure beside this one.
+    #[arg(long, value_name = "IMAGE")]
+    pub peer: Option<PathBuf>,
+    /// Shorter waits, and nothing of how the time to init grows.
     #[arg(long)]
     pub quick: bool,
-    /// Exit code 1 if a target is missed.
+    /// Exit code 1 if a target is missed, which is named.
     #[arg(long)]
     pub judge: bool,
-    /// Writes the figures as JSON.
-    #[arg(long, value_name = "FILE")]
-    pub json: Option<PathBuf>,
+    /// Writes numbers.md, numbers.svg and numbers.json there.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Writes them to docs/, and README's part.
+    #[arg(long)]
+    pub readme: bool,
 }
 
 /// Where the usual guest runs.

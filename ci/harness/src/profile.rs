@@ -76,12 +76,18 @@ impl Profile {
     /// The machine does not know the host, the program is missing, or a placeholder has no name
     /// in `values`.
     pub fn emulator(&self, host: &str, values: &Values) -> Result<Emulator> {
-        let program = self.program_variable.as_ref().and_then(std::env::var_os);
-        let program = match program {
-            Some(program) => PathBuf::from(program),
-            None => emulator::find(&self.program)?,
-        };
-        Ok(Emulator { program, arguments: self.fill(host, values)?, mishap: None })
+        Ok(Emulator { program: self.program()?, arguments: self.fill(host, values)?, mishap: None })
+    }
+
+    /// The emulator's program.
+    ///
+    /// # Errors
+    /// It is missing.
+    pub fn program(&self) -> Result<PathBuf> {
+        match self.program_variable.as_ref().and_then(std::env::var_os) {
+            Some(program) => Ok(PathBuf::from(program)),
+            None => emulator::find(&self.program),
+        }
     }
 
     fn fill(&self, host: &str, values: &Values) -> Result<Vec<String>> {

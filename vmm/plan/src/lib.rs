@@ -27,7 +27,7 @@ pub mod plan;
 pub mod report;
 pub mod sdf;
 pub mod span;
-mod svg;
+pub mod svg;
 pub mod system;
 pub mod tree;
 pub mod wish;

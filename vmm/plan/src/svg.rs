@@ -4,7 +4,8 @@
 use std::fmt::Write;
 
 /// A picture under construction. Works on light and on dark pages.
-pub(crate) struct Svg(String);
+#[derive(Clone, Debug)]
+pub struct Svg(String);
 
 const STYLE: &str = "text{font-family:ui-monospace,monospace;font-size:12px;fill:#24292f}\
 .title{font-size:16px;font-weight:bold}.head{font-weight:bold}.address,.small{fill:#57606a}\
@@ -12,7 +13,9 @@ const STYLE: &str = "text{font-family:ui-monospace,monospace;font-size:12px;fill
 .emulated{fill:#fbefff;stroke:#c297ff}.link{stroke:#8c959f}";
 
 impl Svg {
-    pub(crate) fn new(width: i64, height: i64) -> Self {
+    /// A blank picture of this size, in pixels as all that follows.
+    #[must_use]
+    pub fn new(width: i64, height: i64) -> Self {
         let mut out = String::new();
         let _ = writeln!(
             out,
@@ -23,27 +26,30 @@ impl Svg {
         Self(out)
     }
 
-    pub(crate) fn bar(&mut self, x: i64, y: i64, width: i64, height: i64, class: &str) {
+    /// A rectangle with round corners; its class (in the style above) gives its colours.
+    pub fn bar(&mut self, x: i64, y: i64, width: i64, height: i64, class: &str) {
         let _ = writeln!(
             self.0,
             "<rect x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\" rx=\"4\" class=\"{class}\"/>"
         );
     }
 
-    pub(crate) fn line(&mut self, x1: i64, y1: i64, x2: i64, y2: i64) {
+    /// A line.
+    pub fn line(&mut self, x1: i64, y1: i64, x2: i64, y2: i64) {
         let _ = writeln!(
             self.0,
             "<line x1=\"{x1}\" y1=\"{y1}\" x2=\"{x2}\" y2=\"{y2}\" class=\"link\"/>"
         );
     }
 
-    pub(crate) fn text(&mut self, x: i64, y: i64, class: &str, text: &str) {
+    /// Text that begins at `x`.
+    pub fn text(&mut self, x: i64, y: i64, class: &str, text: &str) {
         let _ =
             writeln!(self.0, "<text x=\"{x}\" y=\"{y}\" class=\"{class}\">{}</text>", escape(text));
     }
 
     /// Text that ends at `x`.
-    pub(crate) fn text_end(&mut self, x: i64, y: i64, class: &str, text: &str) {
+    pub fn text_end(&mut self, x: i64, y: i64, class: &str, text: &str) {
         let text = escape(text);
         let _ = writeln!(
             self.0,
@@ -51,7 +57,9 @@ impl Svg {
         );
     }
 
-    pub(crate) fn finish(mut self) -> String {
+    /// The file's text.
+    #[must_use]
+    pub fn finish(mut self) -> String {
         self.0.push_str("</svg>\n");
         self.0
     }

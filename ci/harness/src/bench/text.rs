@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! The figures as Markdown.
+
+use std::fmt::Write as _;
+
+use super::figure::{Column, Numbers, ROWS, Row, Subject, Table};
+use super::growth::Growth;
+
+/// What README shows; everything is in the document beside the plot.
+const SHORT: [&str; 10] = [
+    "init_ratio",
+    "own_first_line_s",
+    "idle_percent",
+    "idle_exits",
+    "store_instructions",
+    "smc_instructions",
+    "interrupt_instructions",
+    "mmio_calls",
+    "mmio_registers",
+    "ram_kib",
+];
+
+/// Everything.
+#[must_use]
+pub fn document(numbers: &Numbers) -> String {
+    let mut text = format!(
+        "# Numbers\n\nWritten by `ci/bench`, which measures everything here in one run. {}.\n\n\
+         Times by instructions repeat exactly; those by the host's clock and processor wander with \
+         the host. Both guests of a row have the same device tree, RAM and images. **Bold**: the \
+         target in the last column was missed.\n",
+        numbers.setting.words()
+    );
+    for one in &numbers.tables {
+        text.push_str(&table(one));
+        text.push_str(&growth(one));
+    }
+    text
+}
+
+/// One machine's figures and exits.
+#[must_use]
+pub fn table(table: &Table) -> String {
+    let heads: Vec<_> = table.columns.iter().map(|column| column.subject.name()).collect();
+    let mut text =
+        format!("\n## {}, GICv{} (`{}`)\n\n", table.title, table.gic, table.profile);
+    line(&mut text, "", &heads, "at most");
+    rule(&mut text, heads.len().saturating_add(1));
+    for row in &ROWS {
+        let cells: Vec<_> = table.columns.iter().map(|column| cell(row, column)).collect();
+        if cells.iter().any(|cell| !cell.is_empty()) {
+            line(&mut text, row.name, &cells, &target(row));
+        }
+    }
+    let monitors = table.columns.iter().filter(|column| !column.exits.is_empty());
+    for column in monitors {
+        let exits = column.exits.iter().filter(|(_, count)| *count > 0);
+        let exits: Vec<_> = exits.map(|(name, count)| format!("{name} {count}")).collect();
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "\nExits to the shell, {}: {}.", column.subject.name(), exits.join(", "));
+    }
+    text
+}
+
+/// How the time to init grows.
+fn growth(table: &Table) -> String {
+    let Some(first) = table.growth.first() else { return String::new() };
+    let heads: Vec<_> = first.init_s.iter().map(|init| init.subject).collect();
+    let mut text = String::from("\nTime to init by instructions, s (times that without a monitor):\n\n");
+    line(&mut text, "virtual CPUs, RAM", &heads, "");
+    rule(&mut text, heads.len().saturating_add(1));
+    for one in &table.growth {
+        let name = format!("{}, {} MiB", one.vcpus, one.ram_mib);
+        line(&mut text, &name, &grown(one), "");
+    }
+    text
+}
+
+fn grown(growth: &Growth) -> Vec<String> {
+    let base = growth.init_s.first().and_then(|init| init.seconds);
+    let cell = |(at, seconds): (usize, Option<f64>)| match (seconds, base) {
+        (None, _) => "**does not boot**".into(),
+        (Some(seconds), Some(base)) if at > 0 => format!("{seconds:.3} ({:.3})", seconds / base),
+        (Some(seconds), _) => format!("{seconds:.3}"),
+    };
+    growth.init_s.iter().map(|init| init.seconds).enumerate().map(cell).collect()
+}
+
+/// The part of README.
+#[must_use]
+pub fn short(numbers: &Numbers) -> String {
+    let columns = || {
+        let of = |table: &'_ Table| table.columns.len();
+        numbers.tables.iter().filter(move |table| of(table) > 0).flat_map(|table| {
+            let monitors = table.columns.iter();
+            monitors
+                .filter(|column| matches!(column.subject, Subject::Monitor(_) | Subject::Peer))
+                .map(move |column| (table, column))
+        })
+    };
+    let heads: Vec<_> = columns()
+        .map(|(table, column)| {
+            format!("`{}` GICv{}, {}", table.board, table.gic, column.subject.name())
+        })
+        .collect();
+    let mut text = format!("`ci/bench --readme`, {}:\n\n", numbers.setting.words());
+    line(&mut text, "", &heads, "at most");
+    rule(&mut text, heads.len().saturating_add(1));
+    for row in ROWS.iter().filter(|row| SHORT.contains(&row.key)) {
+        let cells: Vec<_> = columns().map(|(_, column)| cell(row, column)).collect();
+        line(&mut text, row.name, &cells, &target(row));
+    }
+    text
+}
+
+fn cell(row: &Row, column: &Column) -> String {
+    let digits = row.digits;
+    match column.get(row.key) {
+        None => String::new(),
+        Some(value) if column.met(row) => format!("{value:.digits$}"),
+        Some(value) => format!("**{value:.digits$}**"),
+    }
+}
+
+fn target(row: &Row) -> String {
+    let digits = row.digits;
+    row.at_most.map_or_else(String::new, |most| format!("{most:.digits$}"))
+}
+
+fn line<T: AsRef<str>>(text: &mut String, name: &str, cells: &[T], last: &str) {
+    let _ = write!(text, "| {name} |");
+    for cell in cells {
+        let _ = write!(text, " {} |", cell.as_ref());
+    }
+    let _ = writeln!(text, " {last} |");
+}
+
+fn rule(text: &mut String, columns: usize) {
+    let _ = writeln!(text, "|---|{}", "---:|".repeat(columns));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::figure::tests::table as sample;
+    use super::super::growth::Init;
+    use super::super::setting::Setting;
+    use super::*;
+    use crate::options::HostName;
+
+    const SEL4: Subject = Subject::Monitor(HostName::Microkit);
+
+    #[test]
+    fn a_missed_target_is_bold() {
+        let text = table(&sample(SEL4, "idle_percent", 122.0));
+        assert!(text.contains("|  | **122.0** | 3.0 |"), "{text}");
+        let text = table(&sample(SEL4, "idle_percent", 3.0));
+        assert!(text.contains("|  | 3.0 | 3.0 |"), "{text}");
+    }
+
+    #[test]
+    fn rows_without_figures_are_left_out() {
+        let text = table(&sample(SEL4, "idle_percent", 1.0));
+        assert!(!text.contains("time to init"), "{text}");
+    }
+
+    #[test]
+    fn exits_that_did_not_happen_are_left_out() {
+        let mut table_of = sample(SEL4, "idle_percent", 1.0);
+        table_of.columns[1].exits = vec![("smc", 6), ("hvc", 0)];
+        assert!(table(&table_of).ends_with("Exits to the shell, on seL4: smc 6.\n"));
+    }
+
+    #[test]
+    fn growth_is_shown_beside_the_guest_alone() {
+        let init = |subject, seconds| Init { subject, seconds, failed: None };
+        let mut table_of = sample(SEL4, "idle_percent", 1.0);
+        table_of.growth = vec![Growth {
+            vcpus: 2,
+            ram_mib: 256,
+            init_s: vec![init("no monitor", Some(2.0)), init("on seL4", Some(2.5)), init("x", None)],
+        }];
+        let text = growth(&table_of);
+        assert!(text.contains("| 2, 256 MiB | 2.000 | 2.500 (1.250) | **does not boot** |"), "{text}");
+    }
+
+    #[test]
+    fn readme_s_rows_are_there() {
+        for key in SHORT {
+            assert!(ROWS.iter().any(|row| row.key == key), "{key}");
+        }
+        let numbers = Numbers::new(Setting::default(), vec![sample(SEL4, "ram_kib", 2000.0)]);
+        let text = short(&numbers);
+        assert!(text.contains("`b` GICv3, on seL4"), "{text}");
+        assert!(text.contains("**2000** | 1024 |"), "{text}");
+    }
+}
