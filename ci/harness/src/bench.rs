@@ -21,6 +21,7 @@ use std::path::Path;
 use vmm_plan::Board;
 
 use crate::error::{Error, Result};
+use crate::image;
 use crate::options::{BenchOptions, HostName, Machine};
 use figure::{Column, Numbers, Subject, Table};
 use setting::Setting;
@@ -37,13 +38,14 @@ pub fn run(root: &Path, options: &BenchOptions) -> Result<u8> {
     let mut tables = Vec::new();
     for board in boards(root, options.board.as_deref())? {
         for machines in groups(options, &board) {
-            let table = measure(root, options, &machines)?;
+            let table = measure(root, options, &board, &machines)?;
             eprint!("{}", text::table(&table));
             tables.push(table);
         }
     }
     if tables.is_empty() {
-        let text = "nothing to measure: MICROKIT_SDK is not set, or no board has that host and controller";
+        let text =
+            "nothing to measure: MICROKIT_SDK is not set, or no board has that host and controller";
         return Err(Error::Usage(text.into()));
     }
     let numbers = Numbers::new(Setting::here(root, options, &tables)?, tables);
@@ -67,7 +69,11 @@ fn boards(root: &Path, wanted: Option<&str>) -> Result<Vec<Board>> {
         Some(name) => Board::find(&folder, name).map(|board| vec![board]),
         None => Board::all(&folder),
     };
-    boards.map_err(|error| Error::Usage(error.to_string()))
+    boards.map_err(usage)
+}
+
+fn usage(error: vmm_plan::PlanError) -> Error {
+    Error::Usage(error.to_string())
 }
 
 /// The machines that are asked for, or all that this computer can run: those with one interrupt
@@ -79,7 +85,7 @@ fn groups(options: &BenchOptions, board: &Board) -> Vec<Vec<Machine>> {
         (HostName::Baremetal, vmm_plan::Host::Baremetal),
     ];
     let gics = board.gics().filter(|gic| options.gic.is_none_or(|wanted| wanted == gic.version()));
-    let group = |gic: &vmm_plan::board::Gic| {
+    let group = |gic: vmm_plan::board::Gic<'_>| {
         let wanted = |(name, host): &(HostName, vmm_plan::Host)| {
             gic.hosts().contains(host)
                 && options.host.is_none_or(|wanted| wanted == *name)
@@ -97,14 +103,19 @@ fn groups(options: &BenchOptions, board: &Board) -> Vec<Vec<Machine>> {
 }
 
 /// One table: no monitor, the peer, then the monitor on each host.
-fn measure(root: &Path, options: &BenchOptions, machines: &[Machine]) -> Result<Table> {
+fn measure(
+    root: &Path,
+    options: &BenchOptions,
+    board: &Board,
+    machines: &[Machine],
+) -> Result<Table> {
     let first = machines.first().ok_or_else(|| Error::Usage("no machine".into()))?;
     let bare = Machine { host: HostName::Bare, ..first.clone() };
-    let idle = if options.quick { 6 } else { 30 };
+    let idle = if options.quick { 8 } else { 30 };
     eprintln!("measuring {} with GICv{} ...", first.board, first.gic.unwrap_or_default());
 
     let mut none = Column::new(Subject::None);
-    let image = linux::without_monitor(root, &bare, idle, &mut none)?;
+    linux::without_monitor(root, &bare, idle, &mut none)?;
     let base = costs::run(root, &bare)?;
     let mut columns = vec![];
     if let Some(path) = &options.peer {
@@ -122,11 +133,12 @@ fn measure(root: &Path, options: &BenchOptions, machines: &[Machine]) -> Result<
     }
     columns.insert(0, none);
     let growth = if options.quick { vec![] } else { growth::measure(root, machines)? };
+    let gic = board.gic_for(image::plan_host(first), first.gic).map_err(usage)?;
     Ok(Table {
-        board: image.plan.board.name.clone(),
-        title: image.plan.board.title.clone(),
-        gic: image.plan.gic,
-        profile: image.profile.clone(),
+        board: board.name.clone(),
+        title: board.title.clone(),
+        gic: gic.version(),
+        profile: gic.profiles().first().cloned().unwrap_or_default(),
         columns,
         growth,
     })

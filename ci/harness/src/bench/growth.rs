@@ -52,11 +52,8 @@ pub fn measure(root: &Path, machines: &[Machine]) -> Result<Vec<Growth>> {
 }
 
 fn one(root: &Path, machines: &[Machine], vcpus: u32, ram_mib: u64) -> Result<Growth> {
-    let sized = |machine: &Machine| Machine {
-        cpus: Some(vcpus),
-        ram: Some(ram_mib),
-        ..machine.clone()
-    };
+    let sized =
+        |machine: &Machine| Machine { cpus: Some(vcpus), ram: Some(ram_mib), ..machine.clone() };
     let mut init_s = Vec::new();
     if let Some(first) = machines.first() {
         let bare = Machine { host: HostName::Bare, ..sized(first) };

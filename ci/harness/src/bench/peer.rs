@@ -31,8 +31,10 @@ pub fn measure(
     let mut column = Column::new(Subject::Peer);
     column.set("image_kib", number(size) / 1024.0);
 
-    let counted = prepare(root, machine, path, true)?;
-    let run = linux::run(&counted, &named(machine), linux::init_script()?)?;
+    let run = {
+        let image = prepare(root, machine, path, true)?;
+        linux::run(&image, &named(machine), linux::init_script()?)?
+    };
     if let Some(&init) = run.init_seconds.first() {
         column.set("init_s", init);
     }

@@ -57,7 +57,8 @@ pub fn draw(numbers: &Numbers) -> String {
 
 fn bars<'a>(numbers: &'a Numbers, row: &Row) -> Vec<Bar<'a>> {
     let of = |table: &'a Table| {
-        let bar = move |column: &'a Column| Some(Bar { table, column, value: column.get(row.key)? });
+        let bar =
+            move |column: &'a Column| Some(Bar { table, column, value: column.get(row.key)? });
         table.columns.iter().filter_map(bar)
     };
     numbers.tables.iter().flat_map(of).collect()

@@ -41,8 +41,7 @@ pub fn document(numbers: &Numbers) -> String {
 #[must_use]
 pub fn table(table: &Table) -> String {
     let heads: Vec<_> = table.columns.iter().map(|column| column.subject.name()).collect();
-    let mut text =
-        format!("\n## {}, GICv{} (`{}`)\n\n", table.title, table.gic, table.profile);
+    let mut text = format!("\n## {}, GICv{} (`{}`)\n\n", table.title, table.gic, table.profile);
     line(&mut text, "", &heads, "at most");
     rule(&mut text, heads.len().saturating_add(1));
     for row in &ROWS {
@@ -56,7 +55,12 @@ pub fn table(table: &Table) -> String {
         let exits = column.exits.iter().filter(|(_, count)| *count > 0);
         let exits: Vec<_> = exits.map(|(name, count)| format!("{name} {count}")).collect();
         // Writing to a string cannot fail.
-        let _ = writeln!(text, "\nExits to the shell, {}: {}.", column.subject.name(), exits.join(", "));
+        let _ = writeln!(
+            text,
+            "\nExits to the shell, {}: {}.",
+            column.subject.name(),
+            exits.join(", ")
+        );
     }
     text
 }
@@ -65,7 +69,8 @@ pub fn table(table: &Table) -> String {
 fn growth(table: &Table) -> String {
     let Some(first) = table.growth.first() else { return String::new() };
     let heads: Vec<_> = first.init_s.iter().map(|init| init.subject).collect();
-    let mut text = String::from("\nTime to init by instructions, s (times that without a monitor):\n\n");
+    let mut text =
+        String::from("\nTime to init by instructions, s (times that without a monitor):\n\n");
     line(&mut text, "virtual CPUs, RAM", &heads, "");
     rule(&mut text, heads.len().saturating_add(1));
     for one in &table.growth {
@@ -176,10 +181,17 @@ mod tests {
         table_of.growth = vec![Growth {
             vcpus: 2,
             ram_mib: 256,
-            init_s: vec![init("no monitor", Some(2.0)), init("on seL4", Some(2.5)), init("x", None)],
+            init_s: vec![
+                init("no monitor", Some(2.0)),
+                init("on seL4", Some(2.5)),
+                init("x", None),
+            ],
         }];
         let text = growth(&table_of);
-        assert!(text.contains("| 2, 256 MiB | 2.000 | 2.500 (1.250) | **does not boot** |"), "{text}");
+        assert!(
+            text.contains("| 2, 256 MiB | 2.000 | 2.500 (1.250) | **does not boot** |"),
+            "{text}"
+        );
     }
 
     #[test]
