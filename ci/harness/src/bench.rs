@@ -38,9 +38,7 @@ pub fn run(root: &Path, options: &BenchOptions) -> Result<u8> {
     let mut tables = Vec::new();
     for board in boards(root, options.board.as_deref())? {
         for machines in groups(options, &board) {
-            let table = measure(root, options, &board, &machines)?;
-            eprint!("{}", text::table(&table));
-            tables.push(table);
+            tables.push(measure(root, options, &board, &machines)?);
         }
     }
     if tables.is_empty() {
