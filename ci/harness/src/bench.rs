@@ -26,6 +26,9 @@ use crate::options::{BenchOptions, HostName, Machine};
 use figure::{Column, Numbers, Subject, Table};
 use setting::Setting;
 
+pub use figure::number;
+pub use linux::exits;
+
 /// Runs the command. The exit code is 1 if a target is to be judged and is missed.
 ///
 /// # Errors

@@ -187,7 +187,9 @@ pub fn first_line(run: &Run, column: &mut Column) {
     }
 }
 
-fn exits(event: &Event) -> u64 {
+/// Exits of any kind so far.
+#[must_use]
+pub fn exits(event: &Event) -> u64 {
     EXITS.iter().map(|name| event.counter(name)).fold(0, u64::saturating_add)
 }
 
