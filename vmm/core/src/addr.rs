@@ -163,6 +163,52 @@ mod tests {
         assert!(Ipa(0).is_aligned(4096));
     }
 
+    /// Every pair of ranges whose bases and sizes are at an edge of something, against arithmetic
+    /// that cannot overflow.
+    #[test]
+    fn every_pair_of_ranges_at_the_edges() {
+        let edges: [u64; 14] = [
+            0,
+            1,
+            2,
+            0xfff,
+            0x1000,
+            (1 << 32) - 1,
+            1 << 32,
+            (1 << 48) - 1,
+            1 << 63,
+            (1 << 63) + 1,
+            u64::MAX - 0x1000,
+            u64::MAX - 2,
+            u64::MAX - 1,
+            u64::MAX,
+        ];
+        let all = edges.into_iter().flat_map(|base| edges.map(|size| (base, size)));
+        let ranges: Vec<(u128, u128, IpaRange)> = all
+            .filter_map(|(base, size)| {
+                let (first, end) = (u128::from(base), u128::from(base) + u128::from(size));
+                let range = IpaRange::new(Ipa(base), size);
+                assert_eq!(range.is_some(), end <= u128::from(u64::MAX), "{base:#x} {size:#x}");
+                Some((first, end, range?))
+            })
+            .collect();
+        assert!(ranges.len() > 90);
+        for &(a, a_end, x) in &ranges {
+            assert_eq!((u128::from(x.base().0), u128::from(x.end().0)), (a, a_end));
+            assert_eq!(x.is_empty(), a == a_end);
+            for ipa in edges {
+                let inside = a <= u128::from(ipa) && u128::from(ipa) < a_end;
+                assert_eq!(x.contains(Ipa(ipa)), inside);
+                let distance = u128::from(ipa).checked_sub(a).map(|n| n as u64);
+                assert_eq!(Ipa(ipa).offset_from(x.base()), distance);
+            }
+            for &(b, b_end, y) in &ranges {
+                assert_eq!(x.overlaps(y), a.max(b) < a_end.min(b_end), "{x} {y}");
+                assert_eq!(x.encloses(y), a <= b && b_end <= a_end, "{x} {y}");
+            }
+        }
+    }
+
     proptest! {
         #[test]
         fn overlap_is_what_a_shared_address_says(a in 0u64..64, n in 0u64..16, b in 0u64..64, m in 0u64..16) {

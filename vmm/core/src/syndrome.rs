@@ -405,6 +405,52 @@ mod tests {
         assert_eq!(load(4, false, true).loaded(0xdead_beef_1234_56ff), 0x1234_56ff);
     }
 
+    /// Every value of two bytes under every kind of load and store, what is above them set or not;
+    /// the four-byte ones at each edge of their sign.
+    #[test]
+    fn every_load_and_store_of_every_narrow_value() {
+        for above in [0, u64::MAX << 16, 0xdead_beef_7fff_0000, 0x1234_5678_8000_0000] {
+            for value in (0..=0xffff).map(|low| above | low) {
+                let (b, h, w) = (value as u8, value as u16, value as u32);
+                for wide in [false, true] {
+                    let cut = |value: u64| if wide { value } else { value & 0xffff_ffff };
+                    let all = [
+                        (1, u64::from(b), i64::from(b as i8)),
+                        (2, u64::from(h), i64::from(h as i16)),
+                        (4, u64::from(w), i64::from(w as i32)),
+                        (8, value, value as i64),
+                    ];
+                    for (size, zeros, sign) in all {
+                        assert_eq!(load(size, false, wide).loaded(value), cut(zeros));
+                        assert_eq!(load(size, true, wide).loaded(value), cut(sign as u64));
+                        assert_eq!(load(size, false, wide).stored(value), zeros);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Every fault status in words, in a load's and in a fetch's syndrome.
+    #[test]
+    fn every_fault_status() {
+        for status in 0..64_u64 {
+            assert_eq!(u64::from(data(1 << 24 | status).0.status), status);
+            let fetch = Syndrome::decode(0x20 << 26 | 1 << 25 | status).class;
+            assert!(matches!(fetch, Class::Fetch(abort) if u64::from(abort.status) == status));
+            let words = match status {
+                0..=3 => "address size fault",
+                4..=7 => "translation fault",
+                8..=11 => "access flag fault",
+                12..=15 => "permission fault",
+                16 => "synchronous external abort",
+                20..=23 => "synchronous external abort on a table walk",
+                33 => "alignment fault",
+                _ => "fault of another kind",
+            };
+            assert_eq!(status_words(status as u8), words, "{status:#x}");
+        }
+    }
+
     #[test]
     fn access_in_words() {
         let store = Access { write: true, size: 4, signed: false, wide: false, reg: None };

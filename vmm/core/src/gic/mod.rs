@@ -12,6 +12,8 @@
 //! same happens when the guest enables an interrupt whose line fired while it was disabled.
 
 pub mod blocks;
+#[cfg(test)]
+mod exhaustive;
 pub mod v2;
 pub mod v3;
 
