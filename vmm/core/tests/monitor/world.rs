@@ -109,7 +109,11 @@ impl World {
     pub fn of_one_group(version: u32, vcpus: u32, slots: u8) -> Self {
         let mut spec = Spec::new(version, vcpus);
         spec.slots = slots;
-        let mut m = Machine::boot_all(&spec);
+        Self::of(Machine::boot_all(&spec))
+    }
+
+    /// The guest of this machine, all of whose vCPUs run.
+    pub fn of(mut m: Machine) -> Self {
         m.set_up_gic();
         Self {
             m,

@@ -103,7 +103,11 @@ impl Board {
             .map_err(|why| PlanError::BoardFile { path: path.display().to_string(), why })
     }
 
-    fn parse(name: &str, text: &str) -> Result<Self, String> {
+    /// Reads the text of a board file; the board is called `name`.
+    ///
+    /// # Errors
+    /// The text does not read, or a fact is outside its range; in words, without the file's name.
+    pub fn parse(name: &str, text: &str) -> Result<Self, String> {
         let mut board: Self = toml::from_str(text).map_err(|error| error.to_string())?;
         board.name = name.into();
         board.check()?;

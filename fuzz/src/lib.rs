@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! Fuzz targets, as plain functions over bytes. A target panics when something is wrong and
+//! returns for everything else. libFuzzer calls them (`targets/`), and so does `cargo test` with
+//! the committed seeds (`tests/seeds.rs`).
+//!
+//! Targets know the public interface of what they fuzz, and where they can, a model of it that was
+//! written apart: [`model`] for the interrupt controller, tables of the specifications in
+//! [`firmware`] and [`syndrome`].
+#![forbid(unsafe_code)]
+
+pub mod block;
+pub mod boards;
+pub mod exits;
+pub mod firmware;
+pub mod gic;
+pub mod guests;
+pub mod input;
+pub mod interrupts;
+pub mod machine;
+pub mod model;
+pub mod reports;
+pub mod seeds;
+pub mod syndrome;
+pub mod systems;
+pub mod trees;
+
+// The guests of the core's own tests: same plan, same fake, same checks of the seam.
+#[allow(dead_code, missing_docs, reason = "the core's tests use the rest")]
+#[path = "../../vmm/core/tests/common/mod.rs"]
+mod common;
+#[allow(dead_code, missing_docs, reason = "the core's tests use the rest")]
+#[path = "../../vmm/core/tests/monitor/world.rs"]
+mod world;
+
+// The harness is a program; what reads the serial line in it is pure.
+#[allow(dead_code, reason = "the harness uses the rest")]
+#[path = "../../ci/harness/src/console.rs"]
+mod console;
+#[allow(dead_code, reason = "the harness uses the rest")]
+#[path = "../../ci/harness/src/event.rs"]
+mod event;
+#[allow(dead_code, reason = "the harness uses the rest")]
+#[path = "../../ci/harness/src/session.rs"]
+#[rustfmt::skip] // its tests are found from where it lives alone
+mod session;
+
+/// A target: its name, and what takes the bytes.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// All targets.
+pub const TARGETS: [Target; 11] = [
+    ("exits", exits::run),
+    ("syndrome", syndrome::run),
+    ("gic", gic::run),
+    ("interrupts", interrupts::run),
+    ("firmware", firmware::run),
+    ("block", block::run),
+    ("trees", trees::run),
+    ("boards", boards::run),
+    ("guests", guests::run),
+    ("systems", systems::run),
+    ("reports", reports::run),
+];

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! Microkit system files of somebody else's making: refused by name, or checked.
+
+use std::sync::LazyLock;
+
+use vmm_plan::check::Subject;
+use vmm_plan::dt::Tree;
+use vmm_plan::{Board, Images, Plan, Span, Wish, sdf};
+
+use crate::boards::QEMU;
+
+static PLAN: LazyLock<Plan> = LazyLock::new(|| {
+    let board = Board::parse("qemu_virt_aarch64", QEMU).unwrap();
+    Plan::new(&board, &Wish::default(), Images::none()).unwrap()
+});
+
+/// The target.
+pub fn run(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let memory = &PLAN.board.microkit.memory;
+    let system = match sdf::read(text, Span::new(memory.base, memory.size)) {
+        Ok(system) => system,
+        Err(error) => return assert!(!error.is_empty()),
+    };
+    assert!(system.vcpus >= 1);
+    // Checked with the tree of a guest that is well.
+    let tree = Tree::new(&PLAN.tree);
+    let kernel = &PLAN.images.kernel;
+    let subject =
+        Subject::from_files(&PLAN.board, Some(&tree), system, tree.clone(), Some(kernel), None);
+    for finding in subject.unwrap().findings() {
+        assert!(!finding.to_string().is_empty());
+    }
+}
