@@ -40,6 +40,9 @@ mod console;
 #[path = "../../ci/harness/src/event.rs"]
 mod event;
 #[allow(dead_code, reason = "the harness uses the rest")]
+#[path = "../../ci/harness/src/outcome.rs"]
+mod outcome;
+#[allow(dead_code, reason = "the harness uses the rest")]
 #[path = "../../ci/harness/src/session.rs"]
 #[rustfmt::skip] // its tests are found from where it lives alone
 mod session;

@@ -48,7 +48,7 @@ fn session(shape: u8, bytes: &[u8]) {
         ended |= requests.contains(&Request::End);
         assert!(!ended || session.outcome().is_some());
     }
-    session.exited(if shape & 64 == 0 { Some(0) } else { None });
+    session.exited(if shape & 64 == 0 { Some(0) } else { None }, "");
     let outcome = session.outcome().expect("a run that is over has an outcome");
     assert!(!outcome.words().is_empty());
     assert!(matches!(outcome.code(), 0 | 1 | 2 | 124 | 125));
