@@ -2,7 +2,7 @@
 //! Writes the committed inputs as files into `DIR/TARGET/`, as a fuzzer wants them; or with
 //! `--hex DIR` prints the files of a folder as lines for `seeds/TARGET.hex`, the shortest first.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -13,7 +13,7 @@ fn main() {
     }
 }
 
-fn write(folder: &PathBuf) {
+fn write(folder: &Path) {
     for (target, _) in vmm_fuzz::TARGETS {
         let folder = folder.join(target);
         std::fs::create_dir_all(&folder).unwrap();
