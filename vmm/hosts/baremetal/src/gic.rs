@@ -3,18 +3,23 @@
 //! one delivers.
 
 use core::arch::asm;
-use core::ptr::{NonNull, with_exposed_provenance_mut};
+use core::ptr::{NonNull, with_exposed_provenance_mut, write_volatile};
 
-use arm_gic::gicv2::GicV2;
+use arm_gic::InterruptGroup::{Group0, Group1};
+use arm_gic::gicv2::{GicV2, SgiTarget, SgiTargetListFilter};
 use arm_gic::gicv3::{GicCpuInterface, GicV3};
-use arm_gic::{IntId, InterruptGroup, Trigger, UniqueMmioPointer};
-use arm_sysregs::el1::accessors::{read_id_aa64pfr0_el1, read_mpidr_el1};
+use arm_gic::{IntId, Trigger, UniqueMmioPointer};
+use arm_sysregs::el1::accessors::{read_id_aa64pfr0_el1, read_mpidr_el1, write_icc_sgi1r_el1};
+use arm_sysregs::el1::registers::IccSgi1rEl1;
 use arm_sysregs::el2::accessors::{write_ich_hcr_el2, write_ich_vmcr_el2};
 use arm_sysregs::el2::registers::{IchHcrEl2, IchVmcrEl2};
 use arm_sysregs::{read_sysreg, read_write_sysreg};
 use safe_mmio::fields::{ReadPure, ReadPureWrite};
 use safe_mmio::{field, field_shared};
-use vmm_core::host::Injection;
+use vmm_core::host::{Injection, Vcpu};
+
+/// The SGI by which a processor calls another.
+pub const KICK: u32 = 0;
 
 /// GICH registers (Arm IHI 0048B, 5.3.1).
 #[repr(C)]
@@ -38,52 +43,41 @@ read_write_sysreg!(ich_ap1r0_el2: s3_4_c12_c9_0, u64, safe_read, safe_write);
 
 macro_rules! list_registers {
     ($($slot:literal: $register:literal),*) => {
-        fn read_ich_lr(slot: u8) -> u64 {
-            let value;
-            match slot {
-                // SAFETY: reading a list register changes nothing.
-                $($slot => unsafe { asm!(concat!("mrs {}, ", $register), out(reg) value) },)*
+        /// Writes a list register, if there is something to write, and reads it.
+        fn ich_lr(slot: u8, write: Option<u64>) -> u64 {
+            let mut value = write.unwrap_or_default();
+            match (slot, write) {
+                $(
+                    // SAFETY: reading a list register changes nothing.
+                    ($slot, None) => unsafe { asm!(concat!("mrs {}, ", $register), out(reg) value) },
+                    // SAFETY: what a list register holds concerns the guest alone.
+                    ($slot, _) => unsafe { asm!(concat!("msr ", $register, ", {}"), in(reg) value) },
+                )*
                 _ => value = 0,
             }
             value
         }
-
-        fn write_ich_lr(slot: u8, value: u64) {
-            match slot {
-                // SAFETY: what a list register holds concerns the guest alone.
-                $($slot => unsafe { asm!(concat!("msr ", $register, ", {}"), in(reg) value) },)*
-                _ => {}
-            }
-        }
     };
 }
 
-list_registers!(
-    0: "s3_4_c12_c12_0", 1: "s3_4_c12_c12_1", 2: "s3_4_c12_c12_2", 3: "s3_4_c12_c12_3",
-    4: "s3_4_c12_c12_4", 5: "s3_4_c12_c12_5", 6: "s3_4_c12_c12_6", 7: "s3_4_c12_c12_7",
-    8: "s3_4_c12_c13_0", 9: "s3_4_c12_c13_1", 10: "s3_4_c12_c13_2", 11: "s3_4_c12_c13_3",
-    12: "s3_4_c12_c13_4", 13: "s3_4_c12_c13_5", 14: "s3_4_c12_c13_6", 15: "s3_4_c12_c13_7"
-);
+// As many as a Cortex-A53 has.
+list_registers!(0: "s3_4_c12_c12_0", 1: "s3_4_c12_c12_1", 2: "s3_4_c12_c12_2", 3: "s3_4_c12_c12_3");
 
-/// A GICH_LR (IHI 0048B, 5.3.9): pending, with end-of-interrupt maintenance, no hardware link.
-fn encode_v2(irq: Injection) -> u32 {
-    u32::from(irq.group) << 30
-        | 0b01 << 28
-        | u32::from(irq.priority) << 23
-        | 1 << 19
-        | u32::from(irq.intid.number())
+/// What goes into a list register of GICv2 (IHI 0048B, 5.3.9) and of GICv3 (IHI 0069H, 12.4.3, five
+/// of the eight priority bits): pending, no hardware link, with end-of-interrupt maintenance.
+fn encode(irq: Injection) -> (u32, u64) {
+    let (group, priority) = (u32::from(irq.group), u32::from(irq.priority));
+    let intid = u32::from(irq.intid.number());
+    let v2 = group << 30 | 1 << 28 | priority << 23 | ENDED.0 | intid;
+    let (group, priority) = (u64::from(group), u64::from(priority));
+    (v2, group << 60 | 1 << 62 | priority << 51 | ENDED.1 | u64::from(intid))
 }
 
-/// An ICH_LR_EL2 (IHI 0069H, 12.4.3): as [`encode_v2`]; five of the eight priority bits count.
-fn encode_v3(irq: Injection) -> u64 {
-    0b01 << 62
-        | u64::from(irq.group) << 60
-        | u64::from(irq.priority) << 51
-        | 1 << 41
-        | u64::from(irq.intid.number())
-}
+/// Maintenance asked for and nothing else: an interrupt that the guest has ended.
+const ENDED: (u32, u64) = (1 << 19, 1 << 41);
 
-/// The interrupt controller of either version.
+/// The interrupt controller of either version. What a processor has of its own is reached from
+/// that processor alone; processor n has affinity 0.0.0.n, redistributor n and CPU interface n.
 pub enum Gic {
     /// GICv2.
     V2 {
@@ -91,57 +85,76 @@ pub enum Gic {
         physical: GicV2<'static>,
         /// Virtual interface control.
         lists: UniqueMmioPointer<'static, Gich>,
+        /// GICD_ITARGETSR, a byte for each interrupt, which arm-gic leaves out.
+        targets: usize,
     },
     /// GICv3; the CPU and list registers are system registers.
     V3(GicV3<'static>),
 }
 
 impl Gic {
-    /// Initialises the controller of this version: every interrupt disabled and level-sensitive,
-    /// the virtual interface on. `address` gives the physical address of the registers with a
+    /// Initialises the controller of this version for processors 0 to `cpus - 1`: every interrupt
+    /// disabled and level-sensitive. `at` gives the physical address of the registers with a
     /// name: `gicd`, `gicc` and `gich`, or `gicd` and `gicr`. `None` if one is missing, or the
-    /// machine has another controller.
+    /// machine has another controller. [`Gic::join`] follows on each processor.
     ///
     /// # Safety
     /// The addresses are those of this machine's controller, mapped as device memory, and this is
     /// called once.
-    pub unsafe fn new(version: u32, address: impl Fn(&str) -> Option<usize>) -> Option<Self> {
+    pub unsafe fn new(version: u32, cpus: u8, at: impl Fn(&str) -> Option<usize>) -> Option<Self> {
         // System registers are there with GICv3 alone (DDI 0487, D24.2.86, field GIC).
         if (read_id_aa64pfr0_el1().gic() != 0) != (version == 3) {
             return None;
         }
-        let distributor = with_exposed_provenance_mut::<()>(address("gicd")?);
-        let mut gic = if version == 2 {
-            let cpu = with_exposed_provenance_mut(address("gicc")?);
+        let gicd = at("gicd")?;
+        let distributor = with_exposed_provenance_mut::<()>(gicd);
+        if version == 2 {
+            let cpu = with_exposed_provenance_mut(at("gicc")?);
             // SAFETY: the caller's promise.
             let mut physical = unsafe { GicV2::new(distributor.cast(), cpu) };
             physical.enable_all_interrupts(false);
-            physical.setup();
-            let lists = NonNull::new(with_exposed_provenance_mut(address("gich")?))?;
+            let lists = NonNull::new(with_exposed_provenance_mut(at("gich")?))?;
             // SAFETY: the caller's promise.
             let lists = unsafe { UniqueMmioPointer::new(lists) };
-            Self::V2 { physical, lists }
+            Some(Self::V2 { physical, lists, targets: gicd.wrapping_add(0x800) })
         } else {
             GicCpuInterface::enable_system_register_el2(true);
-            let frames = NonNull::new(with_exposed_provenance_mut(address("gicr")?))?;
+            let frames = NonNull::new(with_exposed_provenance_mut(at("gicr")?))?;
             let distributor = NonNull::new(distributor.cast())?;
             // SAFETY: the caller's promise.
             let distributor = unsafe { UniqueMmioPointer::new(distributor) };
-            // SAFETY: the caller's promise. One processor, so one redistributor is touched.
-            let mut physical = unsafe { GicV3::new(distributor, frames, 1) }.ok()?;
+            // SAFETY: the caller's promise.
+            let mut physical = unsafe { GicV3::new(distributor, frames, cpus.into()) }.ok()?;
             physical.enable_all_interrupts(false);
             physical.setup(0);
-            GicCpuInterface::set_priority_mask(0xff);
-            Self::V3(physical)
-        };
-        gic.reset_virtual();
-        Some(gic)
+            Some(Self::V3(physical))
+        }
     }
 
-    /// Forgets everything that the virtual interface holds, as a reset does.
+    /// Initialises what this processor has of its own: its virtual interface is on, and `own`, its
+    /// own interrupts, are enabled.
+    pub fn join(&mut self, cpu: Vcpu, own: &[u32]) {
+        match self {
+            Self::V2 { physical, .. } => physical.setup(),
+            Self::V3(physical) => {
+                GicCpuInterface::enable_system_register_el2(true);
+                physical.init_cpu(cpu.index());
+                GicCpuInterface::enable_group1(true);
+                GicCpuInterface::set_priority_mask(0xff);
+            }
+        }
+        (0..32).for_each(|intid| self.enable(cpu, intid, own.contains(&intid)));
+        (0..self.slots()).for_each(|slot| self.write_list(slot, None));
+        self.reset_virtual();
+    }
+
+    /// Resets the virtual interface. What is pending stays so; what is active nobody will end any
+    /// more, so it counts as ended.
     pub fn reset_virtual(&mut self) {
         for slot in 0..self.slots() {
-            self.write_list(slot, None);
+            if self.is_active(slot) {
+                self.write_raw(slot, ENDED);
+            }
         }
         match self {
             Self::V2 { lists, .. } => {
@@ -159,13 +172,17 @@ impl Gic {
         }
     }
 
-    /// Makes a device's interrupt come to this processor, and enables it.
+    /// Makes a device's interrupt come to this processor, which is the first, and enables it.
     pub fn route(&mut self, intid: u32, edge: bool) {
         let trigger = if edge { Trigger::Edge } else { Trigger::Level };
         let Ok(line) = IntId::try_from(intid) else { return };
         match self {
-            // On a machine with one processor GICD_ITARGETSR does not exist (IHI 0048B, 4.3.12).
-            Self::V2 { physical, .. } => physical.set_trigger(line, trigger),
+            Self::V2 { physical, targets, .. } => {
+                physical.set_trigger(line, trigger);
+                let target = with_exposed_provenance_mut(targets.wrapping_add(intid as usize));
+                // SAFETY: the interrupt's own byte (IHI 0048B, 4.3.12); nobody else writes there.
+                unsafe { write_volatile(target, 1_u8) };
+            }
             Self::V3(physical) => {
                 let here = read_mpidr_el1().bits();
                 // The number was checked: it is an SPI, which is all that can be wrong.
@@ -173,11 +190,25 @@ impl Gic {
                 let _ = physical.distributor().set_routing(line, Some(here));
             }
         }
-        self.enable(intid, true);
+        self.enable(Vcpu(0), intid, true);
     }
 
-    /// Enables or disables an interrupt. A disabled interrupt that becomes pending stays so.
-    pub fn enable(&mut self, intid: u32, enable: bool) {
+    /// Makes another processor leave its guest or its sleep: [`KICK`] comes.
+    pub fn kick(&mut self, cpu: Vcpu) {
+        let target_list = 1_u16.wrapping_shl(cpu.0.into());
+        match self {
+            Self::V2 { physical, .. } => {
+                let target_list_filter = SgiTargetListFilter::CPUTargetList;
+                let target = SgiTarget::List { target_list_filter, target_list };
+                physical.send_sgi(IntId::sgi(KICK), target);
+            }
+            Self::V3(_) => write_icc_sgi1r_el1(IccSgi1rEl1::from_bits_retain(target_list.into())),
+        }
+    }
+
+    /// Enables or disables an interrupt, of this processor or shared. A disabled interrupt that
+    /// becomes pending stays so.
+    pub fn enable(&mut self, cpu: Vcpu, intid: u32, enable: bool) {
         let Ok(intid) = IntId::try_from(intid) else { return };
         // Enabling fails for interrupts that do not exist; those never fire either.
         match self {
@@ -185,13 +216,10 @@ impl Gic {
                 let _ = physical.enable_interrupt(intid, enable);
             }
             Self::V3(physical) => {
-                let _ = physical.enable_interrupt(intid, Some(0), enable);
-                if enable {
-                    return;
-                }
-                // Without this wait the interrupt could fire once more.
+                let _ = physical.enable_interrupt(intid, Some(cpu.index()), enable);
+                // Without this wait a disabled interrupt could fire once more.
                 if intid.is_private() {
-                    let _ = physical.gicr_barrier(0);
+                    let _ = physical.gicr_barrier(cpu.index());
                 } else {
                     physical.gicd_barrier();
                 }
@@ -202,39 +230,41 @@ impl Gic {
     /// Acknowledges the pending interrupt, or `None` if there is none any more.
     pub fn acknowledge(&mut self) -> Option<IntId> {
         match self {
-            Self::V2 { physical, .. } => {
-                physical.get_and_acknowledge_interrupt(InterruptGroup::Group0)
-            }
-            Self::V3(_) => GicCpuInterface::get_and_acknowledge_interrupt(InterruptGroup::Group1),
+            Self::V2 { physical, .. } => physical.get_and_acknowledge_interrupt(Group0),
+            Self::V3(_) => GicCpuInterface::get_and_acknowledge_interrupt(Group1),
         }
     }
 
     /// Ends an acknowledged interrupt.
     pub fn end(&mut self, intid: IntId) {
         match self {
-            Self::V2 { physical, .. } => physical.end_interrupt(intid, InterruptGroup::Group0),
-            Self::V3(_) => GicCpuInterface::end_interrupt(intid, InterruptGroup::Group1),
+            Self::V2 { physical, .. } => physical.end_interrupt(intid, Group0),
+            Self::V3(_) => GicCpuInterface::end_interrupt(intid, Group1),
         }
     }
 
-    /// Number of list registers, at most 16.
+    /// Number of list registers, at most four.
     pub fn slots(&self) -> u8 {
         let vtr = match self {
             Self::V2 { lists, .. } => u64::from(field_shared!(*lists, vtr).read()),
             Self::V3(_) => read_ich_vtr_el2(),
         };
-        (vtr & 0xf).to_le_bytes()[0].wrapping_add(1)
+        (vtr & 0xf).to_le_bytes()[0].wrapping_add(1).min(4)
     }
 
     /// Fills a list register, or empties it.
     pub fn write_list(&mut self, slot: u8, irq: Option<Injection>) {
+        self.write_raw(slot, irq.map(encode).unwrap_or_default());
+    }
+
+    fn write_raw(&mut self, slot: u8, (v2, v3): (u32, u64)) {
         match self {
             Self::V2 { lists, .. } => {
                 if let Some(mut list) = field!(*lists, lr).get(usize::from(slot)) {
-                    list.write(irq.map_or(0, encode_v2));
+                    list.write(v2);
                 }
             }
-            Self::V3(_) => write_ich_lr(slot, irq.map_or(0, encode_v3)),
+            Self::V3(_) => _ = ich_lr(slot, Some(v3)),
         }
     }
 
@@ -244,7 +274,7 @@ impl Gic {
             Self::V2 { lists, .. } => field!(*lists, lr)
                 .get(usize::from(slot))
                 .is_some_and(|list| list.read() >> 29 & 1 != 0),
-            Self::V3(_) => read_ich_lr(slot) >> 63 != 0,
+            Self::V3(_) => ich_lr(slot, None) >> 63 != 0,
         }
     }
 

@@ -1,130 +1,237 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! The body of the core's [`Host`]: one processor that runs one vCPU.
+//! The machine that the processors share, and the body of the core's [`Host`] as the processor
+//! that has locked it sees it. What the core asks of a vCPU is noted here and carried out by the
+//! vCPU's own processor on its way in: it alone reaches its timer and list registers.
 
 use core::arch::asm;
+use core::fmt::Write as _;
+use core::sync::atomic::{AtomicU8, Ordering};
 
-use arm_gic::IntId;
 use arm_sysregs::el0::accessors as el0;
 use arm_sysregs::el0::registers::CntvCtlEl0;
 use arm_sysregs::el1::accessors::write_sctlr_el1;
 use arm_sysregs::el1::registers::SctlrEl1;
 use arm_sysregs::el2::accessors as el2;
 use arm_sysregs::el2::registers::{CnthpCtlEl2, CnthpCvalEl2};
+use spin::RelaxStrategy as _;
+use vmm_core::gic::MAX_SLOTS;
 use vmm_core::host::{
-    ENTRY_SCTLR_EL1, ENTRY_SPSR, Entry, Exit, Gpr, Host, Image, InjectRefused, Injection, Intid,
-    MemoryOp, MemoryRefused, Vcpu, VirtualTimer,
+    Action, ENTRY_SCTLR_EL1, Entry, Exit, Gpr, Host, Image, InjectRefused, Injection, Intid,
+    MAX_VCPUS, MemoryOp, MemoryRefused, Vcpu, VirtualTimer,
 };
 
 use crate::console::Console;
-use crate::gic::Gic;
+use crate::gic::{Gic, KICK};
 use crate::memory::Memory;
-use crate::trap;
+use crate::processor::Relax;
 use crate::world::{Context, Left};
+use crate::{power_off, trap};
 
-/// Interrupts of the processor itself (Arm BSA, 3.8.1).
+/// Interrupts of a processor itself (Arm BSA, 3.8.1).
 const MAINTENANCE: u32 = 25;
 const HYPERVISOR_TIMER: u32 = 26;
 const VIRTUAL_TIMER: u32 = 27;
 
-/// The machine with its one vCPU.
-pub struct Machine<'a> {
-    memory: Memory<'a>,
-    gic: Gic,
-    context: Context,
-    /// Whether the vCPU runs, or is parked or stopped.
-    runs: bool,
-    /// Whether the core has yet to answer a virtual-timer event.
-    timer_fired: bool,
+/// The processors that run their guest, or have left it and know nothing yet, a bit each. A bit is
+/// set with the machine locked, and cleared without.
+static IN_GUEST: AtomicU8 = AtomicU8::new(0);
+
+/// A processor has left its guest.
+pub fn left_guest(me: Vcpu) {
+    IN_GUEST.fetch_and(!bit(me), Ordering::Release);
 }
 
-impl<'a> Machine<'a> {
-    /// The machine, with its vCPU stopped and its own interrupts on.
-    pub fn new(memory: Memory<'a>, mut gic: Gic) -> Self {
-        gic.enable(MAINTENANCE, true);
-        gic.enable(HYPERVISOR_TIMER, true);
-        Self { memory, gic, context: Context::new(), runs: false, timer_fired: false }
+const fn bit(vcpu: Vcpu) -> u8 {
+    1_u8.wrapping_shl(vcpu.0 as u32)
+}
+
+/// What the core wants of a vCPU.
+#[derive(Default)]
+struct Wanted {
+    /// Whether it runs, or is parked or off.
+    runs: bool,
+    /// It starts afresh.
+    start: Option<Entry>,
+    /// List registers to fill.
+    lists: [Option<Injection>; MAX_SLOTS],
+    /// It was stopped: what it left its guest for is nobody's any more.
+    stopped: bool,
+    /// The core has yet to answer a virtual-timer event.
+    timer_fired: bool,
+    /// Whether the virtual timer's interrupt is enabled now.
+    timer_on: bool,
+    /// Its processor's own timer fires at this time.
+    alarm: Option<u64>,
+}
+
+/// Memory, interrupt controller, and what is wanted of each vCPU.
+pub struct Machine {
+    /// For [`crate::stage2::activate`].
+    pub stage2: u64,
+    memory: Memory<'static>,
+    gic: Gic,
+    vcpus: [Wanted; MAX_VCPUS],
+}
+
+impl Machine {
+    /// The machine, with every vCPU off.
+    pub fn new(memory: Memory<'static>, stage2: u64, gic: Gic) -> Self {
+        Self { stage2, memory, gic, vcpus: Default::default() }
     }
 
-    /// Runs the vCPU, or sleeps while it is parked, until the core has something to decide.
-    pub fn next_exit(&mut self) -> Exit {
-        loop {
-            let left = if self.runs {
-                self.context.run()
-            } else {
-                // Interrupts are masked in EL2: a pending one ends the wait and stays pending, so
-                // none is lost between the check and the sleep.
-                // SAFETY: waits; nothing else.
-                unsafe { asm!("dsb sy", "wfi", options(nostack)) };
-                Left::Interrupt
-            };
-            let exit = match left {
-                Left::Synchronous => Some(trap::exit()),
-                Left::Interrupt => self.interrupt(),
-                Left::SError => {
-                    Some(Exit::Other { what: "SError", code: el2::read_esr_el2().bits() })
-                }
-            };
-            if let Some(exit) = exit {
-                return exit;
-            }
+    /// A processor takes part from now on.
+    pub fn join(&mut self, me: Vcpu) {
+        self.gic.join(me, &[KICK, MAINTENANCE, HYPERVISOR_TIMER]);
+    }
+
+    fn wanted(&mut self, vcpu: Vcpu) -> &mut Wanted {
+        let [zero, one, two, three] = &mut self.vcpus;
+        match vcpu.0 {
+            0 => zero,
+            1 => one,
+            2 => two,
+            _ => three, // `MAX_VCPUS` are all there are
+        }
+    }
+}
+
+/// The machine as one of its processors sees it.
+pub struct Here<'a> {
+    /// What all share.
+    pub machine: &'a mut Machine,
+    /// The guest's registers on this processor.
+    pub context: &'a mut Context,
+    /// Number of the processor, and of its vCPU.
+    pub me: Vcpu,
+}
+
+impl Here<'_> {
+    /// What the core has to decide now that the guest has left; each call gives one.
+    pub fn exit(&mut self, left: &mut Option<Left>) -> Option<Exit> {
+        left.as_ref()?;
+        if core::mem::take(&mut self.machine.wanted(self.me).stopped) {
+            return None; // an interrupt stays pending
+        }
+        // First what the guest has ended: before it waits, the core shall know what is free.
+        if let Some(slot) = self.machine.gic.take_ended() {
+            return Some(Exit::Maintenance(Some(slot)));
+        }
+        match left.take()? {
+            Left::Synchronous => Some(trap::exit()),
+            Left::Interrupt => self.interrupt(),
+            Left::SError => Some(Exit::Other { what: "SError", code: el2::read_esr_el2().bits() }),
         }
     }
 
     /// Takes one physical interrupt.
     fn interrupt(&mut self) -> Option<Exit> {
-        let taken = self.gic.acknowledge()?;
-        let number = u32::from(taken);
+        let taken = self.machine.gic.acknowledge()?;
+        // The upper bits of GICv2's SGIs say who sent them (IHI 0048B, 4.4.4).
+        let number = u32::from(taken) & 0x3ff;
+        let wanted = self.machine.wanted(self.me);
         let exit = match number {
-            MAINTENANCE => Exit::Maintenance(self.gic.take_ended()),
+            // What they are about is looked at anyway.
+            KICK | MAINTENANCE => None,
             HYPERVISOR_TIMER => {
+                wanted.alarm = None;
                 el2::write_cnthp_ctl_el2(CnthpCtlEl2::empty());
-                Exit::WakeUp
+                Some(Exit::WakeUp)
             }
             VIRTUAL_TIMER => {
-                self.timer_fired = true;
-                self.gic.enable(number, false);
-                Exit::Timer
+                wanted.timer_fired = true;
+                Some(Exit::Timer)
             }
             _ => {
-                self.gic.enable(number, false);
-                line(taken)
+                self.machine.gic.enable(self.me, number, false);
+                u16::try_from(number).ok().and_then(Intid::new).map(Exit::Line)
             }
         };
-        self.gic.end(taken);
-        Some(exit)
+        self.machine.gic.end(taken);
+        exit
     }
 
-    /// Stops running the vCPU; with a deadline, [`Exit::WakeUp`] comes once it has passed.
-    ///
-    /// Its virtual timer fires no event meanwhile, as under seL4.
-    pub fn park(&mut self, until: Option<u64>) {
-        self.runs = false;
-        self.gic.enable(VIRTUAL_TIMER, false);
-        if let Some(until) = until {
-            el2::write_cnthp_cval_el2(CnthpCvalEl2::from_bits_retain(until));
-            el2::write_cnthp_ctl_el2(CnthpCtlEl2::ENABLE);
+    /// Carries out the answer to an exit of this processor.
+    pub fn obey(&mut self, exit: Exit, action: Action) {
+        match action {
+            Action::Resume => {}
+            Action::Park { until } => {
+                if exit != Exit::WakeUp {
+                    self.machine.wanted(self.me).runs = false;
+                }
+                // Who wakes up first looks after all: one processor's timer is enough.
+                let soon =
+                    |until| self.machine.vcpus.iter().any(|v| v.alarm.is_some_and(|a| a <= until));
+                if let Some(until) = until.filter(|until| !soon(*until)) {
+                    self.machine.wanted(self.me).alarm = Some(until);
+                    el2::write_cnthp_cval_el2(CnthpCvalEl2::from_bits_retain(until));
+                    el2::write_cnthp_ctl_el2(CnthpCtlEl2::ENABLE);
+                }
+            }
+            Action::PowerOff | Action::Stop(_) => power_off(),
         }
     }
 
-    fn run_on(&mut self) {
-        el2::write_cnthp_ctl_el2(CnthpCtlEl2::empty());
-        self.runs = true;
-        self.gic.enable(VIRTUAL_TIMER, !self.timer_fired);
+    /// Does what is wanted of this processor's vCPU; says whether it runs, or sleeps.
+    ///
+    /// While it sleeps its virtual timer fires no event, as under seL4.
+    pub fn way_in(&mut self) -> bool {
+        let me = self.me;
+        let wanted = self.machine.wanted(me);
+        wanted.stopped = false;
+        let runs = wanted.runs;
+        let timer = runs && !wanted.timer_fired;
+        let switch = core::mem::replace(&mut wanted.timer_on, timer) != timer;
+        let (start, lists) = (wanted.start.take(), core::mem::take(&mut wanted.lists));
+        if let Some(entry) = start {
+            *self.context = Context::at(entry);
+            el0::write_cntv_ctl_el0(CntvCtlEl0::empty());
+            // SAFETY: EL1's translation and caches; EL2 has its own.
+            unsafe { write_sctlr_el1(SctlrEl1::from_bits_retain(ENTRY_SCTLR_EL1)) };
+            self.machine.gic.reset_virtual();
+        }
+        for (slot, irq) in (0..).zip(lists).filter(|(_, irq)| irq.is_some()) {
+            self.machine.gic.write_list(slot, irq);
+        }
+        if switch {
+            sample_timer();
+            self.machine.gic.enable(me, VIRTUAL_TIMER, timer);
+        }
+        IN_GUEST.fetch_or(if runs { bit(me) } else { 0 }, Ordering::Relaxed);
+        runs
+    }
+
+    /// Tells another processor that something is wanted of it.
+    fn kick(&mut self, vcpu: Vcpu) {
+        if vcpu != self.me {
+            self.machine.gic.kick(vcpu);
+        }
+    }
+
+    /// Makes sure that another processor is out of its guest; it cannot enter before the machine
+    /// is unlocked.
+    fn expel(&mut self, vcpu: Vcpu) {
+        let inside = || IN_GUEST.load(Ordering::Acquire) & bit(vcpu) != 0;
+        if inside() {
+            self.machine.gic.kick(vcpu);
+            while inside() {
+                Relax::relax();
+            }
+        }
     }
 }
 
-/// The exit for a device's interrupt.
-fn line(taken: IntId) -> Exit {
-    let number = u32::from(taken);
-    u16::try_from(number)
-        .ok()
-        .and_then(Intid::new)
-        .map_or(Exit::Other { what: "interrupt", code: u64::from(number) }, Exit::Line)
+/// Compares the guest's virtual timer with the counter now, and gives CNTV_CVAL_EL0. Emulators do
+/// so late, except after a write, which seL4 does whenever it switches to a vCPU. A guest that is
+/// told of its timer and finds ISTATUS clear would wait and be told again, thousands of times.
+fn sample_timer() -> u64 {
+    let cval = el0::read_cntv_cval_el0();
+    el0::write_cntv_cval_el0(cval);
+    cval.bits()
 }
 
-impl Host for Machine<'_> {
+impl Host for Here<'_> {
     fn slots(&self) -> u8 {
-        self.gic.slots()
+        self.machine.gic.slots()
     }
 
     fn frequency(&self) -> u64 {
@@ -150,65 +257,60 @@ impl Host for Machine<'_> {
     }
 
     fn virtual_timer(&mut self, _vcpu: Vcpu) -> VirtualTimer {
-        VirtualTimer {
-            ctl: el0::read_cntv_ctl_el0().bits(),
-            cval: el0::read_cntv_cval_el0().bits(),
-        }
+        VirtualTimer { ctl: el0::read_cntv_ctl_el0().bits(), cval: sample_timer() }
     }
 
-    fn inject(&mut self, _vcpu: Vcpu, slot: u8, irq: Injection) -> Result<(), InjectRefused> {
-        if slot >= self.gic.slots() || self.gic.is_active(slot) {
-            return Err(InjectRefused { slot });
-        }
-        self.gic.write_list(slot, Some(irq));
+    fn inject(&mut self, vcpu: Vcpu, slot: u8, irq: Injection) -> Result<(), InjectRefused> {
+        // Of another processor only the core knows what is free.
+        let active = vcpu == self.me && self.machine.gic.is_active(slot);
+        let list = self.machine.wanted(vcpu).lists.get_mut(usize::from(slot));
+        let list = list.filter(|_| !active).ok_or(InjectRefused { slot })?;
+        *list = Some(irq);
+        self.kick(vcpu);
         Ok(())
     }
 
-    fn ack_timer(&mut self, _vcpu: Vcpu) {
-        self.timer_fired = false;
-        self.gic.enable(VIRTUAL_TIMER, self.runs);
+    fn ack_timer(&mut self, vcpu: Vcpu) {
+        self.machine.wanted(vcpu).timer_fired = false;
+        self.kick(vcpu);
     }
 
     fn ack_line(&mut self, intid: Intid) {
-        self.gic.enable(u32::from(intid.number()), true);
+        self.machine.gic.enable(self.me, u32::from(intid.number()), true);
     }
 
-    fn start(&mut self, _vcpu: Vcpu, entry: Entry) {
-        self.context = Context::new();
-        self.context.pc = entry.pc.0;
-        self.context.spsr = ENTRY_SPSR;
-        if let Some(x0) = self.context.x.first_mut() {
-            *x0 = entry.x0;
-        }
-        el0::write_cntv_ctl_el0(CntvCtlEl0::empty());
-        // SAFETY: EL1's translation and caches; EL2 has its own.
-        unsafe { write_sctlr_el1(SctlrEl1::from_bits_retain(ENTRY_SCTLR_EL1)) };
-        self.gic.reset_virtual();
-        self.run_on();
+    fn start(&mut self, vcpu: Vcpu, entry: Entry) {
+        let wanted = self.machine.wanted(vcpu);
+        wanted.runs = true;
+        wanted.start = Some(entry);
+        wanted.timer_fired = false;
+        self.kick(vcpu);
     }
 
-    fn stop(&mut self, _vcpu: Vcpu) {
-        self.park(None);
+    fn stop(&mut self, vcpu: Vcpu) {
+        let wanted = self.machine.wanted(vcpu);
+        wanted.runs = false;
+        wanted.stopped = true;
+        self.expel(vcpu);
     }
 
-    fn wake(&mut self, _vcpu: Vcpu) {
-        self.run_on();
+    fn wake(&mut self, vcpu: Vcpu) {
+        self.machine.wanted(vcpu).runs = true;
+        self.kick(vcpu);
     }
 
     fn image(&self, image: Image) -> &[u8] {
-        self.memory.image(image)
+        self.machine.memory.image(image)
     }
 
     fn memory(&mut self, op: MemoryOp) -> Result<(), MemoryRefused> {
-        self.memory.step(op).ok_or(MemoryRefused(op))
+        self.machine.memory.step(op).ok_or(MemoryRefused(op))
     }
 
     fn smc(&mut self, args: [u64; 8]) -> [u64; 4] {
         let [function, arguments @ ..] = args;
         let mut all = [0; 17];
-        for (to, from) in all.iter_mut().zip(arguments) {
-            *to = from;
-        }
+        all.iter_mut().zip(arguments).for_each(|(to, from)| *to = from);
         #[expect(clippy::cast_possible_truncation, reason = "it has 32 bits (DEN0028F, 2.5)")]
         let [x0, x1, x2, x3, ..] = smccc::smc64(function as u32, all);
         [x0, x1, x2, x3]
@@ -221,6 +323,9 @@ impl Host for Machine<'_> {
     }
 
     fn print(&mut self, text: &str) {
-        Console::print(text);
+        // The UART is the guest's: nobody else may write meanwhile.
+        (0..4).map(Vcpu).for_each(|vcpu| self.expel(vcpu));
+        // Writing to the console never fails.
+        let _ = Console.write_str(text);
     }
 }

@@ -9,6 +9,7 @@ mod console;
 mod gic;
 mod machine;
 mod memory;
+mod processor;
 mod stage2;
 mod trap;
 mod world;
@@ -18,13 +19,9 @@ use core::panic::PanicInfo;
 use core::ptr::with_exposed_provenance;
 
 use aarch64_rt::{InitialPagetable, entry, initial_pagetable};
-use arm_sysregs::el1::accessors::read_midr_el1;
-use arm_sysregs::el2::accessors as el2;
-use arm_sysregs::el2::registers::{
-    CnthctlEl2, CntvoffEl2, CptrEl2, HcrEl2, VbarEl2, VmpidrEl2, VpidrEl2,
-};
 use smccc::{Smc, psci};
-use vmm_core::host::{Action, Host as _, Vcpu};
+use spin::Once;
+use vmm_core::host::{Action, Vcpu};
 use vmm_core::plan::{Plan, PlanError, RegionFacts, Text};
 use vmm_core::report::refuse;
 use vmm_core::uart::Uart;
@@ -32,9 +29,10 @@ use vmm_core::vm::{Vm, VmError};
 
 use crate::console::Console;
 use crate::gic::Gic;
-use crate::machine::Machine;
+use crate::machine::{Here, Machine};
 use crate::memory::Memory;
-use crate::stage2::Tables;
+use crate::processor::Monitor;
+use crate::world::Context;
 
 /// A block of 1 GiB in EL2's own table (Arm DDI 0487, D8.3): valid, accessed; attribute 0 of
 /// aarch64-rt is device memory, 1 is normal memory.
@@ -50,8 +48,8 @@ initial_pagetable!({
     InitialPagetable(table)
 });
 
-// 640 KiB of stack: the monitor's state and the stage-2 tables live there.
-entry!(main, 160);
+// 160 KiB of stack: the monitor's state is made there.
+entry!(main);
 
 /// Why nothing was started.
 #[derive(Debug, thiserror::Error)]
@@ -65,41 +63,27 @@ enum SetupError {
     /// The plan lacks its registers, or the machine has another one.
     #[error("the machine has no GICv{0}, or the plan no regions gicd, gicc, gich or gicr for it")]
     Gic(u32),
-    /// One processor is all there is.
-    #[error("the plan has {0} vCPUs, this host runs 1: make the plan with one")]
-    Vcpus(u32),
-    /// A region of the plan.
-    #[error("region {name:?} at {pa:#x}, {size:#x} bytes, {what}")]
-    Region {
-        /// Its name.
-        name: Text<16>,
-        /// Its physical address.
-        pa: u64,
-        /// Bytes.
-        size: u64,
-        /// What is wrong with it.
-        what: &'static str,
-    },
-    /// No region has guest RAM in it.
-    #[error("no region of the guest holds all of its RAM")]
-    NoRam,
-    /// No region has the UART in it.
-    #[error("no region of the guest holds its UART")]
-    NoUart,
-    /// Stage 2 would not fit.
-    #[error("the guest's regions need more stage-2 tables than there are: use fewer regions")]
-    Tables,
+    /// Each vCPU needs a processor.
+    #[error("the firmware does not start processor {0} ({1:?}): make the plan with fewer CPUs")]
+    Processor(u8, psci::Error),
+    /// A region of the plan: its name, physical address and bytes, and what is wrong with it.
+    #[error("region {0:?} at {1:#x}, {2:#x} bytes, {3}")]
+    Region(Text<16>, u64, u64, &'static str),
+    /// No region has this in it.
+    #[error("no region of the guest holds {0}")]
+    Missing(&'static str),
 }
 
-impl SetupError {
-    fn region(region: &RegionFacts, what: &'static str) -> Self {
-        Self::Region { name: region.name, pa: region.pa, size: region.window.size, what }
-    }
+/// A region that cannot be used.
+fn refused(region: &RegionFacts, what: &'static str) -> SetupError {
+    SetupError::Region(region.name, region.pa, region.window.size, what)
 }
+
+/// The monitor, once it is there.
+static MONITOR: Once<Monitor> = Once::new();
 
 fn main(_x0: u64, _x1: u64, _x2: u64, _x3: u64) -> ! {
-    // SAFETY: the table has all sixteen entries, and stays.
-    unsafe { el2::write_vbar_el2(VbarEl2::from_bits_retain((&raw const world::vectors) as u64)) };
+    processor::prepare(Vcpu(0));
     if let Err(error) = run() {
         // Writing to the console never fails.
         let _ = refuse(&mut Console, "bad-image", format_args!("{error}"));
@@ -107,71 +91,42 @@ fn main(_x0: u64, _x1: u64, _x2: u64, _x3: u64) -> ! {
     power_off()
 }
 
-/// Sets everything up and carries out what the core decides, until it wants the power off.
+/// Sets everything up and becomes the first processor; comes back if there is nothing to run.
 fn run() -> Result<(), SetupError> {
     let block = with_exposed_provenance(memory::PLAN.start);
     // SAFETY: mapped memory that only the loader writes, before this program runs.
     let block = unsafe { core::slice::from_raw_parts(block, memory::PLAN.len()) };
-    // SAFETY: both places are in what EL2 maps as device memory; see there.
-    unsafe { Console::identify() };
     let plan = Plan::read(block).map_err(SetupError::Plan)?;
     let facts = plan.facts();
     let window = facts.console.window.range();
-    let uart = memory::guest_registers(plan, window).ok_or(SetupError::NoUart)?;
-    let kind = Uart::from_number(facts.console.kind).ok_or(SetupError::NoUart)?;
+    let missing = SetupError::Missing("its UART");
+    let uart = memory::guest_registers(plan, window).ok_or(missing)?;
+    let kind = Uart::from_number(facts.console.kind).unwrap_or(Uart::Pl011); // `Plan` has checked
     // SAFETY: the plan says that this UART is there, in what EL2 maps as device memory.
     unsafe { Console::select(kind, uart) };
 
     let memory = Memory::new(plan)?;
-    if facts.vcpus != 1 {
-        return Err(SetupError::Vcpus(facts.vcpus));
-    }
-    let version = facts.gic.version;
+    let (version, [cpus, ..]) = (facts.gic.version, facts.vcpus.to_le_bytes()); // at most four
     // SAFETY: the plan says that the controller is there, in what EL2 maps as device memory, and
     // `Memory::new` that the guest does not have it; `run` is called once.
-    let mut gic = unsafe { Gic::new(version, |name| memory::registers(plan, name)) }
+    let mut gic = unsafe { Gic::new(version, cpus, |name| memory::registers(plan, name)) }
         .ok_or(SetupError::Gic(version))?;
     for line in plan.lines() {
         gic.route(line.intid, line.edge != 0);
     }
-    let mut tables = Tables::new();
-    stage2::build(plan, &mut tables)?;
-    prepare_el1();
-
-    let mut machine = Machine::new(memory, gic);
-    let mut vm = Vm::new(plan, machine.slots()).map_err(SetupError::Vm)?;
-    let mut action = vm.start(&mut machine);
-    loop {
-        match action {
-            Action::Resume => {}
-            Action::Park { until } => machine.park(until),
-            Action::PowerOff | Action::Stop(_) => return Ok(()),
+    let stage2 = stage2::build(plan)?;
+    let vm = Vm::new(plan, gic.slots()).map_err(SetupError::Vm)?;
+    let machine = Machine::new(memory, stage2, gic);
+    let monitor = MONITOR.call_once(|| Monitor::new((vm, machine)));
+    processor::start_others(monitor, cpus)?;
+    {
+        let (vm, machine) = &mut *monitor.lock();
+        let mut here = Here { machine, context: &mut Context::new(), me: Vcpu(0) };
+        if vm.start(&mut here) != Action::Resume {
+            return Ok(()); // the report is out
         }
-        let exit = machine.next_exit();
-        action = vm.handle(&mut machine, Vcpu(0), exit);
     }
-}
-
-/// What EL1 is and may do: as under seL4, apart from WFE, which does not trap here.
-fn prepare_el1() {
-    el2::write_vpidr_el2(VpidrEl2::from_bits_retain(read_midr_el1().bits()));
-    // Processor 0; bit 31 is RES1.
-    el2::write_vmpidr_el2(VmpidrEl2::from_bits_retain(1 << 31));
-    // The guest reads the counter (bit 0 is EL1PCTEN where HCR_EL2.E2H is clear), which has no
-    // offset; the physical timer is not for it.
-    el2::write_cnthctl_el2(CnthctlEl2::EL0PCTEN);
-    el2::write_cntvoff_el2(CntvoffEl2::empty());
-    // SAFETY: no trap of SIMD: the RES1 bits alone (DDI 0487, D24.2.33).
-    unsafe { el2::write_cptr_el2(CptrEl2::from_bits_retain(0x33ff)) };
-    let hcr = HcrEl2::VM
-        | HcrEl2::FMO
-        | HcrEl2::IMO
-        | HcrEl2::AMO
-        | HcrEl2::TWI
-        | HcrEl2::TSC
-        | HcrEl2::RW;
-    // SAFETY: concerns EL1 and EL0, and interrupts, which EL2 keeps masked.
-    unsafe { el2::write_hcr_el2(hcr) };
+    processor::work(monitor, Vcpu(0))
 }
 
 /// Asks the firmware to switch the machine off.

@@ -9,9 +9,9 @@ use core::ptr::{with_exposed_provenance, with_exposed_provenance_mut};
 use arm_sysregs::el0::accessors::read_ctr_el0;
 use vmm_core::addr::{IpaRange, Pa};
 use vmm_core::host::{Image, MemoryOp};
-use vmm_core::plan::{NO_PA, Plan, RegionFacts};
+use vmm_core::plan::{Plan, RegionFacts};
 
-use crate::SetupError;
+use crate::{SetupError, refused};
 
 /// Where the loader puts the plan block, with room for the longest: behind this program
 /// (`memory.ld`; board.toml, table `baremetal`).
@@ -48,39 +48,30 @@ impl<'a> Memory<'a> {
     /// [`SetupError::Region`] names the region that does not fit.
     pub fn new(plan: Plan<'a>) -> Result<Self, SetupError> {
         for region in plan.regions() {
-            if region.pa == NO_PA {
-                return Err(SetupError::region(region, "has no physical address"));
-            }
             let here = physical(region);
             let allowed = match (region.device != 0, guest_owns(region)) {
                 (true, _) => DEVICES,
                 (false, true) => PLAN.end as u64..NORMAL_END,
                 (false, false) => PLAN.start as u64..NORMAL_END,
             };
-            if here.start < allowed.start || allowed.end < here.end {
-                return Err(SetupError::region(
-                    region,
-                    "is outside 0x54100000..0xc0000000 (memory) or 0..0x40000000 (devices)",
-                ));
-            }
-            let taken =
-                plan.regions().map(|other| (other, physical(other))).any(|(other, there)| {
-                    guest_owns(other) && there.start < here.end && here.start < there.end
-                });
-            if taken && !guest_owns(region) {
-                return Err(SetupError::region(
-                    region,
-                    "is the monitor's, but the guest's as well",
-                ));
-            }
+            let shared = |other| {
+                let there = physical(other);
+                guest_owns(other) && there.start < here.end && here.start < there.end
+            };
+            let what = if here.start < allowed.start || allowed.end < here.end {
+                "is outside 0x54100000..0xc0000000 (memory) or 0..0x40000000 (devices)"
+            } else if !guest_owns(region) && plan.regions().any(shared) {
+                "is the monitor's, but the guest's as well"
+            } else {
+                continue;
+            };
+            return Err(refused(region, what));
         }
         let window = plan.facts().ram.range();
-        let ram = plan
-            .regions()
-            .find(|region| {
-                guest_owns(region) && region.device == 0 && region.window.range().encloses(window)
-            })
-            .ok_or(SetupError::NoRam)?;
+        let holds = |region: &&RegionFacts| {
+            guest_owns(region) && region.device == 0 && region.window.range().encloses(window)
+        };
+        let ram = plan.regions().find(holds).ok_or(SetupError::Missing("all of its RAM"))?;
         Ok(Self { plan, ram })
     }
 
@@ -105,19 +96,10 @@ impl<'a> Memory<'a> {
     /// Does one step; `None` if it leaves guest RAM.
     pub fn step(&mut self, op: MemoryOp) -> Option<()> {
         match op {
-            MemoryOp::CleanInvalidate(range) => {
+            // What is clean may be dropped as well.
+            MemoryOp::CleanInvalidate(range) | MemoryOp::Clean(range) => {
                 let (start, end) = self.ram(range)?;
-                by_line(start, end, |line| {
-                    // SAFETY: writes dirty lines of mapped memory back and drops them.
-                    unsafe { asm!("dc civac, {}", in(reg) line, options(nostack)) }
-                });
-            }
-            MemoryOp::Clean(range) => {
-                let (start, end) = self.ram(range)?;
-                by_line(start, end, |line| {
-                    // SAFETY: writes dirty lines of mapped memory back.
-                    unsafe { asm!("dc cvac, {}", in(reg) line, options(nostack)) }
-                });
+                clean(start, end);
             }
             MemoryOp::InvalidateInstructions(_) => {
                 // By address would miss aliases of the guest's own: a VIPT cache looks up by the
@@ -172,14 +154,14 @@ pub fn address(pa: Pa) -> usize {
     pa.0 as usize
 }
 
-/// Calls `op` for every data-cache line from `start` to `end`, then waits for the effect.
-fn by_line(start: usize, end: usize, op: impl Fn(usize)) {
+/// Writes dirty data-cache lines from `start` to `end` back, drops them, and waits for the effect.
+fn clean(start: usize, end: usize) {
     // CTR_EL0.DminLine: log2 of the words in the smallest line (DDI 0487, D24.2.34).
     let line = 4usize << (read_ctr_el0().bits() >> 16 & 0xf);
-    let mut at = start & !line.wrapping_sub(1);
-    while at < end {
-        op(at);
-        at = at.wrapping_add(line);
+    let first = start & !line.wrapping_sub(1);
+    for at in (first..end).step_by(line) {
+        // SAFETY: the lines are mapped memory; what they hold stays.
+        unsafe { asm!("dc civac, {}", in(reg) at, options(nostack)) };
     }
     // SAFETY: a barrier.
     unsafe { asm!("dsb sy", options(nostack)) };

@@ -5,40 +5,43 @@ use core::arch::asm;
 use core::ptr::NonNull;
 use core::slice::IterMut;
 
-use aarch64_paging::descriptor::{PhysicalAddress, Stage2Attributes};
-use aarch64_paging::paging::{
-    Constraints, MemoryRegion, PageTable, RootTable, Stage2, Translation,
-};
+use aarch64_paging::descriptor::{PhysicalAddress, Stage2Attributes as Attributes};
+use aarch64_paging::paging as tables;
+use aarch64_paging::paging::{Constraints, MemoryRegion, RootTable, Stage2, Translation};
 use arm_sysregs::el1::accessors::read_id_aa64mmfr0_el1;
 use arm_sysregs::el2::accessors::{write_vtcr_el2, write_vttbr_el2};
 use arm_sysregs::el2::registers::{VtcrEl2, VttbrEl2};
+use spin::mutex::spin::{SpinMutex, SpinMutexGuard};
 use vmm_core::addr::Pa;
-use vmm_core::plan::{Plan, RegionFacts};
+use vmm_core::plan::{MAX_REGIONS, Plan, RegionFacts};
 
-use crate::SetupError;
 use crate::memory::{address, guest_owns};
+use crate::{SetupError, refused};
 
-type Table = PageTable<Stage2Attributes>;
+type Table = tables::PageTable<Attributes>;
 
-/// Tables that a plan can need: see [`tables_for`].
-const TABLES: usize = 96;
+/// Tables that a plan can need: the root, and for each region (below 3 GiB, `Memory::new`) four of
+/// level 2, one for each GiB touched, and one of level 3 for each end.
+const TABLES: usize = 1 + 6 * MAX_REGIONS;
 
 /// Room for the tables.
-pub struct Tables([Table; TABLES]);
+static POOL: SpinMutex<[Table; TABLES]> = SpinMutex::new([const { Table::EMPTY }; TABLES]);
 
 /// 39 bits of address: one table at level 1 is the root.
 const ADDRESS_BITS: u64 = 39;
 const PAGE: u64 = 0x1000;
 const BLOCK: u64 = 0x20_0000;
-const GIB: u64 = 0x4000_0000;
+
+const REFUSED: &str = "is not in whole 4 KiB pages below 2^39, or guest and physical address \
+    differ by a part of 2 MiB";
 
 /// Hands out each table once; tables are never given back.
 struct Pool<'a>(IterMut<'a, Table>);
 
-impl Translation<Stage2Attributes> for Pool<'_> {
-    #[expect(clippy::expect_used, reason = "`tables_for` has counted before anything is mapped")]
+impl Translation<Attributes> for Pool<'_> {
+    #[expect(clippy::expect_used, reason = "`TABLES` are all that a plan can need")]
     fn allocate_table(&mut self) -> (NonNull<Table>, PhysicalAddress) {
-        let table = NonNull::from(self.0.next().expect("tables were counted"));
+        let table = NonNull::from(self.0.next().expect("there are enough"));
         (table, PhysicalAddress(table.expose_provenance().get()))
     }
 
@@ -50,86 +53,57 @@ impl Translation<Stage2Attributes> for Pool<'_> {
     }
 }
 
-/// The most tables that mapping a region takes, or `None` where the region cannot be mapped: not
-/// whole pages, outside the address space, or large and not in step with 2 MiB blocks.
-fn tables_for(region: &RegionFacts) -> Option<u64> {
+/// Whether a region can be mapped: whole pages, inside the address space and, if large, in step
+/// with 2 MiB blocks.
+fn mappable(region: &RegionFacts) -> bool {
     let window = region.window.range();
     let whole = [window.base().0, window.size(), region.pa].iter().all(|n| n.is_multiple_of(PAGE));
-    let inside = window.end().0 <= 1 << ADDRESS_BITS;
     let in_step = window.size() < BLOCK || (window.base().0 ^ region.pa).is_multiple_of(BLOCK);
-    // A table of level 2 for each GiB touched, a table of level 3 for each end.
-    let touched = (window.size() / GIB).wrapping_add(2);
-    (whole && inside && in_step).then_some(touched.wrapping_add(2))
+    whole && in_step && window.end().0 <= 1 << ADDRESS_BITS
 }
 
-impl Tables {
-    /// Empty tables.
-    pub const fn new() -> Self {
-        Self([const { Table::EMPTY }; TABLES])
-    }
-}
-
-/// Fills the tables from the guest's regions and points the processor at them, for as long as a
-/// guest runs (HCR_EL2.VM).
+/// Fills the tables from the guest's regions, once; the result is for [`activate`].
 ///
 /// # Errors
-/// [`SetupError::Region`] for a region that cannot be mapped, [`SetupError::Tables`] where there
-/// are more than the tables hold.
-pub fn build(plan: Plan, tables: &mut Tables) -> Result<(), SetupError> {
-    let regions = || plan.regions().filter(|region| guest_owns(region));
-    let mut needed = 1u64;
-    for region in regions() {
-        let count = tables_for(region).ok_or_else(|| SetupError::region(
-            region,
-            "is not in whole 4 KiB pages below 2^39, or guest and physical address differ by a part of 2 MiB",
-        ))?;
-        needed = needed.saturating_add(count);
-    }
-    if needed > TABLES as u64 {
-        return Err(SetupError::Tables);
-    }
-    let mut root = RootTable::new(Pool(tables.0.iter_mut()), 1, Stage2);
-    for region in regions() {
-        let attributes = Stage2Attributes::VALID
-            | Stage2Attributes::ACCESS_FLAG
-            | Stage2Attributes::S2AP_ACCESS_RW
-            | if region.device == 0 {
-                Stage2Attributes::MEMATTR_NORMAL_INNER_WB
-                    | Stage2Attributes::MEMATTR_NORMAL_OUTER_WB
-                    | Stage2Attributes::SH_INNER
-            } else {
-                Stage2Attributes::MEMATTR_DEVICE_nGnRE | Stage2Attributes::XN
-            };
+/// [`SetupError::Region`] for a region that cannot be mapped.
+pub fn build(plan: Plan) -> Result<u64, SetupError> {
+    let mut root = RootTable::new(Pool(SpinMutexGuard::leak(POOL.lock()).iter_mut()), 1, Stage2);
+    for region in plan.regions().filter(|region| guest_owns(region)) {
+        let error = Err(refused(region, REFUSED));
+        if !mappable(region) {
+            return error;
+        }
+        let kind = if region.device == 0 {
+            Attributes::MEMATTR_NORMAL_INNER_WB | Attributes::MEMATTR_NORMAL_OUTER_WB
+        } else {
+            Attributes::MEMATTR_DEVICE_nGnRE | Attributes::XN
+        };
+        let valid = Attributes::VALID | Attributes::ACCESS_FLAG | Attributes::S2AP_ACCESS_RW;
         let window = region.window.range();
-        root.map_range(
-            &MemoryRegion::new(address(Pa(window.base().0)), address(Pa(window.end().0))),
-            PhysicalAddress(address(Pa(region.pa))),
-            attributes,
-            Constraints::NO_CONTIGUOUS_HINT,
-        )
-        .map_err(|_| SetupError::region(region, "is outside the address space"))?;
+        let range = MemoryRegion::new(address(Pa(window.base().0)), address(Pa(window.end().0)));
+        let to = PhysicalAddress(address(Pa(region.pa)));
+        // Shareability says nothing of device memory, which is shared by all.
+        let attributes = valid | kind | Attributes::SH_INNER;
+        if root.map_range(&range, to, attributes, Constraints::NO_CONTIGUOUS_HINT).is_err() {
+            return error;
+        }
     }
-    activate(root.to_physical().0 as u64);
+    let at = root.to_physical().0 as u64;
     // Dropping the root would tear the tables down.
     core::mem::forget(root);
-    Ok(())
+    Ok(at)
 }
 
-/// Points the processor at the root table.
-fn activate(root: u64) {
+/// Points this processor at the root table, for as long as a guest runs (HCR_EL2.VM).
+pub fn activate(root: u64) {
     // Arm DDI 0487, D24.2.191: T0SZ, SL0 = level 1, walks inner-shareable and write-back, 4 KiB
     // granule, output size as the processor has it, bit 31 RES1.
     let size = read_id_aa64mmfr0_el1().bits() & 0x7;
-    let vtcr = (64u64.wrapping_sub(ADDRESS_BITS))
-        | (1 << 6)
-        | (1 << 8)
-        | (1 << 10)
-        | (3 << 12)
-        | (size << 16)
-        | (1 << 31);
+    let vtcr = 64_u64.wrapping_sub(ADDRESS_BITS);
+    let vtcr = vtcr | 1 << 6 | 1 << 8 | 1 << 10 | 3 << 12 | size << 16 | 1 << 31;
     // SAFETY: no guest has run yet, and stage 2 does not apply to EL2.
     unsafe { write_vtcr_el2(VtcrEl2::from_bits_retain(vtcr)) };
-    // SAFETY: the address is that of a root table, which `run` keeps while a guest runs; VMID 0.
+    // SAFETY: the address is that of a root table, which stays; VMID 0.
     unsafe { write_vttbr_el2(VttbrEl2::from_bits_retain(root)) };
     // SAFETY: barriers and the removal of stale translations have no other effect.
     unsafe { asm!("dsb ishst", "isb", "tlbi alle1", "dsb nsh", "isb", options(nostack)) };

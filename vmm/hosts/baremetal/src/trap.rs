@@ -7,18 +7,14 @@ use arm_sysregs::el1::accessors::{read_par_el1, write_par_el1};
 use arm_sysregs::el2::accessors as el2;
 use vmm_core::addr::Ipa;
 use vmm_core::host::Exit;
-
-/// Exception classes (Arm DDI 0487, D24.2.40, table of EC).
-const HVC64: u64 = 0x16;
-const INSTRUCTION_ABORT: u64 = 0x20;
-const DATA_ABORT: u64 = 0x24;
+use vmm_core::syndrome::{Abort, Class, Syndrome};
 
 /// The exit behind ESR_EL2, after a synchronous exception from the guest.
 pub fn exit() -> Exit {
     let esr = el2::read_esr_el2().bits();
-    match esr >> 26 & 0x3f {
-        HVC64 => Exit::Hypercall,
-        INSTRUCTION_ABORT | DATA_ABORT => Exit::Trap { esr, ipa: aborted_at(esr) },
+    match Syndrome::decode(esr).class {
+        Class::Hypercall => Exit::Hypercall,
+        Class::Fetch(abort) | Class::Data(abort, _) => Exit::Trap { esr, ipa: aborted_at(abort) },
         _ => Exit::Trap { esr, ipa: Ipa(0) },
     }
 }
@@ -26,12 +22,11 @@ pub fn exit() -> Exit {
 /// The address of a stage-2 abort. HPFAR_EL2 has the page, FAR_EL2 the place in it, with two
 /// exceptions: FAR_EL2 says nothing about a translation table walk, and HPFAR_EL2 nothing about a
 /// permission fault outside one (DDI 0487, D24.2.62).
-fn aborted_at(esr: u64) -> Ipa {
+fn aborted_at(abort: Abort) -> Ipa {
     let far = el2::read_far_el2().bits();
-    let in_walk = esr & (1 << 7) != 0;
-    let permission = esr & 0x3c == 0xc;
     let hpfar = (el2::read_hpfar_el2().bits() & 0xff_ffff_fff0) << 8;
-    match (in_walk, permission) {
+    let permission = abort.status & 0x3c == 0xc;
+    match (abort.walk, permission) {
         (true, _) => Ipa(hpfar),
         (false, false) => Ipa(hpfar | far & 0xfff),
         (false, true) => Ipa(translate(far).unwrap_or(hpfar) | far & 0xfff),

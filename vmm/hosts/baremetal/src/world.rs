@@ -6,6 +6,8 @@ use core::arch::{global_asm, naked_asm};
 use core::mem::offset_of;
 
 use arm_sysregs::el2::accessors as el2;
+use vmm_core::host::{ENTRY_SPSR, Entry};
+use vmm_core::report::refuse;
 
 use crate::console::Console;
 use crate::power_off;
@@ -27,7 +29,8 @@ pub struct Context {
     v: [u128; 32],
 }
 
-/// Why [`Context::run`] came back.
+/// Why [`Context::run`] came back, as the vectors say.
+#[repr(u64)]
 pub enum Left {
     /// A synchronous exception: ESR_EL2 says which.
     Synchronous,
@@ -43,43 +46,36 @@ impl Context {
         Self { x: [0; 31], pc: 0, spsr: 0, fpcr: 0, fpsr: 0, padding: 0, v: [0; 32] }
     }
 
+    /// Where a vCPU starts.
+    pub fn at(entry: Entry) -> Self {
+        let mut context = Self { pc: entry.pc.0, spsr: ENTRY_SPSR, ..Self::new() };
+        if let Some(x0) = context.x.first_mut() {
+            *x0 = entry.x0;
+        }
+        context
+    }
+
     /// Runs the guest until it leaves.
     pub fn run(&mut self) -> Left {
         // SAFETY: the context is exclusively ours for the call, SPSR_EL2 comes from the hardware
         // or from ENTRY_SPSR (both EL1 or EL0), and stage 2 keeps the guest out of our memory.
-        match unsafe { enter(self) } {
-            0 => Left::Synchronous,
-            1 => Left::Interrupt,
-            _ => Left::SError,
-        }
+        unsafe { enter(self) }
     }
 }
 
 /// Saves what the procedure call standard asks a callee to keep (AAPCS64, 6.1), loads the guest
 /// and leaves EL2. The vectors below come back through [`leave`], which returns to the caller.
 #[unsafe(naked)]
-unsafe extern "C" fn enter(context: *mut Context) -> u64 {
+unsafe extern "C" fn enter(context: &mut Context) -> Left {
     naked_asm!(
         "sub sp, sp, #160",
-        ".irp n, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30",
-        "str x\\n, [sp, #8 * (\\n - 19)]",
-        ".endr",
-        ".irp n, 8, 9, 10, 11, 12, 13, 14, 15",
-        "str d\\n, [sp, #96 + 8 * (\\n - 8)]",
-        ".endr",
+        ".irp n, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30; str x\\n, [sp, #8 * (\\n - 19)]; .endr",
+        ".irp n, 8, 9, 10, 11, 12, 13, 14, 15; str d\\n, [sp, #96 + 8 * (\\n - 8)]; .endr",
         "msr tpidr_el2, x0",
-        "ldp x1, x2, [x0, {pc}]",
-        "msr elr_el2, x1",
-        "msr spsr_el2, x2",
-        "ldp x1, x2, [x0, {fpcr}]",
-        "msr fpcr, x1",
-        "msr fpsr, x2",
-        ".irp n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31",
-        "ldr q\\n, [x0, {v} + 16 * \\n]",
-        ".endr",
-        ".irp n, 1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,0",
-        "ldr x\\n, [x0, #8 * \\n]",
-        ".endr",
+        "ldp x1, x2, [x0, {pc}]; msr elr_el2, x1; msr spsr_el2, x2",
+        "ldp x1, x2, [x0, {fpcr}]; msr fpcr, x1; msr fpsr, x2",
+        ".irp n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31; ldr q\\n, [x0, {v} + 16 * \\n]; .endr",
+        ".irp n, 1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,0; ldr x\\n, [x0, #8 * \\n]; .endr",
         "eret",
         pc = const offset_of!(Context, pc),
         fpcr = const offset_of!(Context, fpcr),
@@ -92,29 +88,14 @@ unsafe extern "C" fn enter(context: *mut Context) -> u64 {
 unsafe extern "C" fn leave() {
     naked_asm!(
         "mrs x0, tpidr_el2",
-        ".irp n, 2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30",
-        "str x\\n, [x0, #8 * \\n]",
-        ".endr",
-        ".irp n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31",
-        "str q\\n, [x0, {v} + 16 * \\n]",
-        ".endr",
-        "ldp x2, x3, [sp], #16",
-        "stp x2, x3, [x0]",
-        "mrs x2, elr_el2",
-        "mrs x3, spsr_el2",
-        "stp x2, x3, [x0, {pc}]",
-        "mrs x2, fpcr",
-        "mrs x3, fpsr",
-        "stp x2, x3, [x0, {fpcr}]",
-        ".irp n, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30",
-        "ldr x\\n, [sp, #8 * (\\n - 19)]",
-        ".endr",
-        ".irp n, 8, 9, 10, 11, 12, 13, 14, 15",
-        "ldr d\\n, [sp, #96 + 8 * (\\n - 8)]",
-        ".endr",
-        "add sp, sp, #160",
-        "mov x0, x1",
-        "ret",
+        ".irp n, 2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30; str x\\n, [x0, #8 * \\n]; .endr",
+        ".irp n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31; str q\\n, [x0, {v} + 16 * \\n]; .endr",
+        "ldp x2, x3, [sp], #16; stp x2, x3, [x0]",
+        "mrs x2, elr_el2; mrs x3, spsr_el2; stp x2, x3, [x0, {pc}]",
+        "mrs x2, fpcr; mrs x3, fpsr; stp x2, x3, [x0, {fpcr}]",
+        ".irp n, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30; ldr x\\n, [sp, #8 * (\\n - 19)]; .endr",
+        ".irp n, 8, 9, 10, 11, 12, 13, 14, 15; ldr d\\n, [sp, #96 + 8 * (\\n - 8)]; .endr",
+        "add sp, sp, #160; mov x0, x1; ret",
         pc = const offset_of!(Context, pc),
         fpcr = const offset_of!(Context, fpcr),
         v = const offset_of!(Context, v),
@@ -126,30 +107,18 @@ unsafe extern "C" fn leave() {
 // guest, from AArch64 and AArch32.
 global_asm!(
     ".section .text.vectors, \"ax\"",
-    ".macro from_el2",
-    ".balign 0x80",
-    "b {host_fault}",
-    ".endm",
-    ".macro from_guest, left",
-    ".balign 0x80",
-    "stp x0, x1, [sp, #-16]!",
-    "mov x1, #\\left",
-    "b {leave}",
-    ".endm",
-    ".balign 0x800",
-    ".global vectors",
-    "vectors:",
-    ".rept 8",
-    "from_el2",
-    ".endr",
+    ".macro from_el2; .balign 0x80; b {host_fault}; .endm",
+    ".macro from_guest, left; .balign 0x80; stp x0, x1, [sp, #-16]!; mov x1, #\\left; b {leave}; .endm",
+    ".balign 0x800; .global vectors; vectors:",
+    ".rept 8; from_el2; .endr",
     ".rept 2",
-    "from_guest 0",
-    "from_guest 1",
-    "from_guest 1",
-    "from_guest 2",
+    "from_guest {synchronous}; from_guest {interrupt}; from_guest {interrupt}; from_guest {serror}",
     ".endr",
     host_fault = sym host_fault,
     leave = sym leave,
+    synchronous = const Left::Synchronous as u64,
+    interrupt = const Left::Interrupt as u64,
+    serror = const Left::SError as u64,
 );
 
 unsafe extern "C" {
@@ -159,13 +128,10 @@ unsafe extern "C" {
 
 /// An exception of this program itself: says what is known and powers the machine off.
 extern "C" fn host_fault() -> ! {
-    use core::fmt::Write as _;
     let (esr, far) = (el2::read_esr_el2().bits(), el2::read_far_el2().bits());
     let elr = el2::read_elr_el2().bits();
+    let what = format_args!("exception in EL2: ESR {esr:#x}, ELR {elr:#x}, FAR {far:#x}");
     // Writing to the console never fails.
-    let _ = writeln!(
-        Console,
-        "\r\n@ vmm-baremetal took an exception in EL2: ESR {esr:#x}, ELR {elr:#x}, FAR {far:#x}\r"
-    );
+    let _ = refuse(&mut Console, "monitor-panic", what);
     power_off()
 }
