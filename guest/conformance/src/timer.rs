@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! The generic timer's virtual counter and timer (Arm DDI 0487, D11). All times are in ticks.
 
+use core::arch::asm;
+
 use crate::{read_register, write_register};
 
 /// CNTV_CTL_EL0.ENABLE.
@@ -59,9 +61,12 @@ impl Limit {
         Self(now() + milliseconds(number))
     }
 
-    /// Whether it has passed.
+    /// Whether it has passed. Who asks polls: another CPU may be what it waits for, and where CPUs
+    /// take turns, as in an emulator that counts instructions, it is that one's turn.
     #[must_use]
     pub fn is_over(self) -> bool {
+        // SAFETY: a hint.
+        unsafe { asm!("yield", options(nomem, nostack, preserves_flags)) };
         now() >= self.0
     }
 }
