@@ -66,13 +66,15 @@
             ;
           default = project.images;
         }
-        // project.forBoards (alias: board: {
-          "vmm-${alias}" = board.vmm;
-          "guest-${alias}" = board.guest;
-          "plan-${alias}" = board.plan;
-          "${alias}-image" = board.card;
-          "release-${alias}" = board.release;
-        })
+        // project.forBoards (
+          alias: board: {
+            "vmm-${alias}" = board.vmm;
+            "guest-${alias}" = board.guest;
+            "plan-${alias}" = board.plan;
+            "${alias}-image" = board.card;
+            "release-${alias}" = board.release;
+          }
+        )
       );
 
       # The whole scope, for `overrideScope`: another guest, kernel or compiler.
@@ -80,7 +82,9 @@
 
       apps = perSystem (
         project:
-        { inherit (project) demo; }
+        {
+          inherit (project) demo;
+        }
         // project.forBoards (
           _: board: {
             ${board.emulator.name} = board.emulator.image;

@@ -46,9 +46,7 @@ let
 in
 lib.mapAttrs (
   alias: twins:
-  lib.throwIf (lib.length twins > 1)
-    "alias '${alias}' is claimed by ${
-      lib.concatMapStringsSep " and " (facts: "boards/${facts.folder}") twins
-    }: give each board its own"
-    (lib.head twins)
+  lib.throwIf (lib.length twins > 1) "alias '${alias}' is claimed by ${
+    lib.concatMapStringsSep " and " (facts: "boards/${facts.folder}") twins
+  }: give each board its own" (lib.head twins)
 ) byAlias

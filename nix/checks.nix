@@ -49,10 +49,13 @@ let
         touch $out
       '';
     }
-    // mapAttrs' (name: machine: nameValuePair "boot-${alias}-${name}" (bootCheck "${alias}-${name}" machine.command)) board.machines
-    // mapAttrs' (name: machine: nameValuePair "conformance-${alias}-${name}" (conformance "${alias}-${name}" board machine)) (
-      board.machines
-    );
+    // mapAttrs' (
+      name: machine: nameValuePair "boot-${alias}-${name}" (bootCheck "${alias}-${name}" machine.command)
+    ) board.machines
+    // mapAttrs' (
+      name: machine:
+      nameValuePair "conformance-${alias}-${name}" (conformance "${alias}-${name}" board machine)
+    ) (board.machines);
 
   # Pins and lock, compared when this is evaluated.
   locked = (lib.importJSON ../flake.lock).nodes;
@@ -76,7 +79,8 @@ workspace.checks
 
   lock = over "lock" [ ] (
     lib.concatMapStrings (
-      name: "echo 'flake.lock and nix/pins.json differ in ${name}: check the new revision, then change both'; exit 1\n"
+      name:
+      "echo 'flake.lock and nix/pins.json differ in ${name}: check the new revision, then change both'; exit 1\n"
     ) strays
   );
 

@@ -22,7 +22,10 @@ let
     in
     {
       "deny-${name}" = craneLib.cargoDeny (
-        common // { cargoDenyExtraArgs = "--all-features --manifest-path ${folder}/Cargo.toml --config deny.toml"; }
+        common
+        // {
+          cargoDenyExtraArgs = "--all-features --manifest-path ${folder}/Cargo.toml --config deny.toml";
+        }
       );
       "audit-${name}" = craneLib.cargoAudit (
         common

@@ -60,7 +60,8 @@ let
       program = lib.getExe program;
       meta.description = "${facts.title} in an emulator, ${under.${machine.host}}";
     };
-  first = host: lib.head (lib.attrValues (lib.filterAttrs (_: machine: machine.host == host) machines));
+  first =
+    host: lib.head (lib.attrValues (lib.filterAttrs (_: machine: machine.host == host) machines));
 in
 rec {
   # A board that is QEMU's own machine goes by its alias; another is emulated by a sibling.

@@ -23,7 +23,9 @@
 }:
 let
   inherit (pins) requireVersion;
-  version = requireVersion "microkit" microkit-src (requireVersion "sel4" sel4-src pins.inputs.microkit.ref);
+  version = requireVersion "microkit" microkit-src (
+    requireVersion "sel4" sel4-src pins.inputs.microkit.ref
+  );
   # Bare compiler and linker: the wrapper's hardening flags do not fit a kernel.
   cross = pkgsCross.aarch64-embedded.stdenv.cc;
 in

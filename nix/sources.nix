@@ -4,7 +4,12 @@
 let
   inherit (lib) fileset;
   root = ../.;
-  tree = files: fileset.toSource { inherit root; fileset = fileset.unions files; };
+  tree =
+    files:
+    fileset.toSource {
+      inherit root;
+      fileset = fileset.unions files;
+    };
 in
 {
   toolchainFile = ../vmm/hosts/microkit/rust-toolchain.toml;
