@@ -18,7 +18,7 @@
         "*.sh"
         ".ci/run"
         "ci/*"
-        "guest/buildroot/check-*"
+        "guest/buildroot/*check-*"
         "guest/buildroot/debian-build"
         "guest/buildroot/overlay/init"
         "guest/buildroot/overlay/usr/bin/*"
@@ -27,6 +27,7 @@
         "*.md"
         "*.rs"
         "*.toml"
+        "ci/guest/inittab"
         "ci/harness/*"
         "ci/shims/*"
       ];
