@@ -276,7 +276,8 @@ impl Session {
         match code {
             Some(0) => {}
             Some(code) => {
-                let said = said.lines().next().map(|line| format!(": {line}")).unwrap_or_default();
+                // Warnings come before what ended it.
+                let said = said.lines().last().map(|line| format!(": {line}")).unwrap_or_default();
                 return Outcome::EmulatorFailed(format!("exit code {code}{said}"));
             }
             None => {

@@ -392,7 +392,7 @@ fn an_emulator_that_is_killed_is_125() {
 #[test]
 fn an_emulator_that_refuses_is_quoted() {
     let mut run = Run::new(script());
-    run.session.exited(Some(1), "emulate: no such machine\nemulate: bye\n");
+    run.session.exited(Some(1), "emulate: warning: old\nemulate: no such machine\n");
     let words = "exit code 1: emulate: no such machine";
     assert_eq!(run.outcome(), Outcome::EmulatorFailed(words.into()));
 }
