@@ -114,6 +114,10 @@ pub fn short(numbers: &Numbers) -> String {
         let cells: Vec<_> = columns().map(|(_, column)| cell(row, column)).collect();
         line(&mut text, row.name, &cells, &target(row));
     }
+    text.push_str(
+        "\n**Bold**: a target is missed. Every figure, exits by cause, growth with virtual CPUs and \
+         RAM: [docs/numbers.md](docs/numbers.md).\n\n![Figures](docs/numbers.svg)\n",
+    );
     text
 }
 
