@@ -150,7 +150,8 @@ impl State {
             key.push(match self.gic.lists[0][slot] {
                 Slot::Free => 0,
                 Slot::Held { intid, .. } => 1 + u32::from(intid.number()),
-                Slot::Stuck => u32::MAX,
+                Slot::Stuck(None) => u32::MAX,
+                Slot::Stuck(Some(intid)) => 0x8000 + u32::from(intid.number()),
             });
             key.push(match cpu.lists[slot] {
                 List::Empty => 0,
