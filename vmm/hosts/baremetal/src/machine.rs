@@ -32,8 +32,8 @@ const MAINTENANCE: u32 = 25;
 const HYPERVISOR_TIMER: u32 = 26;
 const VIRTUAL_TIMER: u32 = 27;
 
-/// The processors that run their guest, or have left it and know nothing yet, a bit each. A bit is
-/// set with the machine locked, and cleared without.
+/// The processors that are in their guest, a bit each. A bit is set with the machine locked, and
+/// cleared without: who holds the lock can wait for that.
 static IN_GUEST: AtomicU8 = AtomicU8::new(0);
 
 /// A processor has left its guest.
@@ -130,7 +130,7 @@ impl Here<'_> {
         let number = u32::from(taken) & 0x3ff;
         let wanted = self.machine.wanted(self.me);
         let exit = match number {
-            // What they are about is looked at anyway.
+            // What they are about is seen to in any case: `exit` and `way_in`.
             KICK | MAINTENANCE => None,
             HYPERVISOR_TIMER => {
                 wanted.alarm = None;
