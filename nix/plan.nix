@@ -34,7 +34,7 @@ runCommand "plan-${facts.alias}"
           "--host=${host}"
           "--gic=${toString gic}"
           "--tree=${microkit-sdk}/${microkit-sdk.treeOf facts.microkit.board}"
-          "--vcpus=${toString vcpus}"
+          "--cpus=${toString vcpus}"
           "--kernel=${kernel}"
         ]
         ++ lib.optional (initrd != null) "--initrd=${initrd}"
