@@ -128,7 +128,7 @@ impl Kernel {
     ///
     /// `VCpuReg` has this register for kernels of several cores alone; the kernel always has it.
     pub fn number(&mut self, vcpu: Vcpu) -> bool {
-        let register = u64::from(sel4::sys::seL4_VCPUReg::seL4_VCPUReg_VMPIDR_EL2);
+        let register = sel4::sys::seL4_VCPUReg::seL4_VCPUReg_VMPIDR_EL2;
         let words = [register, MPIDR_RES1 | u64::from(vcpu.0)];
         self.call(processor(vcpu), invocation_label::ARMVCPUWriteReg, &words).is_ok()
     }
