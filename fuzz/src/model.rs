@@ -29,8 +29,12 @@ pub struct Irq {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Slot {
     Free,
-    Held { intid: u16, group: bool },
-    Stuck,
+    Held {
+        intid: u16,
+        group: bool,
+    },
+    /// The kernel refuses it; what it holds, if that is known.
+    Stuck(Option<u16>),
 }
 
 /// The controller.
@@ -89,9 +93,12 @@ impl Model {
         self.reset_registers();
         for (v, slots) in (0..).zip(&mut self.slots) {
             for (n, slot) in slots.iter_mut().enumerate() {
-                if *slot != Slot::Free {
-                    *slot = if refused(v, n) { Slot::Stuck } else { Slot::Free };
-                }
+                let left = match *slot {
+                    Slot::Free => continue,
+                    Slot::Held { intid, .. } => Some(intid),
+                    Slot::Stuck(left) => left,
+                };
+                *slot = if refused(v, n) { Slot::Stuck(left) } else { Slot::Free };
             }
         }
     }
@@ -125,11 +132,24 @@ impl Model {
         self.private[usize::from(v)][27].line = true;
     }
 
-    /// The guest has ended what is in a list register.
+    /// The guest has ended what is in a list register. If that was left there by the guest before a
+    /// reset and this guest has the same interrupt in another, the two change places.
     pub fn maintenance(&mut self, v: u8, slot: u8) {
-        let slot = &mut self.slots[usize::from(v)][usize::from(slot)];
-        let was = std::mem::replace(slot, Slot::Free);
-        if let Slot::Held { intid, .. } = was
+        let slots = &mut self.slots[usize::from(v)];
+        let was = std::mem::replace(&mut slots[usize::from(slot)], Slot::Free);
+        let ended = match was {
+            Slot::Held { intid, .. } => Some(intid),
+            Slot::Stuck(Some(left)) => {
+                let same =
+                    |slot: &&mut Slot| matches!(slot, Slot::Held { intid, .. } if *intid == left);
+                slots.iter_mut().find(same).map(|other| {
+                    *other = Slot::Stuck(Some(left));
+                    left
+                })
+            }
+            Slot::Stuck(None) | Slot::Free => None,
+        };
+        if let Some(intid) = ended
             && let Some(irq) = self.irq(v, intid)
         {
             (irq.held, irq.line) = (false, false);
@@ -206,7 +226,7 @@ impl Model {
             }
             let Some((priority, intid, group)) = self.best(v) else { return };
             if refused(n) {
-                self.slots[usize::from(v)][n] = Slot::Stuck;
+                self.slots[usize::from(v)][n] = Slot::Stuck(None);
                 continue;
             }
             self.slots[usize::from(v)][n] = Slot::Held { intid, group };
