@@ -211,7 +211,10 @@ fn missed(table: &Table) -> Vec<String> {
         };
         ROWS.iter().filter(|row| !column.met(row)).filter_map(complain).collect()
     };
-    table.columns.iter().flat_map(of).collect()
+    let (board, gic) = (&table.board, table.gic);
+    let failures = table.growth.iter().flat_map(Growth::failures);
+    let failures = failures.map(|failure| format!("{board}, GICv{gic}, {failure}"));
+    table.columns.iter().flat_map(of).chain(failures).collect()
 }
 
 /// A count as a figure.
@@ -223,6 +226,7 @@ pub const fn number(count: u64) -> f64 {
 
 #[cfg(test)]
 pub mod tests {
+    use super::super::growth::Init;
     use super::*;
 
     /// A table with one figure, for tests of everything that shows tables.
@@ -267,6 +271,15 @@ pub mod tests {
     fn a_target_of_sel4_is_not_bare_metals() {
         assert!(missing(Subject::Monitor(HostName::Baremetal), "own_first_line_s", 2.0).is_empty());
         assert_eq!(missing(Subject::Monitor(HostName::Microkit), "own_first_line_s", 2.0).len(), 1);
+    }
+
+    #[test]
+    fn a_size_that_does_not_boot_is_missed() {
+        let mut table = table(Subject::Monitor(HostName::Baremetal), "init_s", 1.0);
+        let init = Init { subject: "bare metal", seconds: None, failed: Some("why".into()) };
+        table.growth = vec![Growth { vcpus: 4, ram_mib: 256, init_s: vec![init] }];
+        let missed = Numbers::new(Setting::default(), vec![table]).missed;
+        assert_eq!(missed, ["b, GICv3, bare metal: 4 virtual CPUs, 256 MiB: why"]);
     }
 
     #[test]
