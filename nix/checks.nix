@@ -55,7 +55,7 @@ let
     // mapAttrs' (
       name: machine:
       nameValuePair "conformance-${alias}-${name}" (conformance "${alias}-${name}" board machine)
-    ) (board.machines);
+    ) board.machines;
 
   # Pins and lock, compared when this is evaluated.
   locked = (lib.importJSON ../flake.lock).nodes;
