@@ -32,6 +32,14 @@
         "ci/shims/*"
       ];
     };
-    taplo.enable = true;
+    taplo = {
+      enable = true;
+      # As rustfmt: four spaces. What stands on one line stays there.
+      settings.formatting = {
+        indent_string = "    ";
+        array_auto_collapse = false;
+        array_auto_expand = false;
+      };
+    };
   };
 }
