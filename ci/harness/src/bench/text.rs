@@ -112,7 +112,9 @@ pub fn short(numbers: &Numbers) -> String {
     rule(&mut text, heads.len().saturating_add(1));
     for row in ROWS.iter().filter(|row| SHORT.contains(&row.key)) {
         let cells: Vec<_> = columns().map(|(_, column)| cell(row, column)).collect();
-        line(&mut text, row.name, &cells, &target(row));
+        if cells.iter().any(|cell| !cell.is_empty()) {
+            line(&mut text, row.name, &cells, &target(row));
+        }
     }
     text.push_str(
         "\n**Bold**: a target is missed. Every figure, exits by cause, growth with virtual CPUs and \
