@@ -114,7 +114,7 @@ impl Image {
             (host, _) => host.name(),
         };
         let machine_profile = Profile::load(root, &profile)?;
-        let values = values(machine, &plan, &folder, image);
+        let values = values(machine, &plan, &folder, image)?;
         let mut emulator = emulator(root, machine, &machine_profile, enter, values)?;
         if machine.host == HostName::Baremetal {
             for load in plan.loads() {
@@ -135,7 +135,7 @@ impl Image {
     /// There is no emulated machine for it, or its shim does not build.
     pub fn enter_loader(&mut self, root: &Path, machine: &Machine, loader: &Path) -> Result<()> {
         let profile = Profile::load(root, &self.profile)?;
-        let values = values(machine, &self.plan, Path::new("."), Some(loader.to_owned()));
+        let values = values(machine, &self.plan, Path::new("."), Some(loader.to_owned()))?;
         self.emulator = emulator(root, machine, &profile, HostName::Microkit.name(), values)?;
         Ok(())
     }
@@ -200,11 +200,15 @@ pub fn build(
 /// Something is missing or does not fit; the text says what to do.
 pub fn plan(root: &Path, machine: &Machine) -> Result<Plan> {
     let board = Board::find(&root.join("boards"), &machine.board).map_err(usage)?;
-    let cores = match machine.host {
-        // Before anything takes time.
-        HostName::Microkit => Sdk::find()?.cores(&board.microkit.board, machine.config)?,
-        HostName::Baremetal | HostName::Bare => 1,
-    };
+    // Before anything takes time.
+    let there = kernel_cores(machine, &board)?;
+    let cores = machine.cores.unwrap_or(there);
+    if cores == 0 || cores > there {
+        return Err(Error::Usage(format!(
+            "--cores {cores}: the kernel under the monitor has 1 to {there} ({})",
+            machine.config.name()
+        )));
+    }
     let images = images(root, machine)?;
     let mut append = machine.append.clone();
     if machine.guest.is_some() {
@@ -223,6 +227,14 @@ pub fn plan(root: &Path, machine: &Machine) -> Result<Plan> {
         ..Wish::default()
     };
     board_tree::plan(root, machine, &board, &wish, images)
+}
+
+/// Cores that the kernel under the monitor runs on; one where there is no kernel.
+fn kernel_cores(machine: &Machine, board: &Board) -> Result<u32> {
+    match machine.host {
+        HostName::Microkit => Sdk::find()?.cores(&board.microkit.board, machine.config),
+        HostName::Baremetal | HostName::Bare => Ok(1),
+    }
 }
 
 /// Whether every file that is put into memory is there.
@@ -313,10 +325,20 @@ pub fn test_guest() -> Result<(PathBuf, PathBuf)> {
 }
 
 /// What fills the placeholders of a profile.
-fn values(machine: &Machine, plan: &Plan, folder: &Path, image: Option<PathBuf>) -> Values {
+///
+/// # Errors
+/// Those of [`kernel_cores`].
+fn values(
+    machine: &Machine,
+    plan: &Plan,
+    folder: &Path,
+    image: Option<PathBuf>,
+) -> Result<Values> {
     let file = |name: &str| Some(folder.join(name).display().to_string());
     let initrd = plan.images.initrd.is_some();
-    BTreeMap::from([
+    // An SMP kernel waits for all of its cores.
+    let cpus = plan.wish.vcpus.max(kernel_cores(machine, &plan.board)?);
+    Ok(BTreeMap::from([
         ("image", image.map(|path| path.display().to_string())),
         ("load_address", Some(format!("{:#x}", plan.board.microkit.loader_address))),
         ("kernel", file(vmm_plan::plan::KERNEL_FILE)),
@@ -324,9 +346,8 @@ fn values(machine: &Machine, plan: &Plan, folder: &Path, image: Option<PathBuf>)
         ("dtb", file(vmm_plan::plan::TREE_FILE)),
         ("append", Some(machine.append.clone()).filter(|text| !text.is_empty())),
         ("ram_mib", Some((plan.layout.ram.size >> 20).to_string())),
-        // An SMP kernel waits for all of its cores.
-        ("cpus", Some(plan.wish.vcpus.max(plan.wish.cores).to_string())),
-    ])
+        ("cpus", Some(cpus.to_string())),
+    ]))
 }
 
 fn sizes(folder: &Path) -> BTreeMap<String, u64> {

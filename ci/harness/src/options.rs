@@ -145,6 +145,10 @@ pub struct Machine {
     /// for, which is the least that it gets.
     #[arg(long, value_name = "N")]
     pub cpus: Option<u32>,
+    /// Cores of an SMP kernel that virtual CPUs run on, in turns where there are fewer; without it
+    /// all that the kernel has. Those that work at a time should not be more than this computer's.
+    #[arg(long, value_name = "N")]
+    pub cores: Option<u32>,
     /// Firmware call that the monitor hands on to the firmware, where the board allows it. Again
     /// for more.
     #[arg(long, value_name = "FUNCTION", value_parser = Rule::forward)]
