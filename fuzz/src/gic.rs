@@ -115,7 +115,10 @@ impl Pair {
         let offset = if redistributor && kind >> 5 > 3 { offset + 0x1_0000 } else { offset };
         let offset = if input.byte()? == 0xff { offset } else { offset & !(u64::from(size) - 1) };
         let value = input.number(&[])?;
-        let known = self.gic.write(&mut self.fake, vcpu, window, (offset, size), value);
+        // What is ignored is not asked for: the model still gets it.
+        let ignored = self.gic.ignores(vcpu, window, (offset, size));
+        let given = if ignored { 0 } else { value };
+        let known = self.gic.write(&mut self.fake, vcpu, window, (offset, size), given);
         assert_eq!(
             known,
             self.model.write(vcpu.0, window, offset, size, value),

@@ -292,7 +292,8 @@ impl<'p> Vm<'p> {
         self.mmio = Some(host.stats());
         let known = if access.write {
             Counters::count(&mut self.counters.mmio_write);
-            let value = access.stored(access.reg.map_or(0, |reg| host.reg(vcpu, reg)));
+            let source = access.reg.filter(|_| !self.ignores(vcpu, device, (offset, access.size)));
+            let value = access.stored(source.map_or(0, |reg| host.reg(vcpu, reg)));
             self.store(host, vcpu, device, (offset, access.size), value)
         } else {
             Counters::count(&mut self.counters.mmio_read);
@@ -308,14 +309,13 @@ impl<'p> Vm<'p> {
         Ok(())
     }
 
+    /// Whether a store changes nothing, whatever its value.
+    fn ignores(&self, vcpu: Vcpu, device: Device, place: (u64, u8)) -> bool {
+        gic_window(device).is_some_and(|window| self.gic.ignores(vcpu, window, place))
+    }
+
     fn load(&self, vcpu: Vcpu, device: Device, offset: u64, size: u8) -> Option<u64> {
-        match device {
-            Device::Distributor => self.gic.read(vcpu, gic::Window::Distributor, offset, size),
-            Device::Redistributor(owner) => {
-                self.gic.read(vcpu, gic::Window::Redistributor(owner), offset, size)
-            }
-            Device::Marker => None,
-        }
+        self.gic.read(vcpu, gic_window(device)?, offset, size)
     }
 
     fn store(
@@ -326,14 +326,12 @@ impl<'p> Vm<'p> {
         place: (u64, u8),
         value: u64,
     ) -> bool {
-        let window = match device {
-            Device::Distributor => gic::Window::Distributor,
-            Device::Redistributor(owner) => gic::Window::Redistributor(owner),
-            Device::Marker if place.0 == 0 => {
+        let Some(window) = gic_window(device) else {
+            let marks = place.0 == 0;
+            if marks {
                 self.print(host, Event::Mark(value));
-                return true;
             }
-            Device::Marker => return false,
+            return marks;
         };
         let known = self.gic.write(host, vcpu, window, place, value);
         self.deliver(host);
@@ -506,5 +504,14 @@ impl<'p> Vm<'p> {
 
     fn print(&self, host: &mut dyn Host, event: Event<'_>) {
         report::print(host, &self.plan, (&self.counters, &self.latency), event);
+    }
+}
+
+/// The interrupt controller's registers behind a device, if it is a part of that.
+const fn gic_window(device: Device) -> Option<gic::Window> {
+    match device {
+        Device::Distributor => Some(gic::Window::Distributor),
+        Device::Redistributor(owner) => Some(gic::Window::Redistributor(owner)),
+        Device::Marker => None,
     }
 }

@@ -147,6 +147,18 @@ impl Gic {
         }
     }
 
+    /// Whether a write of a register of a block changes nothing as things are, whatever its value.
+    pub(super) fn block_ignores(&self, vcpu: Vcpu, block: Block, word: usize) -> bool {
+        let Some(bank) = self.bank(vcpu, word) else { return true };
+        match block {
+            Block::ClearEnable => bank.enabled == 0,
+            Block::ClearPending => bank.latched == 0,
+            Block::SetActive | Block::ClearActive => true,
+            Block::Target(_) | Block::Configuration(_) => word == 0,
+            Block::Group | Block::SetEnable | Block::SetPending | Block::Priority(_) => false,
+        }
+    }
+
     /// A bit for each vCPU that there is; bits of others read as zero (IHI 0048B, 4.3.12).
     const fn present(&self) -> u8 {
         1_u8.wrapping_shl(self.vcpus as u32).wrapping_sub(1)

@@ -17,6 +17,7 @@ mod exhaustive;
 pub mod v2;
 pub mod v3;
 
+use self::blocks::Block;
 use crate::host::{Host, Injection, Intid, MAX_VCPUS, Vcpu};
 
 /// Words of 32 interrupts: INTID 0 to 991.
@@ -454,6 +455,21 @@ impl Gic {
             known &= word(first.wrapping_add(4), high, u32::MAX);
         }
         known
+    }
+
+    /// Whether a guest's store changes nothing as things are, whatever its value: then nobody has
+    /// to ask the kernel under the monitor for the register that holds it. Drivers clear what is
+    /// clear already, for every interrupt that there is.
+    #[must_use]
+    pub fn ignores(&self, vcpu: Vcpu, window: Window, (offset, size): (u64, u8)) -> bool {
+        let Some((first, _, _)) = lanes(offset, size).filter(|_| size < 8) else { return false };
+        let (at, owner) = match window {
+            Window::Distributor => (Some(first), vcpu),
+            Window::Redistributor(owner) => (first.checked_sub(v3::SGI_FRAME), owner),
+        };
+        let Some((block, word)) = at.and_then(Block::at) else { return false };
+        let elsewhere = self.version == Version::V3 && !v3::is_in(window, block, word);
+        elsewhere || self.block_ignores(owner, block, word)
     }
 }
 

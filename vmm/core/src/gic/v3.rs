@@ -5,7 +5,7 @@
 
 use super::blocks::Block;
 use super::v2::IIDR;
-use super::{CTLR_GROUPS, Gic};
+use super::{CTLR_GROUPS, Gic, Window};
 use crate::host::{Host, Intid, Vcpu};
 use crate::syndrome::SystemRegister;
 
@@ -13,6 +13,8 @@ use crate::syndrome::SystemRegister;
 pub const DISTRIBUTOR_SIZE: u64 = 0x1_0000;
 /// Size of a redistributor's two frames in bytes (IHI 0069H, 12.10).
 pub const REDISTRIBUTOR_SIZE: u64 = 0x2_0000;
+/// Where the second of them begins, that of SGIs and PPIs.
+pub(super) const SGI_FRAME: u64 = 0x1_0000;
 
 /// GICD_IROUTER.Interrupt_Routing_Mode: any vCPU.
 pub(super) const IROUTER_ANY: u64 = 1 << 31;
@@ -29,12 +31,18 @@ const PIDR2: u32 = 0x3b;
 const WAKER_SLEEP: u32 = 1 << 1;
 const WAKER_ASLEEP: u32 = 1 << 2;
 
+/// Whether a block's word of 32 interrupts has registers in this window: SGIs and PPIs are in the
+/// redistributors, the others in the distributor, targets in GICD_IROUTER.
+pub(super) const fn is_in(window: Window, block: Block, word: usize) -> bool {
+    let private = matches!(window, Window::Redistributor(_));
+    private == (word == 0) && !matches!(block, Block::Target(_))
+}
+
 impl Gic {
     /// Reads the distributor's 32-bit word at `offset`, a multiple of 4; `None` if there is none.
     pub(super) fn v3_read(&self, vcpu: Vcpu, offset: u64) -> Option<u32> {
         if let Some((block, word)) = Block::at(offset) {
-            // SGIs and PPIs live in the redistributors, targets in IROUTER.
-            let here = word != 0 && !matches!(block, Block::Target(_));
+            let here = is_in(Window::Distributor, block, word);
             return Some(if here { self.read_block(vcpu, block, word) } else { 0 });
         }
         Some(match offset {
@@ -60,7 +68,7 @@ impl Gic {
         mask: u32,
     ) -> bool {
         if let Some((block, word)) = Block::at(offset) {
-            if word != 0 && !matches!(block, Block::Target(_)) {
+            if is_in(Window::Distributor, block, word) {
                 self.write_block(host, vcpu, block, word, (value, mask));
             }
             return true;
@@ -99,10 +107,12 @@ impl Gic {
 
     /// Reads a word of `owner`'s redistributor; `None` if there is none.
     pub(super) fn redistributor_read(&self, owner: Vcpu, offset: u64) -> Option<u32> {
-        if let Some(offset) = offset.checked_sub(0x1_0000) {
+        let window = Window::Redistributor(owner);
+        if let Some(offset) = offset.checked_sub(SGI_FRAME) {
             return match Block::at(offset) {
-                Some((Block::Target(_), _)) => Some(0),
-                Some((block, 0)) => Some(self.read_block(owner, block, 0)),
+                Some((block, word)) if is_in(window, block, word) => {
+                    Some(self.read_block(owner, block, word))
+                }
                 Some(_) => Some(0),
                 None => (0xd00..0x1_0000).contains(&offset).then_some(0),
             };
@@ -132,11 +142,11 @@ impl Gic {
         value: u32,
         mask: u32,
     ) -> bool {
-        if let Some(offset) = offset.checked_sub(0x1_0000) {
+        let window = Window::Redistributor(owner);
+        if let Some(offset) = offset.checked_sub(SGI_FRAME) {
             return match Block::at(offset) {
-                Some((Block::Target(_), _)) => true,
-                Some((block, 0)) => {
-                    self.write_block(host, owner, block, 0, (value, mask));
+                Some((block, word)) if is_in(window, block, word) => {
+                    self.write_block(host, owner, block, word, (value, mask));
                     true
                 }
                 Some(_) => true,

@@ -18,6 +18,7 @@ mod boot;
 mod exits;
 mod faults;
 mod firmware;
+mod ignored;
 mod interrupts;
 mod memory;
 mod mmio;
