@@ -20,9 +20,12 @@ use crate::{SetupError, refused};
 
 type Table = tables::PageTable<Attributes>;
 
-/// Tables that a plan can need: the root, and for each region (below 3 GiB, `Memory::new`) four of
-/// level 2, one for each GiB touched, and one of level 3 for each end.
-const TABLES: usize = 1 + 6 * MAX_REGIONS;
+/// Where the guest's addresses end.
+const END: u64 = 1 << 32;
+
+/// Tables that a plan can need: the root, one of level 2 for each GiB below [`END`], and one of
+/// level 3 for each end of a region.
+const TABLES: usize = 1 + 4 + 2 * MAX_REGIONS;
 
 /// Room for the tables.
 static POOL: SpinMutex<[Table; TABLES]> = SpinMutex::new([const { Table::EMPTY }; TABLES]);
@@ -32,7 +35,7 @@ const ADDRESS_BITS: u64 = 39;
 const PAGE: u64 = 0x1000;
 const BLOCK: u64 = 0x20_0000;
 
-const REFUSED: &str = "is not in whole 4 KiB pages below 2^39, or guest and physical address \
+const REFUSED: &str = "is not in whole 4 KiB pages below 4 GiB, or guest and physical address \
     differ by a part of 2 MiB";
 
 /// Hands out each table once; tables are never given back.
@@ -53,13 +56,13 @@ impl Translation<Attributes> for Pool<'_> {
     }
 }
 
-/// Whether a region can be mapped: whole pages, inside the address space and, if large, in step
+/// Whether a region can be mapped: whole pages, where there are tables for it and, if large, in step
 /// with 2 MiB blocks.
 fn mappable(region: &RegionFacts) -> bool {
     let window = region.window.range();
     let whole = [window.base().0, window.size(), region.pa].iter().all(|n| n.is_multiple_of(PAGE));
     let in_step = window.size() < BLOCK || (window.base().0 ^ region.pa).is_multiple_of(BLOCK);
-    whole && in_step && window.end().0 <= 1 << ADDRESS_BITS
+    whole && in_step && window.end().0 <= END
 }
 
 /// Fills the tables from the guest's regions, once; the result is for [`activate`].
