@@ -328,12 +328,7 @@ pub fn test_guest() -> Result<(PathBuf, PathBuf)> {
 ///
 /// # Errors
 /// Those of [`kernel_cores`].
-fn values(
-    machine: &Machine,
-    plan: &Plan,
-    folder: &Path,
-    image: Option<PathBuf>,
-) -> Result<Values> {
+fn values(machine: &Machine, plan: &Plan, folder: &Path, image: Option<PathBuf>) -> Result<Values> {
     let file = |name: &str| Some(folder.join(name).display().to_string());
     let initrd = plan.images.initrd.is_some();
     // An SMP kernel waits for all of its cores.

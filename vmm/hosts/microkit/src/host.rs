@@ -333,11 +333,8 @@ impl Host for Sel4 {
             return;
         }
         cpu.thread = Thread::Running;
-        // For others it stays on: at worst it fires too early, and the core names the next deadline.
-        let alone = self.cpus.iter().all(|cpu| cpu.thread != Thread::Parked);
-        if let (true, Some((timer, _))) = (alone, &mut self.idle) {
-            timer.disarm();
-        }
+        // The idle timer stays on: at worst it fires for nobody, or too early, and the core names
+        // the next deadline.
         if !self.write_back(vcpu, true) {
             self.kernel.resume(vcpu);
         }

@@ -121,6 +121,9 @@ impl Gpt {
         // clock fails them all.
         let trials = [(); 4].map(|()| timer.trial());
         if trials.into_iter().flatten().any(|due| due.abs_diff(TRIAL.into()) <= TRIAL_ERROR) {
+            // From now on it fires at each compare value, which only `arm` changes.
+            timer.write(gpt::SR, gpt::ALL);
+            timer.write(gpt::IR, gpt::COMPARE_1);
             return Some(timer);
         }
         log::warn!("idle timer: {TRIAL} ticks where {trials:?} are due: virtual CPUs do not park");
@@ -162,7 +165,6 @@ impl Gpt {
         // Rounded up, so that the deadline has passed; far ones come early, long before the
         // counter wraps.
         let mut ahead = u32::try_from(ticks).unwrap_or(u32::MAX).min(1 << 30).saturating_add(1);
-        self.disarm();
         loop {
             let compare = self.read(gpt::CNT).wrapping_add(ahead);
             self.write(gpt::OCR1, compare);
@@ -173,11 +175,10 @@ impl Gpt {
             }
             ahead = ahead.saturating_add(1);
         }
-        self.write(gpt::IR, gpt::COMPARE_1);
     }
 
+    /// Lowers its line. The counter meets the compare value again only when it has wrapped.
     fn disarm(&mut self) {
-        self.write(gpt::IR, 0);
         self.write(gpt::SR, gpt::ALL);
     }
 
