@@ -61,7 +61,7 @@ pub const ROWS: [Row; 24] = [
         .at_most(1.0)
         .on_sel4(),
     row("idle_percent", "idle, % of a core (host's processor)", 1).at_most(3.0),
-    row("idle_exits", "idle, exits a second", 1).at_most(30.0),
+    row("idle_exits", "idle, exits a second, the monitor's own wake-ups aside", 1).at_most(30.0),
     row("exits", "exits to the shell", 0),
     row("load_instructions", "instructions an MMIO load", 0),
     row("store_instructions", "instructions an MMIO store", 0),
@@ -258,7 +258,10 @@ pub mod tests {
     #[test]
     fn a_missed_target_is_named_with_machine_value_and_limit() {
         let text = missing(Subject::Monitor(HostName::Microkit), "idle_exits", 31.5).remove(0);
-        assert_eq!(text, "b, GICv3, on seL4: idle, exits a second: 31.50, at most 30.0");
+        assert_eq!(
+            text,
+            "b, GICv3, on seL4: idle, exits a second, the monitor's own wake-ups aside: 31.50, at most 30.0"
+        );
     }
 
     #[test]
