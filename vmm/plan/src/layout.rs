@@ -92,6 +92,53 @@ mod tests {
         }
     }
 
+    /// Every combination of a RAM and three images whose sizes are at an edge of something, against
+    /// arithmetic that cannot overflow: placed as booting.rst says, or refused for want of room.
+    #[test]
+    fn every_combination_of_sizes_at_the_edges() {
+        const TOP: u64 = u64::MAX;
+        const P: u64 = LARGE_PAGE;
+        let up = |n: u128| n.next_multiple_of(P.into());
+        let (mut placed, mut refused) = (0, 0);
+        for base in [0, 1, P - 1, P, 0x4000_0000, 1 << 63, TOP - 8 * P, TOP - P, TOP] {
+            for ram in [0, 1, P, 3 * P - 1, 3 * P, 4 * P, 5 * P + 64, 1 << 32, TOP] {
+                let ram = Span::new(base, ram);
+                for (offset, size) in [0, 8, P - 8]
+                    .into_iter()
+                    .flat_map(|offset| [1, 65, P - 1, P, P + 1, 1 << 40, TOP].map(|s| (offset, s)))
+                {
+                    let mut file = kernel(64, size);
+                    file[8..16].copy_from_slice(&offset.to_le_bytes());
+                    for initrd in [None, Some(1), Some(64), Some(0x1_0001)] {
+                        let images = Images {
+                            kernel: file.clone(),
+                            initrd: initrd.map(|n| vec![0; n]),
+                            dtb: None,
+                        };
+                        let first = up(base.into()) + u128::from(offset);
+                        let end = first + u128::from(size.max(64));
+                        let tree = up(end);
+                        let last = tree + u128::from(P);
+                        let all = last + initrd.unwrap_or(0) as u128;
+                        let fits = all <= u128::from(ram.end());
+                        let layout = Layout::new(ram, &images);
+                        assert_eq!(layout.is_ok(), fits, "{ram} {offset:#x} {size:#x} {initrd:?}");
+                        let Ok(layout) = layout else {
+                            refused += 1;
+                            continue;
+                        };
+                        placed += 1;
+                        let bounds = |s: Span| (u128::from(s.base), u128::from(s.end()));
+                        assert_eq!(bounds(layout.kernel), (first, end));
+                        assert_eq!(bounds(layout.tree), (tree, last));
+                        assert_eq!(bounds(layout.initrd), (last, all));
+                    }
+                }
+            }
+        }
+        assert!(placed > 500 && refused > 500, "{placed} {refused}");
+    }
+
     #[test]
     fn what_does_not_fit_is_named_with_what_is_left() {
         let images = Images { kernel: kernel(64, 0x100_0000), ..Images::default() };
