@@ -3,7 +3,7 @@
 //! different kinds and one or two list registers, every state that any sequence of events leads
 //! to is visited, and each is checked and then drained.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::vec::Vec;
 
 use super::*;
@@ -31,6 +31,8 @@ enum Event {
     Groups(u64),
     /// The kernel looks at the list registers, and from then on refuses active ones.
     Shadow,
+    /// The guest is reset, with what it had not ended still in the list registers.
+    Reset,
 }
 
 #[derive(Clone)]
@@ -38,34 +40,36 @@ struct State {
     gic: Gic,
     fake: Fake,
     kinds: [u16; 2],
+    /// What the guest handles: acknowledged and not yet ended, since its reset.
+    handles: BTreeSet<u16>,
 }
 
 impl State {
     fn new(version: Version, slots: u8, kinds: [u16; 2]) -> Self {
         let mut gic = Gic::new(version, 2, 64, slots);
         let mut fake = Fake::new(2, IpaRange::default());
-        (fake.slots, fake.groups) = (slots, 0b11);
+        // The guest uses the group that its interrupts are in.
+        (fake.slots, fake.groups) = (slots, 0b01);
         fake.cpus.iter_mut().for_each(|cpu| cpu.life = Life::Running);
         for intid in kinds.into_iter().filter(|intid| *intid >= 32) {
             gic.add_device(Intid::new(intid).unwrap(), intid == 47);
             fake.add_wire(intid, intid == 47);
         }
-        let mut state = Self { gic, fake, kinds };
-        for intid in kinds.into_iter().filter(|intid| *intid >= 32) {
-            let target = if version == Version::V3 {
-                (0x6000 + 8 * u64::from(intid), 8, 0)
-            } else {
-                (0x800 + u64::from(intid), 1, 1)
-            };
-            assert!(state.gic.write(
-                &mut state.fake,
-                CPU,
-                Window::Distributor,
-                (target.0, target.1),
-                target.2
-            ));
-        }
+        let mut state = Self { gic, fake, kinds, handles: BTreeSet::new() };
+        state.set_targets();
         state
+    }
+
+    /// The guest sends its lines to the first vCPU.
+    fn set_targets(&mut self) {
+        for intid in self.kinds.into_iter().filter(|intid| *intid >= 32) {
+            let (offset, size, value) = match self.gic.version {
+                Version::V3 => (0x6000 + 8 * u64::from(intid), 8, 0),
+                Version::V2 => (0x800 + u64::from(intid), 1, 1),
+            };
+            let place = (offset, size);
+            assert!(self.gic.write(&mut self.fake, CPU, Window::Distributor, place, value));
+        }
     }
 
     /// Sets one interrupt's bit in a block.
@@ -91,10 +95,13 @@ impl State {
             Event::Rise(intid, _) => self.fake.raise(intid),
             Event::Fall(intid) => self.fake.lower(intid),
             Event::Acknowledge => {
-                self.fake.acknowledge(CPU);
+                self.acknowledge();
             }
             Event::End(slot) => {
-                if let List::Active(irq) = self.fake.cpus[0].lists[slot] {
+                // What another guest has left active is not this one's to end.
+                if let List::Active(irq) = self.fake.cpus[0].lists[slot]
+                    && self.handles.remove(&irq.intid.number())
+                {
                     assert!(self.fake.end(CPU, irq.intid));
                 }
             }
@@ -102,8 +109,21 @@ impl State {
                 assert!(self.gic.write(&mut self.fake, CPU, Window::Distributor, (0, 4), groups));
             }
             Event::Shadow => self.fake.refresh_shadow(CPU),
+            Event::Reset => {
+                self.gic.reset(&mut self.fake);
+                // It overwrites on purpose.
+                self.fake.overwritten.clear();
+                self.handles.clear();
+                self.set_targets();
+            }
         }
         self.settle();
+    }
+
+    fn acknowledge(&mut self) -> Option<u16> {
+        let intid = self.fake.acknowledge(CPU)?.intid.number();
+        self.handles.insert(intid);
+        Some(intid)
     }
 
     /// What happened reaches the controller, and free list registers are filled.
@@ -160,6 +180,8 @@ impl State {
             });
             key.push(cpu.shadow_active[slot].into());
         }
+        key.extend(self.handles.iter().map(|intid| u32::from(*intid)));
+        key.push(0);
         key.extend(self.fake.wires.values().map(|wire| u32::from(wire.high)));
         key
     }
@@ -170,9 +192,11 @@ impl State {
         let mut seen = BTreeSet::new();
         for (slot, list) in self.gic.lists[0].iter().zip(&self.fake.cpus[0].lists).take(slots) {
             match (*slot, *list) {
-                (Slot::Free, List::Empty) => {
+                (Slot::Free, list) if list == List::Empty || is_quiet(list) => {
                     assert_eq!(self.gic.best(CPU), None, "one waits although a slot is free");
                 }
+                // What the last guest left active, until this one has ended it.
+                (Slot::Stuck(_), List::Active(_)) => {}
                 (Slot::Held { intid, group }, List::Pending(irq) | List::Active(irq)) => {
                     assert_eq!((intid, group), (irq.intid, irq.group));
                     assert!(seen.insert(intid.number()), "{intid} is in two list registers");
@@ -188,6 +212,10 @@ impl State {
 
     /// The guest turns everything on and handles all that comes: nothing is lost, nothing stays.
     fn drain(mut self) {
+        let slots = usize::from(self.gic.slots);
+        if self.gic.lists[0].iter().take(slots).all(|slot| matches!(slot, Slot::Stuck(_))) {
+            return; // the known limit: nothing is left to deliver with
+        }
         let owed: Vec<u16> = self
             .kinds
             .into_iter()
@@ -204,10 +232,8 @@ impl State {
             self.apply(Event::Fall(intid));
         }
         for _ in 0..8 {
-            if let Some(irq) = self.fake.acknowledge(CPU) {
-                taken.insert(irq.intid.number());
-            }
-            for slot in 0..usize::from(self.gic.slots) {
+            taken.extend(self.acknowledge());
+            for slot in 0..slots {
                 self.apply(Event::End(slot));
             }
             self.check();
@@ -218,10 +244,20 @@ impl State {
     }
 }
 
+/// Whether a list register holds what a reset put there for nobody to see.
+fn is_quiet(list: List) -> bool {
+    matches!(list, List::Pending(irq) if irq.intid.number() > 1000 && irq.priority == 31)
+}
+
 /// How many states there are.
 fn explore(version: Version, slots: u8, kinds: [u16; 2]) -> usize {
-    let mut events =
-        std::vec![Event::Acknowledge, Event::Shadow, Event::Groups(0), Event::Groups(0b11)];
+    let mut events = std::vec![
+        Event::Acknowledge,
+        Event::Shadow,
+        Event::Groups(0),
+        Event::Groups(0b11),
+        Event::Reset
+    ];
     events.extend((0..usize::from(slots)).map(Event::End));
     for intid in kinds {
         events.extend([Event::Enable(intid), Event::Disable(intid), Event::Pend(intid)]);
@@ -231,7 +267,7 @@ fn explore(version: Version, slots: u8, kinds: [u16; 2]) -> usize {
         }
     }
     let first = State::new(version, slots, kinds);
-    let mut seen = BTreeSet::from([first.key()]);
+    let mut seen = HashSet::from([first.key()]);
     let mut todo = std::vec![first];
     while let Some(state) = todo.pop() {
         state.check();
@@ -247,19 +283,26 @@ fn explore(version: Version, slots: u8, kinds: [u16; 2]) -> usize {
     seen.len()
 }
 
-#[test]
-fn every_state_of_two_interrupts_and_two_list_registers() {
+fn explore_all(version: Version) {
     let mut states = 0;
-    for version in [Version::V2, Version::V3] {
-        for slots in [1, 2] {
-            for (n, a) in KINDS.into_iter().enumerate() {
-                for b in KINDS.into_iter().skip(n + 1) {
-                    states += explore(version, slots, [a, b]);
-                }
+    for slots in [1, 2] {
+        for (n, a) in KINDS.into_iter().enumerate() {
+            for b in KINDS.into_iter().skip(n + 1) {
+                states += explore(version, slots, [a, b]);
             }
         }
     }
     std::println!("{states} states");
     // Far fewer would mean that the events reach nothing.
-    assert!(states > 5_000, "only {states} states");
+    assert!(states > 20_000, "only {states} states");
+}
+
+#[test]
+fn every_state_of_two_interrupts_and_two_list_registers_of_gicv2() {
+    explore_all(Version::V2);
+}
+
+#[test]
+fn every_state_of_two_interrupts_and_two_list_registers_of_gicv3() {
+    explore_all(Version::V3);
 }
