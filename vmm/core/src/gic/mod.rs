@@ -202,10 +202,11 @@ impl Gic {
     fn bank(&self, vcpu: Vcpu, word: usize) -> Option<&Bank> {
         match word.checked_sub(1) {
             None => self.private.get(vcpu.index()),
-            Some(shared) => self.shared.get(shared).filter(|_| word < self.words),
+            Some(shared) => self.shared.get(shared),
         }
     }
 
+    /// Words beyond the distributor's last cannot be changed, and so read as zero.
     fn bank_mut(&mut self, vcpu: Vcpu, word: usize) -> Option<&mut Bank> {
         match word.checked_sub(1) {
             None => self.private.get_mut(vcpu.index()),

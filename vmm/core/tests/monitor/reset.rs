@@ -250,6 +250,8 @@ fn a_slot_that_the_kernel_refuses_is_not_used_until_it_is_free() {
         m.fake.cpus[0].lists[0] = List::Empty;
         m.fake.refresh_shadow(CPU0);
         m.reset(CPU0);
+        let List::Pending(quiet) = m.fake.cpus[0].lists[0] else { panic!("not overwritten") };
+        assert_ne!(quiet.group, m.group(), "of the group that the guest does not use");
         m.set_up_gic();
         for intid in [50, 51, 52, 53] {
             m.enable(CPU0, intid);
