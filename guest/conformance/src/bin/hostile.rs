@@ -196,13 +196,16 @@ fn interface(platform: &Platform, random: &mut Random) {
     }
 }
 
-/// MRS or MSR of a register at random, X0; not those that the guest itself stands on.
-fn system_register(random: &mut Random) {
+/// MRS or MSR of a register at random, X0; not those that the guest itself stands on. The physical
+/// timer's are only for `is_fatal`: most hosts keep it to themselves, and their monitor stops a
+/// guest that uses it.
+fn system_register(random: &mut Random, is_fatal: bool) {
     let bits = random.next() as u32;
     let (read, op0) = (bits & 1 << 21, 2 + (bits >> 19 & 1));
     let (op1, crn, crm) = (bits >> 16 & 7, bits >> 12 & 0xf, bits >> 8 & 0xf);
     let own = op0 == 2 || matches!((crn, crm), (1 | 2, _) | (4, 2) | (12, 0)) || op1 == 6;
-    if read != 0 || !own {
+    let physical_timer = (op0, op1, crn, crm) == (3, 3, 14, 2);
+    if (read != 0 || !own) && (is_fatal || !physical_timer) {
         let random = random.next();
         execute(random, 0, 0xd500_0000 | op0 << 19 | bits & 0x0027_ffe0);
     }
@@ -274,7 +277,7 @@ fn run(platform: &mut Platform) {
             32..42 => call_firmware(&mut random),
             42..50 => call_hypervisor(&mut random),
             50..59 => interface(platform, &mut random),
-            59 => system_register(&mut random),
+            59 => system_register(&mut random, is_fatal),
             60 => wait(platform, &mut random),
             61 => storm(platform),
             62 if random.below(4) == 0 => rewrite_tables(platform, &mut random, is_fatal),
