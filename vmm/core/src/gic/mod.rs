@@ -290,11 +290,8 @@ impl Gic {
         }
     }
 
-    /// Makes an SGI pending for a vCPU.
+    /// Makes an SGI pending for a vCPU that there is.
     fn send(&mut self, source: Vcpu, target: Vcpu, intid: Intid) {
-        if target.0 >= self.vcpus || intid.number() > 15 {
-            return;
-        }
         let sources = self
             .sources
             .get_mut(target.index())

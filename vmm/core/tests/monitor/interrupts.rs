@@ -235,6 +235,19 @@ fn a_group_that_is_off_delivers_nothing_and_loses_nothing() {
 }
 
 #[test]
+fn a_level_that_is_pended_by_its_register_too_is_delivered() {
+    both(1, |m| {
+        m.enable(CPU0, LEVEL);
+        m.store(CPU0, GICD, 4, 0);
+        raise(m, LEVEL);
+        pend(m, LEVEL);
+        assert!(m.visible(CPU0).is_empty(), "its group is off");
+        m.store(CPU0, GICD, 4, 0b11);
+        assert_eq!(m.acknowledge(CPU0), Some(LEVEL));
+    });
+}
+
+#[test]
 fn groups_are_delivered_as_they_are_set() {
     both(1, |m| {
         m.fake.groups = 0b11;

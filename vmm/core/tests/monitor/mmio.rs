@@ -192,3 +192,12 @@ fn the_rest_of_the_markers_page_marks_nothing() {
     assert_eq!(m.events().len(), before);
     assert_eq!(m.vm.counters().unimplemented, 2);
 }
+
+#[test]
+fn a_store_half_of_which_has_no_register_is_counted() {
+    let mut m = machine();
+    m.store(CPU0, GICD, 8, 0);
+    assert_eq!(m.vm.counters().unimplemented, 0, "GICD_CTLR and GICD_TYPER");
+    m.store(CPU0, GICD + 8, 8, 0);
+    assert_eq!(m.vm.counters().unimplemented, 1, "GICD_IIDR, and nothing");
+}
