@@ -72,6 +72,8 @@ pub fn run(root: &Path, options: &SoakOptions) -> Result<u8> {
 /// Hostile guests, one seed after the other: each odd one may do what stops it. Then Linux boots.
 fn hostile(root: &Path, machine: &Machine, span: Duration, first: u64) -> Result<Part> {
     let guest = Guest::find(root, "hostile")?;
+    // What has to be built is built before the time runs.
+    drop(Image::prepare(root, &Machine { guest: Some(guest.name.clone()), ..machine.clone() })?);
     let started = Instant::now();
     let mut part = Part::default();
     let mut ends: BTreeMap<String, u32> = BTreeMap::new();
