@@ -242,8 +242,12 @@ fn a_level_that_is_pended_by_its_register_too_is_delivered() {
         raise(m, LEVEL);
         pend(m, LEVEL);
         assert!(m.visible(CPU0).is_empty(), "its group is off");
+        assert!(m.load_bit(CPU0, 0x200, LEVEL), "pending for two reasons is pending");
         m.store(CPU0, GICD, 4, 0b11);
+        assert!(m.load_bit(CPU0, 0x200, LEVEL), "also in a list register, with its line high");
         assert_eq!(m.acknowledge(CPU0), Some(LEVEL));
+        pend(m, LEVEL);
+        assert!(m.load_bit(CPU0, 0x200, LEVEL), "and for all three reasons at once");
     });
 }
 
