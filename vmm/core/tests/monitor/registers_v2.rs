@@ -329,6 +329,8 @@ fn senders_can_be_set_as_far_as_they_are_there() {
     let mut m = machine(2);
     m.store(CPU1, GICD + 0xf20, 4, 0xff00_ff00);
     assert_eq!(m.load(CPU1, GICD + 0xf10, 4), 0x0300_0300);
+    m.store(CPU1, GICD + 0xf20, 4, 0x0100_0000);
+    assert_eq!(m.load(CPU1, GICD + 0xf10, 4), 0x0300_0300, "pending already");
     assert_eq!(m.load(CPU1, GICD + 0x200, 4), 0b1010);
     assert_eq!(m.load(CPU0, GICD + 0xf10, 4), 0, "banked");
 }
