@@ -50,6 +50,7 @@ fn type_tells_lines_and_no_lpis() {
         assert_eq!(typer >> 17 & 1, 0, "no LPIs");
         assert_eq!(typer >> 10 & 1, 0, "one security state");
         assert_eq!((typer >> 19 & 0x1f) + 1, 10, "bits of an INTID");
+        assert_eq!(typer >> 24 & 1, 1, "affinity 3 counts");
         assert_eq!(typer >> 25 & 1, 1, "no 1-of-N");
         assert_eq!(ones(&mut m, GICD + 4), typer, "read-only");
     }
