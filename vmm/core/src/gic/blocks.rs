@@ -79,7 +79,7 @@ impl Gic {
             Block::Group => bank.group,
             Block::SetEnable | Block::ClearEnable => bank.enabled,
             // What is in a list register cannot be read back: it counts as pending.
-            Block::SetPending | Block::ClearPending => bank.latched | bank.line | bank.held,
+            Block::SetPending | Block::ClearPending => bank.pending() | bank.held,
             Block::SetActive | Block::ClearActive => 0,
             Block::Priority(at) => bytes(bank.priority.iter().copied(), at),
             Block::Target(at) if word == 0 => {

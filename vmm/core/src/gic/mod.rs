@@ -55,6 +55,13 @@ struct Bank {
     route: [u64; 32],
 }
 
+impl Bank {
+    /// Pending for either reason.
+    const fn pending(&self) -> u32 {
+        self.latched | self.line
+    }
+}
+
 /// What a list register holds, as far as the core knows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Slot {
@@ -323,7 +330,7 @@ impl Gic {
         for word in 0..self.words {
             let Some(bank) = self.bank(vcpu, word) else { continue };
             let on = (bank.group & group_on(1)) | (!bank.group & group_on(0));
-            let ready = bank.enabled & (bank.latched | bank.line) & !bank.held & on;
+            let ready = bank.enabled & bank.pending() & !bank.held & on;
             for intid in each(word, ready) {
                 let index = usize::from(intid.number()) % 32;
                 let route = bank.route.get(index).copied().unwrap_or_default();
