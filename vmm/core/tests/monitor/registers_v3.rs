@@ -57,6 +57,20 @@ fn type_tells_lines_and_no_lpis() {
 }
 
 #[test]
+fn an_sgi_frame_has_registers_of_32_interrupts_alone() {
+    let mut m = machine(1);
+    for block in (0x080..0x400).step_by(0x80) {
+        assert_eq!(ones(&mut m, sgi(0) + block + 4), 0, "{block:#x}");
+    }
+    assert_eq!(ones(&mut m, sgi(0) + 0x420), 0, "priorities");
+    assert_eq!(ones(&mut m, sgi(0) + 0xc08), 0, "configuration");
+    for block in [0x080, 0x100, 0x200, 0x420, 0xc08] {
+        let other = if block < 0x400 { block + 4 } else { block };
+        assert_eq!(m.load(CPU0, GICD + other, 4), 0, "{block:#x} of the distributor");
+    }
+}
+
+#[test]
 fn identification() {
     let mut m = machine(1);
     assert_eq!(ones(&mut m, GICD + 0x0008), 0x43b);
