@@ -59,14 +59,14 @@ fn type_tells_lines_and_no_lpis() {
 #[test]
 fn an_sgi_frame_has_registers_of_32_interrupts_alone() {
     let mut m = machine(1);
-    for block in (0x080..0x400).step_by(0x80) {
-        assert_eq!(ones(&mut m, sgi(0) + block + 4), 0, "{block:#x}");
+    let shared = [0x084, 0x104, 0x204, 0x420, 0xc08];
+    for at in shared {
+        // The word before it, where that is one of the frame's, and it.
+        m.store(CPU0, sgi(0) + (at & !7), 8, u64::MAX);
+        assert_eq!(m.load(CPU0, sgi(0) + at, 4), 0, "{at:#x}");
     }
-    assert_eq!(ones(&mut m, sgi(0) + 0x420), 0, "priorities");
-    assert_eq!(ones(&mut m, sgi(0) + 0xc08), 0, "configuration");
-    for block in [0x080, 0x100, 0x200, 0x420, 0xc08] {
-        let other = if block < 0x400 { block + 4 } else { block };
-        assert_eq!(m.load(CPU0, GICD + other, 4), 0, "{block:#x} of the distributor");
+    for at in shared {
+        assert_eq!(m.load(CPU0, GICD + at, 4), 0, "{at:#x} of the distributor");
     }
 }
 
