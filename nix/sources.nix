@@ -49,8 +49,18 @@ in
     ./pins.json
   ];
 
-  # Buildroot's external tree.
-  guest = tree [ ../guest/buildroot ];
+  # Buildroot's external tree, without what stands beside it: text, another build, checks.
+  guest = tree [
+    (fileset.difference ../guest/buildroot (
+      fileset.unions [
+        ../guest/buildroot/README.md
+        ../guest/buildroot/check-boot
+        ../guest/buildroot/check-buildroot
+        ../guest/buildroot/debian-build
+        ../guest/buildroot/test-check-options
+      ]
+    ))
+  ];
 
   # What the checks of the tree's own shape read.
   shape = tree [
