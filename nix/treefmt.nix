@@ -21,6 +21,7 @@
         "guest/buildroot/*check-*"
         "guest/buildroot/debian-build"
         "guest/buildroot/overlay/init"
+        "guest/buildroot/overlay/etc/init.d/*"
         "guest/buildroot/overlay/usr/bin/*"
       ];
       excludes = [
