@@ -77,8 +77,9 @@
         )
       );
 
-      # The whole scope, for `overrideScope`: another guest, kernel or compiler.
-      legacyPackages = scopes;
+      # The whole scope, for `overrideScope`: another guest, kernel or compiler. Nix looks in here
+      # first for `.#packages.<system>.<name>`, and stops at the scope's own function 'packages'.
+      legacyPackages = lib.mapAttrs (_: scope: removeAttrs scope [ "packages" ]) scopes;
 
       apps = perSystem (
         project:
