@@ -14,6 +14,8 @@ let
     src = sources.workspace;
     strictDeps = true;
     cargoArtifacts = null;
+    # Nothing builds on what another compiled: each keeps its result alone.
+    doInstallCargoArtifacts = false;
   };
   clippy =
     {
