@@ -82,7 +82,12 @@ craneLib.mkCargoDerivation {
     # Beside what Microkit ships: the device tree that each board's kernel was made from, by which
     # the monitor's reports name devices.
     for board in ${toString boards}; do
-      install -m 644 build/$board/${lib.head configs}/sel4/install/support/kernel.dtb $out/board/$board
+      tree=$out/board/$board/kernel.dtb
+      install -m 644 build/$board/${lib.head configs}/sel4/install/support/kernel.dtb $tree
+      # QEMU's tree of its machine has random seeds for a Linux, new ones each time.
+      for seed in kaslr-seed rng-seed; do
+        ! fdtget $tree /chosen $seed &>/dev/null || fdtput --delete $tree /chosen $seed
+      done
     done
   '';
 
