@@ -35,9 +35,9 @@ imx_emulator() {
 # Needs $root. Relative paths stay relative to where the caller stands.
 harness() {
     command -v cargo >/dev/null || { echo "error: there is no cargo: run ci/setup" >&2; exit 3; }
-    [ -d "${CARGO_TARGET_DIR:-$root/target}/debug" ] || echo "building ci/harness (a minute, once)" >&2
+    [ -d "${CARGO_TARGET_DIR:-$root/target}/debug" ] || echo "building tools/harness (a minute, once)" >&2
     # Only the i.MX machine needs it, and says so if it is missing.
     imx_emulator || true
-    exec cargo run --quiet --locked --manifest-path "$root/Cargo.toml" --package ci-harness -- \
+    exec cargo run --quiet --locked --manifest-path "$root/Cargo.toml" --package harness -- \
         --root "$root" "$@"
 }

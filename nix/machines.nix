@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # The emulated machines of a board, one for each host and interrupt controller in its board.toml.
-# What a machine is made of stands in ci/profiles, where the harness reads it too.
+# What a machine is made of stands in tools/machines, where the harness reads it too.
 #   command  starts it with this board's own guest: `emulate [QEMU'S OPTIONS]`
 #   run      the same for another guest: a function of a plan for this machine
 {
@@ -20,7 +20,7 @@ let
       profile = lib.importTOML (sources.profiles + "/${profileName}.toml");
       lines =
         profile.hosts.${host}
-          or (throw "ci/profiles/${profileName}.toml has no [hosts] line '${host}', which boards/${facts.folder}/board.toml promises");
+          or (throw "tools/machines/${profileName}.toml has no [hosts] line '${host}', which boards/${facts.folder}/board.toml promises");
 
       run =
         planned:

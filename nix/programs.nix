@@ -18,7 +18,7 @@ craneLib.buildPackage {
     "--target ${bareEnv.target}"
     "--package vmm-baremetal"
     "--package guest-conformance"
-    "--package ci-shims"
+    "--package machine-shims"
   ];
   strictDeps = true;
   preBuild = bareEnv.trimPaths;

@@ -14,7 +14,7 @@ in
 {
   toolchainFile = ../vmm/hosts/microkit/rust-toolchain.toml;
   boards = ../boards;
-  profiles = ../ci/profiles;
+  profiles = ../tools/machines;
 
   # The main workspace, whole: cargo reads the manifest of every member. The protection domain is
   # a workspace of its own.
@@ -24,8 +24,8 @@ in
     ../clippy.toml
     ../rustfmt.toml
     ../boards
-    ../ci
     ../guest/conformance
+    ../tools
     (fileset.difference ../vmm ../vmm/hosts/microkit)
   ];
 

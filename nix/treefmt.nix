@@ -18,6 +18,7 @@
         "*.sh"
         ".ci/run"
         "ci/*"
+        "guest/debian/init"
         "guest/buildroot/*check-*"
         "guest/buildroot/debian-build"
         "guest/buildroot/overlay/init"
@@ -28,9 +29,6 @@
         "*.md"
         "*.rs"
         "*.toml"
-        "ci/guest/inittab"
-        "ci/harness/*"
-        "ci/shims/*"
       ];
     };
     taplo = {

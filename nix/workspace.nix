@@ -58,8 +58,8 @@ in
     description = "From board facts to everything that a guest needs, checked before it boots";
   };
   harness = command {
-    package = "ci-harness";
-    name = "ci-harness";
+    package = "harness";
+    name = "harness";
     description = "The program behind the commands in ci/";
   };
 

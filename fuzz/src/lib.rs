@@ -34,16 +34,16 @@ mod world;
 
 // The harness is a program; what reads the serial line in it is pure.
 #[allow(dead_code, reason = "the harness uses the rest")]
-#[path = "../../ci/harness/src/console.rs"]
+#[path = "../../tools/harness/src/console.rs"]
 mod console;
 #[allow(dead_code, reason = "the harness uses the rest")]
-#[path = "../../ci/harness/src/event.rs"]
+#[path = "../../tools/harness/src/event.rs"]
 mod event;
 #[allow(dead_code, reason = "the harness uses the rest")]
-#[path = "../../ci/harness/src/outcome.rs"]
+#[path = "../../tools/harness/src/outcome.rs"]
 mod outcome;
 #[allow(dead_code, reason = "the harness uses the rest")]
-#[path = "../../ci/harness/src/session.rs"]
+#[path = "../../tools/harness/src/session.rs"]
 #[rustfmt::skip] // its tests are found from where it lives alone
 mod session;
 

@@ -157,7 +157,7 @@ impl Plan {
         self.regions.iter().find(|region| region.name == name)
     }
 
-    /// The emulated machines that run this plan (files in `ci/profiles`), the usual one first.
+    /// The emulated machines that run this plan (files in `tools/machines`), the usual one first.
     #[must_use]
     pub fn profiles(&self) -> Vec<String> {
         let gic = self.board.gics().find(|gic| gic.version() == self.gic);

@@ -13,7 +13,7 @@ use crate::common::machine::CPU0;
 use crate::common::spec::{GICD, MARKER};
 use crate::common::{Machine, Spec, esr};
 
-/// Names of the counters, part of the contract with ci/harness.
+/// Names of the counters, part of the contract with tools/harness.
 const COUNTERS: [&str; 22] = [
     "mmio_read",
     "mmio_write",

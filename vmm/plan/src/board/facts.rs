@@ -153,7 +153,7 @@ pub struct Gics {
 pub struct GicV2 {
     /// Hosts that run with it.
     pub hosts: Vec<Host>,
-    /// Emulated machines that have it, the usual one first (`ci/profiles`).
+    /// Emulated machines that have it, the usual one first (`tools/machines`).
     pub profiles: Vec<String>,
     /// GICD, the same place for guest and board.
     pub distributor: Span,
@@ -175,7 +175,7 @@ pub struct GicV2 {
 pub struct GicV3 {
     /// Hosts that run with it.
     pub hosts: Vec<Host>,
-    /// Emulated machines that have it, the usual one first (`ci/profiles`).
+    /// Emulated machines that have it, the usual one first (`tools/machines`).
     pub profiles: Vec<String>,
     /// GICD, the same place for guest and board.
     pub distributor: Span,

@@ -150,7 +150,7 @@ fn emulator(
     mut values: Values,
 ) -> Result<Emulator> {
     if let Some(shim) = &profile.shim {
-        let built = program::build(root, "ci-shims")?.join(shim);
+        let built = program::build(root, "machine-shims")?.join(shim);
         values.insert("shim", Some(built.display().to_string()));
     }
     let mut emulator = profile.emulator(enter, &values)?;

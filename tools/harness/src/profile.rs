@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! Emulated machines as data: `ci/profiles/NAME.toml`.
+//! Emulated machines as data: `tools/machines/NAME.toml`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -24,7 +24,7 @@ pub struct Profile {
     /// Environment variable that names another program, where the usual one may be too old.
     #[serde(default)]
     pub program_variable: Option<String>,
-    /// Program of `ci/shims` that plays the board's firmware; its path fills `{shim}`.
+    /// Program of `tools/machines/shims` that plays the board's firmware; its path fills `{shim}`.
     #[serde(default)]
     pub shim: Option<String>,
     /// Where the board's own device tree comes from, for reports that name devices.
@@ -48,18 +48,20 @@ pub enum BoardTree {
 }
 
 impl Profile {
-    /// Reads `ci/profiles/NAME.toml`.
+    /// Reads `tools/machines/NAME.toml`.
     ///
     /// # Errors
     /// There is no such profile (the text lists those that are there), or it does not parse.
     pub fn load(root: &Path, name: &str) -> Result<Self> {
-        let folder = root.join("ci/profiles");
+        let folder = root.join("tools/machines");
         let path = folder.join(format!("{name}.toml"));
         let text = fs::read_to_string(&path).map_err(|_| {
             let have = names(&folder).join(", ");
-            Error::Usage(format!("there is no profile '{name}' in ci/profiles; there are: {have}"))
+            Error::Usage(format!(
+                "there is no profile '{name}' in tools/machines; there are: {have}"
+            ))
         })?;
-        Self::parse(&text).map_err(|e| Error::Usage(format!("ci/profiles/{name}.toml: {e}")))
+        Self::parse(&text).map_err(|e| Error::Usage(format!("tools/machines/{name}.toml: {e}")))
     }
 
     /// Reads the text of a profile.

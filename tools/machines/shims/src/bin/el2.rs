@@ -6,7 +6,7 @@
 
 use core::arch::global_asm;
 
-const _: () = ci_shims::link();
+const _: () = machine_shims::link();
 
 global_asm!(
     ".section .text.start, \"ax\"",

@@ -23,7 +23,7 @@ const TIMEOUT: u64 = 60;
 
 /// Everything that the scripts in `ci/` call.
 #[derive(Debug, Parser)]
-#[command(name = "ci-harness", about, disable_help_subcommand = true)]
+#[command(name = "harness", about, disable_help_subcommand = true)]
 pub struct Cli {
     /// Root of the source tree.
     #[arg(long, hide = true, default_value = ".", global = true)]
@@ -156,7 +156,7 @@ pub struct Machine {
     /// Emulated time follows executed instructions: the same run gives the same times.
     #[arg(long)]
     pub icount: bool,
-    /// Emulated machine (ci/profiles/P.toml), instead of the board's usual one.
+    /// Emulated machine (tools/machines/P.toml), instead of the board's usual one.
     #[arg(long, value_name = "P")]
     pub profile: Option<String>,
     /// The monitor prints every exit and host call.
@@ -186,7 +186,7 @@ pub struct BootOptions {
     /// Longest silence on the console, in seconds; a run may take ten times as long in all.
     #[arg(long, value_name = "S", default_value_t = TIMEOUT, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub timeout: u64,
-    /// Writes a JSON report (its fields are in ci/harness/README.md).
+    /// Writes a JSON report (its fields are in tools/harness/README.md).
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
 }
@@ -382,7 +382,7 @@ mod tests {
     use clap::error::ErrorKind;
 
     fn boot(arguments: &[&str]) -> Result<BootOptions, clap::Error> {
-        let all = ["ci-harness", "boot"].iter().chain(arguments);
+        let all = ["harness", "boot"].iter().chain(arguments);
         Cli::try_parse_from(all).map(|cli| match cli.command {
             Task::Boot(options) => *options,
             other => panic!("{other:?}"),

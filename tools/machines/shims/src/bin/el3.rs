@@ -6,7 +6,7 @@
 
 use core::arch::global_asm;
 
-const _: () = ci_shims::link();
+const _: () = machine_shims::link();
 
 // Registers as in Arm DDI 0487, D24: SCR_EL3 = RW | HCE | RES1 | NS, so EL2 is 64-bit, may make
 // hypervisor calls, and SMC works (SMD clear). ICC_SRE_EL3 lets EL2 use system registers.
