@@ -35,7 +35,7 @@ let
       gicOn =
         host:
         let
-          versions = lib.filter (version: lib.elem host facts.gic.${version}.hosts) (lib.attrNames facts.gic);
+          versions = lib.filter (version: lib.elem host (facts.gic.${version}.hosts or [ ])) (lib.attrNames facts.gic);
         in
         lib.throwIf (versions == [ ])
           "boards/${folder}/board.toml has no [gic.v*] whose hosts name '${host}': no image of it could boot"

@@ -74,4 +74,9 @@ let
       )
     ) controller.hosts;
 in
-lib.listToAttrs (lib.concatLists (lib.mapAttrsToList ofController facts.gic))
+# Beside the controllers stand numbers that hold for each of them.
+lib.listToAttrs (
+  lib.concatLists (
+    lib.mapAttrsToList ofController (lib.filterAttrs (_: controller: controller ? hosts) facts.gic)
+  )
+)

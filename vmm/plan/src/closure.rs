@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use dtoolkit::model::{DeviceTreeNode, DeviceTreeProperty};
 
 use crate::board::Trigger;
-use crate::dt::{Node, NodeId, Reference, Tree, companions};
+use crate::dt::{Node, NodeId, Reference, Tree, Unreachable, Unresolved, companions, is_gic};
 use crate::error::PlanError;
 use crate::span::Span;
 use crate::wish::{Need, Pass};
@@ -24,6 +24,21 @@ pub struct Missing {
     pub need: Need,
     /// Path of the device that has it, or what is known of it.
     pub provider: String,
+    /// Whether that could be passed through as well.
+    pub passable: bool,
+}
+
+/// Something about a passed node that cannot be planned, as a finding: see [`crate::check::Rule`].
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Unplanned {
+    /// Id of the rule.
+    pub rule: &'static str,
+    /// Path of the node.
+    pub node: String,
+    /// What is wrong.
+    pub what: String,
+    /// What to do about it.
+    pub way_out: String,
 }
 
 /// A device that the guest gets.
@@ -44,6 +59,8 @@ pub struct Closure {
     pub devices: Vec<Device>,
     /// What they need and do not get.
     pub missing: Vec<Missing>,
+    /// What of them cannot be planned.
+    pub unplanned: Vec<Unplanned>,
     /// Top-level nodes of the guest's tree.
     pub nodes: Vec<DeviceTreeNode>,
     /// Aliases of what came along: name and path.
@@ -77,9 +94,12 @@ struct Builder<'t> {
     roles: BTreeMap<NodeId, Role>,
     edits: BTreeMap<NodeId, Edits>,
     missing: BTreeSet<Missing>,
+    unplanned: BTreeSet<Unplanned>,
     /// Rate and phandle of fixed clocks made here.
     clocks: BTreeMap<u32, u32>,
     next_phandle: u32,
+    /// Phandle left for the guest's interrupt controller.
+    gic_phandle: u32,
 }
 
 impl Default for Closure {
@@ -88,6 +108,7 @@ impl Default for Closure {
         Self {
             devices: Vec::new(),
             missing: Vec::new(),
+            unplanned: Vec::new(),
             nodes: Vec::new(),
             aliases: Vec::new(),
             gic_phandle: 1,
@@ -101,7 +122,8 @@ impl Closure {
     /// The closure of `passes` in a board's tree.
     ///
     /// # Errors
-    /// A wish names a node that is not there, or gives the wrong number of clock rates.
+    /// A wish names a node that is not there or that every guest has of its own, or gives the wrong
+    /// number of clock rates; or the root counts addresses in cells that no CPU has.
     pub fn new(tree: &Tree, passes: &[Pass]) -> Result<Self, PlanError> {
         let mut builder = Builder {
             tree,
@@ -109,28 +131,65 @@ impl Closure {
             roles: BTreeMap::new(),
             edits: BTreeMap::new(),
             missing: BTreeSet::new(),
+            unplanned: BTreeSet::new(),
             clocks: BTreeMap::new(),
             next_phandle: 0,
+            gic_phandle: 0,
         };
+        let cells = root_cells(tree)?;
         for pass in passes {
             let id = tree.find(&pass.node).map_err(|range| PlanError::Wish {
                 what: "a node to pass through",
                 value: format!("'{}'", pass.node),
                 range: format!("a node of the board's tree ({range})"),
             })?;
+            if builder.is_the_monitors(id) {
+                return Err(PlanError::Wish {
+                    what: "a node to pass through",
+                    value: format!("'{}'", pass.node),
+                    range: "a device: processors, memory, PSCI, the CPUs' timer and the interrupt controller are the monitor's".into(),
+                });
+            }
             builder.wishes.insert(id, pass.clone());
         }
-        let gic_phandle = builder.phandle();
+        builder.gic_phandle = builder.phandle();
         let mut queue: Vec<_> =
             builder.wishes.iter().map(|(id, pass)| (*id, pass.clone())).collect();
         while let Some((id, pass)) = queue.pop() {
             builder.include(id, &pass, &mut queue)?;
         }
-        Ok(builder.finish(gic_phandle))
+        Ok(builder.finish(cells))
+    }
+}
+
+/// `#address-cells` and `#size-cells` of the root, which the guest's tree takes over.
+fn root_cells(tree: &Tree) -> Result<(u32, u32), PlanError> {
+    let root = tree.node(0);
+    let cells = |name, default| root.cell(name).unwrap_or(default);
+    match (cells("#address-cells", 2), cells("#size-cells", 1)) {
+        both @ (1 | 2, 1 | 2) => Ok(both),
+        (address, size) => Err(PlanError::Tree {
+            which: "of the board".into(),
+            why: format!(
+                "its root has #address-cells = {address} and #size-cells = {size}: an address of an arm64 CPU and a size have 1 or 2 cells each"
+            ),
+        }),
     }
 }
 
 impl Builder<'_> {
+    /// Whether a node is part of what the monitor gives to every guest.
+    fn is_the_monitors(&self, id: NodeId) -> bool {
+        const OWN: [&str; 6] = ["aliases", "chosen", "cpus", "memory", "psci", "timer"];
+        self.tree.up(id).any(|id| {
+            let node = self.tree.node(id);
+            // A timer at an address is a device like any other.
+            let at_address = node.base_name() == "timer" && node.properties.contains_key("reg");
+            let own = node.parent == Some(0) && OWN.contains(&node.base_name()) && !at_address;
+            own || node.is_memory() || is_gic(node)
+        }) || id == 0
+    }
+
     /// A phandle that the board's tree does not use.
     fn phandle(&mut self) -> u32 {
         loop {
@@ -154,7 +213,8 @@ impl Builder<'_> {
         for id in self.subtree(id) {
             self.roles.insert(id, Role::Whole);
             self.references(id, pass, queue)?;
-            self.interrupts(id);
+            self.interrupts(id, pass);
+            self.registers(id);
         }
         for above in self.tree.up(id).skip(1) {
             let node = self.tree.node(above);
@@ -172,6 +232,50 @@ impl Builder<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Registers that the tree promises and the guest does not get.
+    fn registers(&mut self, id: NodeId) {
+        let (tree, node) = (self.tree, self.tree.node(id));
+        let above = node.parent.and_then(|parent| tree.device_of(parent));
+        // What is on the bus of a device is reached through that device.
+        let reached = |why: &Unreachable| match *why {
+            Unreachable::Cells { bus, .. } => {
+                above.is_some() || !(tree.node(bus).compatible.is_empty() || tree.is_bus(bus))
+            }
+            Unreachable::NoRanges(_) => above.is_some(),
+            _ => false,
+        };
+        let bound = !node.compatible.is_empty() || self.wishes.contains_key(&id);
+        let why = node.unreachable.iter().find(|why| bound && !reached(why));
+        if let Some(why) = why {
+            self.unplanned.insert(Unplanned {
+                rule: "registers-missing",
+                node: node.path.clone(),
+                what: format!(
+                    "the guest does not get all of its registers: {}",
+                    why.text(self.tree)
+                ),
+                way_out: "keep it from the guest, or correct reg and ranges in the board's tree"
+                    .into(),
+            });
+        }
+        if self.wishes.contains_key(&id) && self.tree.is_bus(id) && node.registers.is_empty() {
+            let devices = node.children.iter().map(|&child| self.tree.node(child));
+            let devices: Vec<_> = devices
+                .filter(|child| !child.registers.is_empty())
+                .map(|child| child.path.as_str())
+                .take(4)
+                .collect();
+            if !devices.is_empty() {
+                self.unplanned.insert(Unplanned {
+                    rule: "registers-missing",
+                    node: node.path.clone(),
+                    what: "it is a bus, and a bus alone gives the guest nothing".into(),
+                    way_out: format!("pass the devices on it: {} ...", devices.join(", ")),
+                });
+            }
+        }
     }
 
     /// A node with what is below it and has no registers of its own: groups of pins, endpoints,
@@ -222,8 +326,16 @@ impl Builder<'_> {
         queue: &mut Vec<(NodeId, Pass)>,
     ) {
         let Some(target) = reference.target else {
-            return self.miss(id, reference, "a node that the tree does not have".into());
+            let provider = format!("phandle {:#x}, which no node has", reference.phandle);
+            return self.miss_for_good(id, reference, provider);
         };
+        if reference.property == "interrupt-map" {
+            return self.no_map(id);
+        }
+        if self.is_the_monitors(target) {
+            let path = self.tree.node(target).path.clone();
+            return self.miss_for_good(id, reference, path);
+        }
         match self.tree.device_of(target) {
             Some(device) if !self.wishes.contains_key(&device) && !self.is_inside(id, device) => {
                 self.miss(id, reference, self.tree.node(device).path.clone());
@@ -237,14 +349,40 @@ impl Builder<'_> {
         self.tree.up(id).any(|above| above == device)
     }
 
+    /// Notes what could be passed through as well.
     fn miss(&mut self, id: NodeId, reference: &Reference, provider: String) {
+        self.leave(id, reference, provider, true);
+    }
+
+    /// Notes what the guest can never have.
+    fn miss_for_good(&mut self, id: NodeId, reference: &Reference, provider: String) {
+        self.leave(id, reference, provider, false);
+    }
+
+    fn leave(&mut self, id: NodeId, reference: &Reference, provider: String, passable: bool) {
         self.missing.insert(Missing {
             node: self.tree.node(id).path.clone(),
             property: reference.property.clone(),
             need: reference.need,
             provider,
+            passable,
         });
         self.edits.entry(id).or_default().remove.insert(reference.property.clone());
+    }
+
+    /// Leaves out an `interrupt-map`: it is written for the controllers of the board.
+    fn no_map(&mut self, id: NodeId) {
+        self.unplanned.insert(Unplanned {
+            rule: "irq-unresolved",
+            node: self.tree.node(id).path.clone(),
+            what: "its interrupt-map, the interrupts of the devices behind it, is not planned"
+                .into(),
+            way_out:
+                "pass those devices through instead, or drop=others in its wish (they have to poll)"
+                    .into(),
+        });
+        let names = ["interrupt-map", "interrupt-map-mask"].map(str::to_owned);
+        self.edits.entry(id).or_default().remove.extend(names);
     }
 
     fn leave_out(&mut self, id: NodeId, need: Need) {
@@ -297,46 +435,69 @@ impl Builder<'_> {
     }
 
     /// Interrupts that end at the GIC go straight there; others need their controller.
-    fn interrupts(&mut self, id: NodeId) {
+    fn interrupts(&mut self, id: NodeId, pass: &Pass) {
         let node = self.tree.node(id);
+        let names = ["interrupt-parent", "interrupts", "interrupts-extended"];
+        self.edits.entry(id).or_default().remove.extend(names.map(str::to_owned));
         if node.interrupts.is_empty() {
             return;
         }
-        let edits = self.edits.entry(id).or_default();
-        edits.remove.insert("interrupt-parent".into());
-        if node.interrupts.iter().all(|interrupt| interrupt.gic.is_some()) {
-            edits.remove.insert("interrupts-extended".into());
-            let cells = node.interrupts.iter().flat_map(|interrupt| interrupt.cells.iter().take(3));
-            edits.set.push(("interrupts", cells.flat_map(|cell| cell.to_be_bytes()).collect()));
-            return;
-        }
-        let controllers = node.interrupts.iter().filter_map(|interrupt| interrupt.controller);
-        let devices: BTreeSet<_> = controllers.filter_map(|id| self.tree.device_of(id)).collect();
-        let given =
-            !devices.is_empty() && devices.iter().all(|device| self.wishes.contains_key(device));
-        if given {
-            // The specifiers are for that controller, so they stay as they are.
-            edits.remove.remove("interrupt-parent");
-            if let Some(&controller) = devices.iter().next()
-                && let Some(phandle) = self.tree.node(controller).phandle()
-                && !node.properties.contains_key("interrupts-extended")
-            {
-                edits.set.push(("interrupt-parent", phandle.to_be_bytes().to_vec()));
+        let mut extended = Vec::new();
+        for (number, interrupt) in node.interrupts.iter().enumerate() {
+            let controller = interrupt.controller.map(|id| (id, self.tree.device_of(id)));
+            match (interrupt.gic, controller) {
+                (Some(_), _) => {
+                    extended.push(self.gic_phandle);
+                    extended.extend(interrupt.at_gic);
+                }
+                // The specifier is for that controller, so it stays as it is.
+                (None, Some((controller, Some(device))))
+                    if self.wishes.contains_key(&device)
+                        && self.tree.node(controller).phandle().is_some() =>
+                {
+                    extended.extend(self.tree.node(controller).phandle());
+                    extended.extend(&interrupt.cells);
+                }
+                _ if pass.drop.contains(&Need::Others) => return,
+                _ => return self.no_interrupt(id, number),
             }
-            return;
         }
-        edits.remove.extend(["interrupts".to_owned(), "interrupts-extended".to_owned()]);
-        let provider = devices.iter().next().map(|&id| self.tree.node(id).path.clone());
-        self.missing.insert(Missing {
+        let bytes = |cells: Vec<u32>| cells.iter().flat_map(|cell| cell.to_be_bytes()).collect();
+        let is_parent = |id| self.tree.node(id).properties.contains_key("#interrupt-cells");
+        let between = self.tree.up(id).skip(1).any(is_parent);
+        let edits = self.edits.entry(id).or_default();
+        if !between && node.interrupts.iter().all(|interrupt| interrupt.gic.is_some()) {
+            let cells = node.interrupts.iter().flat_map(|interrupt| interrupt.at_gic).collect();
+            edits.set.push(("interrupts", bytes(cells)));
+        } else {
+            edits.set.push(("interrupts-extended", bytes(extended)));
+        }
+    }
+
+    /// Notes that interrupt `number` of a node leads nowhere.
+    fn no_interrupt(&mut self, id: NodeId, number: usize) {
+        let (tree, node) = (self.tree, self.tree.node(id));
+        let Some(interrupt) = node.interrupts.get(number) else { return };
+        let why = interrupt.why.unwrap_or(Unresolved::NoParent);
+        let way_out = match why {
+            Unresolved::Controller(controller) => {
+                let device = tree.device_of(controller).unwrap_or(controller);
+                format!(
+                    "pass {} through as well, or drop=others in its wish (no interrupt: its driver has to poll)",
+                    tree.node(device).path
+                )
+            }
+            _ => "correct it in the board's tree, or drop=others in its wish (no interrupt: its driver has to poll)".into(),
+        };
+        self.unplanned.insert(Unplanned {
+            rule: "irq-unresolved",
             node: node.path.clone(),
-            property: "interrupts".into(),
-            need: Need::Others,
-            provider: provider
-                .unwrap_or_else(|| "an interrupt controller that the tree does not have".into()),
+            what: format!("its interrupt {number} {}", why.text(tree)),
+            way_out,
         });
     }
 
-    fn finish(self, gic_phandle: u32) -> Closure {
+    fn finish(self, cells: (u32, u32)) -> Closure {
         let tree = self.tree;
         let root = tree.node(0);
         let mut nodes: Vec<_> = root
@@ -369,15 +530,15 @@ impl Builder<'_> {
             .filter_map(|(name, path)| Some((name, path.into_iter().next()?)))
             .filter(|(_, path)| paths.contains(path.as_str()))
             .collect();
-        let cells = |name, default| root.cell(name).unwrap_or(default).clamp(1, 2);
         Closure {
             devices,
             missing: self.missing.into_iter().collect(),
+            unplanned: self.unplanned.into_iter().collect(),
             nodes,
             aliases,
-            gic_phandle,
+            gic_phandle: self.gic_phandle,
             last_phandle: tree.last_phandle().max(self.next_phandle),
-            cells: (cells("#address-cells", 2), cells("#size-cells", 1)),
+            cells,
         }
     }
 

@@ -24,6 +24,18 @@ pub enum PlanError {
         /// What is there.
         known: String,
     },
+    /// Two boards that one name could mean.
+    #[error(
+        "'{name}' means two boards, {first} and {second}: give one of them another alias in its board.toml"
+    )]
+    TwoBoards {
+        /// The name or alias.
+        name: String,
+        /// Folder of one.
+        first: String,
+        /// Folder of the other.
+        second: String,
+    },
     /// A board file that does not read.
     #[error("{path}: {why}")]
     BoardFile {

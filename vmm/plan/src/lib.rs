@@ -21,6 +21,7 @@ pub mod image;
 pub mod initramfs;
 pub mod layout;
 pub mod map;
+pub mod masters;
 pub mod memory;
 mod nodes;
 pub mod plan;

@@ -5,7 +5,7 @@
 use dtoolkit::model::DeviceTree;
 
 use crate::board::{Board, Gic, Idle, Rule, Trigger};
-use crate::closure::{Closure, Missing};
+use crate::closure::{Closure, Missing, Unplanned};
 use crate::dt::{self, Tree};
 use crate::error::PlanError;
 use crate::image::Images;
@@ -52,6 +52,8 @@ pub struct Plan {
     pub idle_channel: u32,
     /// What passed nodes need and do not get.
     pub missing: Vec<Missing>,
+    /// What of them cannot be planned.
+    pub unplanned: Vec<Unplanned>,
     /// The guest's tree.
     pub tree: DeviceTree,
     /// The guest's tree, flattened.
@@ -99,6 +101,7 @@ impl Plan {
                 });
             }
         };
+        check_root(board, &layout, closure.cells)?;
         let tree = match &images.dtb {
             Some(dtb) => tree::given(dt::read("given for the guest", dtb)?.0, &layout, wish),
             None => tree::guest(board, wish, gic, &layout, &closure),
@@ -126,6 +129,7 @@ impl Plan {
             lines,
             idle_channel: IDLE_CHANNEL,
             missing: closure.missing.clone(),
+            unplanned: closure.unplanned.clone(),
             tree,
             dtb,
             images,
@@ -163,6 +167,32 @@ impl Plan {
         let gic = self.board.gics().find(|gic| gic.version() == self.gic);
         gic.map_or_else(Vec::new, |gic: Gic<'_>| gic.profiles().to_vec())
     }
+}
+
+/// Whether a guest's tree with these `#address-cells` and `#size-cells` at its root, which are the
+/// board's own, can say where everything is.
+fn check_root(board: &Board, layout: &Layout, cells: (u32, u32)) -> Result<(), PlanError> {
+    let mut spans = vec![("guest RAM", layout.ram), ("the console", board.console.registers)];
+    for gic in board.gics() {
+        spans.push(("the interrupt controller", gic.distributor()));
+        match gic {
+            Gic::V2(gic) => spans.push(("GICC", gic.cpu_interface)),
+            Gic::V3(gic) => spans.push(("GICR", gic.redistributors)),
+        }
+    }
+    let small = u64::from(u32::MAX);
+    let wide = |span: &Span| {
+        (cells.0 == 1 && span.end() > small.saturating_add(1))
+            || (cells.1 == 1 && span.size > small)
+    };
+    let Some((what, span)) = spans.into_iter().find(|(_, span)| wide(span)) else { return Ok(()) };
+    Err(PlanError::Tree {
+        which: "of the board".into(),
+        why: format!(
+            "its root has #address-cells = {} and #size-cells = {}, too few for {what} ({span}): give the guest less RAM or RAM below 4 GiB, or a tree whose root has 2 and 2",
+            cells.0, cells.1
+        ),
+    })
 }
 
 fn lines(board: &Board, closure: &Closure) -> Vec<Line> {

@@ -26,8 +26,10 @@ const fn trigger(trigger: Trigger) -> &'static str {
     }
 }
 
-const fn page_size(region: &Region) -> u64 {
-    if region.size.is_multiple_of(LARGE_PAGE) { LARGE_PAGE } else { PAGE }
+/// Large pages where size and every address allow them: the tool refuses others.
+fn page_size(region: &Region) -> u64 {
+    let mut all = [Some(region.size), region.pa, region.ipa, region.vaddr].into_iter().flatten();
+    if all.all(|number| number.is_multiple_of(LARGE_PAGE)) { LARGE_PAGE } else { PAGE }
 }
 
 /// The system file of a plan for Microkit.

@@ -136,7 +136,7 @@ fn every_rule_is_found() {
             subject.regions.push(device("eth", 0xa01_0000, 0x1000, Owner::Guest));
             region(subject, "ram").pa = Some(0x4000_0000);
         }),
-        &["page-exposes-neighbour", "dma-no-smmu"],
+        &["page-exposes-neighbour", "dma-no-smmu", "dma-unknown"],
     );
     expect(
         planted(|_, subject| {
@@ -173,7 +173,7 @@ fn every_rule_is_found() {
             subject.tree = clean.tree(|tree| tree.find_node_mut("/soc").unwrap().add_child(node.0));
             subject.regions.push(device("clock", 0xa00_0000, 0x1000, Owner::Guest));
         }),
-        &["provider-owns-console"],
+        &["provider-owns-console", "dma-unknown"],
     );
     expect(
         planted(|clean, subject| {
@@ -248,6 +248,20 @@ fn every_rule_is_found() {
     );
     expect(planted(|_, subject| packed(Unpacked::Damaged(0))(subject)), &["initramfs-unknown"]);
     expect(planted(|_, subject| subject.debug_kernel = true), &["debug-console"]);
+    expect(
+        planted(|_, subject| {
+            subject.lines.push(Line { intid: 160, trigger: Trigger::Level, channel: 9 })
+        }),
+        &["irq-out-of-range", "irq-of-disabled-node"],
+    );
+    // Planted in the board's tree; see tests/rules.rs.
+    seen.extend([
+        "board-mismatch",
+        "bus-bridge",
+        "irq-unresolved",
+        "ram-over-reserved",
+        "registers-missing",
+    ]);
     // Only a board with a GICv3 has the page that this one is about; see below.
     seen.insert("gicv-on-gicv3");
     let all: BTreeSet<_> = RULES.iter().map(|rule| rule.id).collect();

@@ -68,7 +68,7 @@ fn tree(devices: &[Device]) -> DeviceTree {
         let name =
             format!("{}{index}@{:x}", if device.master { "usb" } else { "dev" }, device.base);
         let trigger = if device.edge { 1 } else { 4 };
-        let mut node = Build::device(&name, "test,device", device.base, device.size)
+        let mut node = Build::device(&name, "arm,pl061", device.base, device.size)
             .with("interrupts", [0, device.spi, trigger]);
         if device.disabled {
             node = node.with("status", "disabled");
@@ -90,11 +90,17 @@ fn tree(devices: &[Device]) -> DeviceTree {
     let clock = Build::device("clock@1000", "test,clock", 0x1000, 0x1000)
         .with("#clock-cells", 1_u32)
         .with("phandle", 2_u32);
+    let console = Build::new("pl011@9000000")
+        .with("compatible", &["arm,pl011", "arm,primecell"][..])
+        .with("reg", [0_u32, 0x900_0000, 0, 0x1000])
+        .with("interrupts", [0_u32, 1, 4]);
     Build(DeviceTreeNode::default())
+        .with("compatible", "linux,dummy-virt")
         .with("#address-cells", 2_u32)
         .with("#size-cells", 2_u32)
         .with("interrupt-parent", 1_u32)
         .child(gic)
+        .child(console)
         .child(soc.child(clock))
         .tree()
 }

@@ -17,6 +17,8 @@ pub struct Board {
     pub alias: String,
     /// What people call it.
     pub title: String,
+    /// What the root of its device tree is compatible with: a tree without it is another board's.
+    pub compatible: String,
     /// Processor.
     pub cpu: Cpu,
     /// Guest RAM.
@@ -141,6 +143,10 @@ pub struct Timer {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Gics {
+    /// INTIDs that the seL4 kernel knows, from 0: a line beyond them cannot be given.
+    pub intids: u32,
+    /// Where that is from.
+    pub source: String,
     /// As a GICv2.
     pub v2: Option<GicV2>,
     /// As a GICv3.

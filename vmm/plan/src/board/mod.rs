@@ -11,6 +11,10 @@ use crate::error::PlanError;
 use crate::span::Span;
 use crate::wish::Host;
 
+/// The first of the INTIDs that mean something else (Arm IHI 0048B, 2.2.1): there is no line from
+/// here on.
+pub const FIRST_SPECIAL: u32 = 1020;
+
 /// One of the board's interrupt controllers.
 #[derive(Clone, Copy, Debug)]
 pub enum Gic<'a> {
@@ -58,6 +62,25 @@ impl Gic<'_> {
     }
 }
 
+/// Refuses two boards that one name could mean.
+fn unambiguous(folder: &Path, boards: &[Board]) -> Result<(), PlanError> {
+    for (index, board) in boards.iter().enumerate() {
+        for other in boards.iter().skip(index.saturating_add(1)) {
+            let names = [&board.name, &board.alias];
+            if let Some(name) =
+                names.into_iter().find(|name| [&other.name, &other.alias].contains(name))
+            {
+                return Err(PlanError::TwoBoards {
+                    name: name.clone(),
+                    first: folder.join(&board.name).display().to_string(),
+                    second: folder.join(&other.name).display().to_string(),
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
 impl Board {
     /// Reads `<boards>/<name>/board.toml`; `name` may be the alias.
     ///
@@ -78,7 +101,7 @@ impl Board {
     /// Reads every board under `boards`, by name.
     ///
     /// # Errors
-    /// The folder or one of the files does not read.
+    /// The folder or one of the files does not read, or two boards have one name or alias.
     pub fn all(boards: &Path) -> Result<Vec<Self>, PlanError> {
         let mut all = Vec::new();
         for entry in std::fs::read_dir(boards).map_err(PlanError::file(boards))? {
@@ -89,6 +112,7 @@ impl Board {
             }
         }
         all.sort_by(|a, b| a.name.cmp(&b.name));
+        unambiguous(boards, &all)?;
         Ok(all)
     }
 
@@ -140,6 +164,12 @@ impl Board {
         }
         if !self.ram.base.is_multiple_of(crate::span::LARGE_PAGE) {
             return Err(format!("ram.base {:#x} is not a multiple of 2 MiB", self.ram.base));
+        }
+        if !(64..=FIRST_SPECIAL).contains(&self.gic.intids) {
+            return Err(format!(
+                "gic.intids {} is no number of interrupts: 64 to {FIRST_SPECIAL}",
+                self.gic.intids
+            ));
         }
         if !(32..988).contains(&self.console.interrupt) {
             let intid = self.console.interrupt;

@@ -14,7 +14,7 @@ pub(super) fn check(subject: &Subject<'_>, found: &mut Findings) {
 }
 
 /// The first address of `span` that is in none of `covers`.
-fn uncovered(span: Span, covers: &[Span]) -> Option<u64> {
+pub(super) fn uncovered(span: Span, covers: &[Span]) -> Option<u64> {
     let mut at = span.base;
     while at < span.end() {
         let cover = covers.iter().find(|cover| cover.base <= at && at < cover.end());

@@ -2,8 +2,9 @@
 //! Findings about interrupts: the guest's tree against the lines passed through.
 
 use super::{Findings, Subject};
-use crate::board::Trigger;
+use crate::board::{FIRST_SPECIAL, Trigger};
 use crate::dt::{Node, is_gic};
+use crate::wish::Host;
 
 const fn name(trigger: Trigger) -> &'static str {
     match trigger {
@@ -13,8 +14,32 @@ const fn name(trigger: Trigger) -> &'static str {
 }
 
 pub(super) fn check(subject: &Subject<'_>, found: &mut Findings) {
+    range(subject, found);
     lines(subject, found);
     missing(subject, found);
+}
+
+/// Lines that the kernel, or the architecture, does not have.
+fn range(subject: &Subject<'_>, found: &mut Findings) {
+    let limit = match subject.host {
+        Host::Microkit => subject.board.gic.intids,
+        Host::Baremetal => FIRST_SPECIAL,
+    };
+    for line in subject.lines.iter().filter(|line| line.intid >= limit) {
+        let raises = |node: &Node| {
+            let mut gic = node.interrupts.iter().filter_map(|interrupt| interrupt.gic);
+            gic.any(|(intid, _)| intid == line.intid)
+        };
+        let node = subject.tree.nodes().find(|(_, node)| raises(node));
+        let whose = node.map_or("a node".into(), |(_, node)| node.path.clone());
+        let kernel = match subject.host {
+            Host::Microkit => "the kernel of this board knows (board.toml, [gic] intids)",
+            Host::Baremetal => "a GIC has for lines (Arm IHI 0048B, 2.2.1)",
+        };
+        let what = format!("{whose} raises it, and INTIDs below {limit} are all that {kernel}");
+        let way_out = "keep the device from the guest, or build a kernel that knows more (seL4: MAX_IRQ) and say so in board.toml";
+        found.add("irq-out-of-range", format!("INTID {}", line.intid), what, way_out);
+    }
 }
 
 fn lines(subject: &Subject<'_>, found: &mut Findings) {

@@ -14,7 +14,7 @@ pub(super) fn check(subject: &Subject<'_>, found: &mut Findings) {
     too_large(subject, found);
 }
 
-fn list(spans: &[Span]) -> String {
+pub(super) fn list(spans: &[Span]) -> String {
     if spans.is_empty() {
         return "nothing".into();
     }

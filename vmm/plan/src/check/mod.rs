@@ -2,7 +2,9 @@
 //! What is wrong with a guest before it has booted. Every finding has an id that stays, a
 //! paragraph that explains it ([`Rule`]), and a way out.
 
+mod board;
 mod devices;
+mod dma;
 mod images;
 mod interrupts;
 mod machine;
@@ -17,7 +19,7 @@ use serde::Serialize;
 pub use rules::{RULES, Rule};
 
 use crate::board::Board;
-use crate::closure::Missing;
+use crate::closure::{Missing, Unplanned};
 use crate::dt::{Node, NodeId, Tree};
 use crate::error::PlanError;
 use crate::image::KernelHeader;
@@ -108,6 +110,8 @@ pub struct Subject<'a> {
     pub functions: Vec<u32>,
     /// What passed nodes need and was left out of the guest's tree.
     pub missing: Vec<Missing>,
+    /// What of the passed nodes cannot be planned.
+    pub unplanned: Vec<Unplanned>,
     /// Whether the seL4 kernel prints on the guest's console.
     pub debug_kernel: bool,
 }
@@ -135,6 +139,7 @@ impl<'a> Subject<'a> {
                 .map(|image| Initramfs { packed: length(image), unpacked: unpacked(image) }),
             functions: plan.rules().map(|rule| rule.function).collect(),
             missing: plan.missing.clone(),
+            unplanned: plan.unplanned.clone(),
             debug_kernel: plan.wish.debug_kernel,
         }
     }
@@ -177,6 +182,7 @@ impl<'a> Subject<'a> {
                 .map(|image| Initramfs { packed: length(image), unpacked: unpacked(image) }),
             functions: board.smc.rules.iter().map(|rule| rule.function).collect(),
             missing: Vec::new(),
+            unplanned: Vec::new(),
             debug_kernel: false,
         })
     }
@@ -185,10 +191,16 @@ impl<'a> Subject<'a> {
     #[must_use]
     pub fn findings(&self) -> Vec<Finding> {
         let mut found = Findings::default();
+        for unplanned in &self.unplanned {
+            let Unplanned { rule, node, what, way_out } = unplanned;
+            found.add(rule, node.as_str(), what.as_str(), way_out.as_str());
+        }
         memory::check(self, &mut found);
         devices::check(self, &mut found);
         interrupts::check(self, &mut found);
         providers::check(self, &mut found);
+        dma::check(self, &mut found);
+        board::check(self, &mut found);
         machine::check(self, &mut found);
         images::check(self, &mut found);
         found.0.sort_by_key(|finding| std::cmp::Reverse(finding.severity));

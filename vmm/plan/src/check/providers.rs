@@ -1,51 +1,62 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! Findings about what devices need of others: clocks, pins, power, memory to reach by DMA, and
-//! the firmware.
+//! Findings about what devices need of others: clocks, pins, power, and the firmware.
 
 use std::collections::BTreeSet;
 
 use super::machine::arguments;
 use super::{Findings, Subject};
-use crate::dt::{Node, NodeId, Tree};
-use crate::memory::Kind;
+use crate::dt::{NodeId, Tree};
 use crate::span::Span;
 use crate::wish::Need;
 
 pub(super) fn check(subject: &Subject<'_>, found: &mut Findings) {
     missing(subject, found);
     console_providers(subject, found);
-    bus_masters(subject, found);
     firmware(subject, found);
 }
 
 fn missing(subject: &Subject<'_>, found: &mut Findings) {
-    let mut add = |node: &str, property: &str, need: Need, provider: &str| {
-        let what = format!("its {property} come from {provider}, which the guest does not have");
-        let instead = match need {
-            Need::Clocks => "clocks=HZ (fixed clocks) or drop=clocks in its wish".into(),
-            _ => format!("drop={} in its wish (the firmware's set-up stays)", need.name()),
-        };
-        let way_out = format!("{instead}, or pass {provider} through knowingly");
-        found.add("provider-missing", node, what, way_out);
-    };
     for missing in &subject.missing {
-        add(&missing.node, &missing.property, missing.need, &missing.provider);
+        let way_out = way_out(missing.need, Some(&missing.provider).filter(|_| missing.passable));
+        let what = format!(
+            "its {} is a reference to {}, which the guest does not have",
+            missing.property, missing.provider
+        );
+        found.add("provider-missing", missing.node.clone(), what, way_out);
     }
     let tree = &subject.tree;
     for (_, node) in subject.enabled() {
-        for reference in node.references.iter().filter(|reference| reference.need != Need::Others) {
+        for reference in &node.references {
             let device = reference.target.map(|target| tree.device_of(target).unwrap_or(target));
-            match device {
-                Some(device) if tree.node(device).enabled => {}
-                Some(device) => {
-                    add(&node.path, &reference.property, reference.need, &tree.node(device).path)
-                }
-                None => {
-                    let provider = format!("phandle {:#x}, which no node has", reference.phandle);
-                    add(&node.path, &reference.property, reference.need, &provider);
-                }
-            }
+            let property = &reference.property;
+            let (what, way_out) = match device.map(|device| tree.node(device)) {
+                Some(device) if device.enabled || reference.need == Need::Others => continue,
+                Some(device) => (
+                    format!("its {property} is a reference to {}, which is disabled", device.path),
+                    way_out(reference.need, Some(&device.path)),
+                ),
+                None => (
+                    format!(
+                        "its {property} is a reference to phandle {:#x}, which no node of the guest's tree has",
+                        reference.phandle
+                    ),
+                    way_out(reference.need, None),
+                ),
+            };
+            found.add("provider-missing", node.path.clone(), what, way_out);
         }
+    }
+}
+
+fn way_out(need: Need, provider: Option<&String>) -> String {
+    let instead = match need {
+        Need::Clocks => "clocks=HZ (fixed clocks) or drop=clocks in its wish".into(),
+        Need::Others => "drop=others in its wish (its driver does without)".into(),
+        _ => format!("drop={} in its wish (the firmware's set-up stays)", need.name()),
+    };
+    match provider {
+        Some(provider) => format!("{instead}, or pass {provider} through knowingly"),
+        None => instead,
     }
 }
 
@@ -95,62 +106,6 @@ fn console_providers(subject: &Subject<'_>, found: &mut Findings) {
                 what,
                 "keep it from the guest and give the UART fixed clocks (clocks=HZ,drop=pins+power)",
             );
-        }
-    }
-}
-
-/// Names of the Devicetree Specification 0.4 (2.2.2) for devices that read and write memory on
-/// their own.
-const MASTERS: [&str; 19] = [
-    "can",
-    "crypto",
-    "display",
-    "display-controller",
-    "dma-controller",
-    "dma",
-    "ethernet",
-    "gpu",
-    "lcd-controller",
-    "mmc",
-    "nand-controller",
-    "pcie",
-    "pci",
-    "sata",
-    "usb",
-    "video-codec",
-    "virtio_mmio",
-    "virtio",
-    "vpu",
-];
-
-fn is_bus_master(node: &Node) -> bool {
-    let says = |property: &str| node.properties.contains_key(property);
-    says("iommus")
-        || says("dma-coherent")
-        || says("#dma-cells")
-        || MASTERS.contains(&node.base_name())
-}
-
-fn bus_masters(subject: &Subject<'_>, found: &mut Findings) {
-    let regions: Vec<_> =
-        subject.guest_regions().filter(|(region, _)| region.kind == Kind::Device).collect();
-    let equal = subject.ram().all(|(region, span)| region.pa == Some(span.base));
-    for (_, node) in subject.enabled().filter(|(_, node)| is_bus_master(node)) {
-        let mapped =
-            node.registers.iter().any(|own| regions.iter().any(|(_, span)| span.overlaps(*own)));
-        if !mapped {
-            continue;
-        }
-        let what = "it reads and writes memory on its own, and no SMMU of this board stands between: it reaches the kernel's and the monitor's memory";
-        found.add(
-            "dma-no-smmu",
-            node.path.clone(),
-            what,
-            "keep it from the guest, or accept that the guest is trusted (--accept dma-no-smmu)",
-        );
-        if !equal {
-            let what = "it uses the guest's addresses as physical ones, and guest RAM has others";
-            found.add("dma-addresses", node.path.clone(), what, "--identity");
         }
     }
 }

@@ -20,7 +20,7 @@ const fn rule(id: &'static str, severity: Severity, text: &'static str) -> Rule 
 }
 
 /// Every kind of finding, by subject.
-pub static RULES: [Rule; 25] = [
+pub static RULES: [Rule; 32] = [
     rule(
         "memory-mismatch",
         Error,
@@ -65,6 +65,14 @@ pub static RULES: [Rule; 25] = [
          node, take its driver out of the kernel, or pass the device through.",
     ),
     rule(
+        "registers-missing",
+        Error,
+        "A node that is passed through has a reg that leads to no registers of the CPU: its address is in \
+         no window of the bus, the bus has no ranges or counts in other cells, the entry is cut short or \
+         has no size; or it is a bus, which has nothing of its own. The guest would get less than was \
+         asked for. Correct the board's tree, or name the devices themselves.",
+    ),
+    rule(
         "region-without-node",
         Error,
         "The guest is given device registers that no enabled node of its tree describes. No driver will \
@@ -104,10 +112,24 @@ pub static RULES: [Rule; 25] = [
          first interrupt, and waits for ever.",
     ),
     rule(
+        "irq-out-of-range",
+        Error,
+        "The kernel has a highest interrupt (seL4: MAX_IRQ), and the GIC has none from 1020 on. A line \
+         beyond is refused by the kernel when the system starts, and a release kernel does so without \
+         a word. Keep the device from the guest, or build a kernel that knows more.",
+    ),
+    rule(
+        "irq-unresolved",
+        Error,
+        "An interrupt of a passed node does not lead to the GIC: another controller stands between that \
+         the guest does not have, or its specifier is too short or of no known kind. Pass that \
+         controller through as well, or let the driver do without (drop=others), if it can poll.",
+    ),
+    rule(
         "provider-missing",
         Error,
-        "A node needs a clock, a pin set-up, a power domain, a reset, a supply, a GPIO or a DMA channel \
-         of a device that the guest does not have. Its driver is deferred and never starts, mostly \
+        "A node needs a clock, a pin set-up, a power domain, a reset, a supply, a GPIO, a DMA channel or \
+         anything else of a node that the guest does not have. Its driver is deferred and never starts, mostly \
          without a message. Replace it (fixed clocks), let the node do without (the firmware's set-up \
          stays as it is), or pass the provider through as well.",
     ),
@@ -126,6 +148,22 @@ pub static RULES: [Rule; 25] = [
          as trusted as they are.",
     ),
     rule(
+        "dma-unknown",
+        Error,
+        "Nobody here knows whether the device reads or writes memory on its own, and there is no SMMU \
+         between it and memory; so it is taken for one that does. What is known to leave memory alone \
+         stands in vmm/plan/no_dma.txt with the reason. Look into its manual: put it there, or keep it \
+         from the guest, or trust the guest (--accept dma-unknown).",
+    ),
+    rule(
+        "bus-bridge",
+        Error,
+        "The device is the bridge to a bus with addresses of its own, such as PCI. What lies behind it is \
+         found by asking the bridge, in windows of memory (ranges), with interrupt lines (interrupt-map) \
+         and an MSI controller, and none of that is planned: the guest is stopped by the first access. \
+         A bridge stays with the board.",
+    ),
+    rule(
         "dma-addresses",
         Error,
         "The device uses the addresses that the guest writes into it as physical ones. Guest RAM has \
@@ -138,6 +176,20 @@ pub static RULES: [Rule; 25] = [
         "A driver that stays in the guest makes a firmware call (SMC) which the monitor answers with -1, \
          'not supported'. Some drivers cope, some fail, some take the answer for a number. Disable the \
          driver, let the monitor answer with a value, or forward the call where the board allows it.",
+    ),
+    rule(
+        "board-mismatch",
+        Error,
+        "The board's own device tree and board.toml contradict each other: another machine, another \
+         interrupt controller, console or timer. One of the two is not of this board, and a guest planned \
+         from both is mute or stopped. Give the right tree, or correct the facts.",
+    ),
+    rule(
+        "ram-over-reserved",
+        Error,
+        "The board's own device tree keeps memory for others (/reserved-memory, /memreserve/), firmware \
+         or another processor, or has no memory at all where the plan takes some. Two that write the same \
+         memory damage each other. Place it elsewhere, by the facts of the board or with less RAM.",
     ),
     rule(
         "gic-mismatch",

@@ -1,60 +1,130 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! `reg` through `ranges` (Devicetree Specification 0.4, 2.3.6 and 2.3.8).
+//! `reg` through `ranges` (Devicetree Specification 0.4, 2.3.6 and 2.3.8), as Linux translates it
+//! (drivers/of/address.c).
 
 use super::{Node, NodeId, Tree, number};
 use crate::span::Span;
 
-/// Cells of an address and of a size below `node`. Three and more (PCI) are no address of a CPU.
-fn widths(node: &Node) -> Option<(usize, usize)> {
-    let width =
-        |property: &str, default: u32| usize::try_from(node.cell(property).unwrap_or(default)).ok();
-    let (address, size) = (width("#address-cells", 2)?, width("#size-cells", 1)?);
-    (matches!(address, 1 | 2) && size <= 2).then_some((address, size))
+/// Why an entry of `reg` leads to no registers of the CPU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unreachable {
+    /// Addresses of the bus have this many cells, sizes that many: none of a CPU (I2C, PCI).
+    Cells {
+        /// The bus.
+        bus: NodeId,
+        /// `#address-cells`.
+        address: u32,
+        /// `#size-cells`.
+        size: u32,
+    },
+    /// The bus has no `ranges`: nothing on it is at an address of the CPU.
+    NoRanges(NodeId),
+    /// The address is in no window of the bus's `ranges`.
+    Outside(NodeId, Span),
+    /// `reg` ends within an entry: so many cells, in entries of that many.
+    Short(usize, usize),
+    /// The entry has a size of 0.
+    Empty(u64),
+    /// It goes beyond 64 bits.
+    Wraps(Span),
 }
 
-/// Registers of a node as the CPU addresses them.
-pub(super) fn registers(tree: &Tree, id: NodeId) -> Vec<Span> {
-    let node = tree.node(id);
-    let Some(parent) = node.parent else { return Vec::new() };
-    let Some((address, size)) = widths(tree.node(parent)) else { return Vec::new() };
-    if size == 0 {
-        return Vec::new();
+impl Unreachable {
+    /// In words.
+    #[must_use]
+    pub fn text(self, tree: &Tree) -> String {
+        let path = |id| &tree.node(id).path;
+        match self {
+            Self::Cells { bus, address, size } => format!(
+                "{} has #address-cells = {address} and #size-cells = {size}, and an address of a CPU has 1 or 2 cells with a size",
+                path(bus)
+            ),
+            Self::NoRanges(bus) => {
+                format!("{} has no ranges: what is below has no address of a CPU", path(bus))
+            }
+            Self::Outside(bus, span) => {
+                format!("{:#x} is in no window of the ranges of {}", span.base, path(bus))
+            }
+            Self::Short(cells, width) => {
+                format!("reg has {cells} cells, and its entries have {width} each")
+            }
+            Self::Empty(base) => format!("the entry at {base:#x} has a size of 0"),
+            Self::Wraps(span) => {
+                format!("{:#x} with {:#x} bytes goes beyond 64 bits", span.base, span.size)
+            }
+        }
     }
-    let reg = node.cells("reg");
-    reg.chunks_exact(address.saturating_add(size))
-        .filter_map(|entry| {
-            let (base, size) = entry.split_at_checked(address)?;
-            let span = Span { base: number(base), size: number(size) };
-            span.base.checked_add(span.size)?;
-            translate(tree, parent, span)
-        })
-        .filter(|span| span.size != 0)
-        .collect()
 }
 
-/// `span` below the node `bus`, as an address of the root.
-fn translate(tree: &Tree, bus: NodeId, mut span: Span) -> Option<Span> {
+/// Cells of an address and of a size below `bus`. Three and more (PCI) are no address of a CPU.
+fn widths(tree: &Tree, bus: NodeId) -> Result<(usize, usize), Unreachable> {
+    let node = tree.node(bus);
+    let (address, size) =
+        (node.cell("#address-cells").unwrap_or(2), node.cell("#size-cells").unwrap_or(1));
+    match (address, size) {
+        (1 | 2, 0..=2) => {
+            Ok((if address == 1 { 1 } else { 2 }, usize::try_from(size).unwrap_or(2)))
+        }
+        _ => Err(Unreachable::Cells { bus, address, size }),
+    }
+}
+
+/// Registers of a node as the CPU addresses them, and why the other entries of `reg` are none.
+pub(super) fn registers(tree: &Tree, id: NodeId) -> (Vec<Span>, Vec<Unreachable>) {
+    let node = tree.node(id);
+    let (mut found, mut not) = (Vec::new(), Vec::new());
+    let (Some(parent), true) = (node.parent, node.properties.contains_key("reg")) else {
+        return (found, not);
+    };
+    let (address, size) = match widths(tree, parent) {
+        Ok((address, size)) if size > 0 => (address, size),
+        Ok((address, _)) => {
+            let address = u32::try_from(address).unwrap_or(0);
+            return (found, vec![Unreachable::Cells { bus: parent, address, size: 0 }]);
+        }
+        Err(why) => return (found, vec![why]),
+    };
+    let reg = node.cells("reg");
+    let width = address.saturating_add(size);
+    let entries = reg.chunks_exact(width);
+    if !entries.remainder().is_empty() || reg.is_empty() {
+        not.push(Unreachable::Short(reg.len(), width));
+    }
+    for entry in entries {
+        let (base, size) = entry.split_at_checked(address).unwrap_or_default();
+        let span = Span { base: number(base), size: number(size) };
+        if span.size == 0 {
+            not.push(Unreachable::Empty(span.base));
+            continue;
+        }
+        match translate(tree, parent, span) {
+            Ok(span) => found.push(span),
+            Err(why) => not.push(why),
+        }
+    }
+    (found, not)
+}
+
+/// `span` below the node `bus`, as an address of the root. Where it starts decides which window of
+/// `ranges` it is in, as in Linux's `of_translate_address`; its size stays.
+fn translate(tree: &Tree, bus: NodeId, mut span: Span) -> Result<Span, Unreachable> {
     for id in tree.up(bus) {
-        let node = tree.node(id);
-        let Some(parent) = node.parent else { return Some(span) };
-        let ranges = node.properties.get("ranges")?;
+        let node: &Node = tree.node(id);
+        let Some(parent) = node.parent else { break };
+        let ranges = node.properties.get("ranges").ok_or(Unreachable::NoRanges(id))?;
         if ranges.is_empty() {
             continue;
         }
-        let (child, size) = widths(node)?;
-        let (above, _) = widths(tree.node(parent))?;
+        let ((child, size), (above, _)) = (widths(tree, id)?, widths(tree, parent)?);
         let cells = node.cells("ranges");
         let width = child.saturating_add(above).saturating_add(size);
-        span = cells.chunks_exact(width).find_map(|entry| {
+        let base = cells.chunks_exact(width).find_map(|entry| {
             let (from, rest) = entry.split_at_checked(child)?;
             let (to, size) = rest.split_at_checked(above)?;
-            let (from, to, size) = (number(from), number(to), number(size));
-            let offset = span.base.checked_sub(from)?;
-            let fits = offset.checked_add(span.size)? <= size;
-            let base = to.checked_add(offset)?;
-            base.checked_add(span.size)?;
-            fits.then_some(Span { base, size: span.size })
-        })?;
+            let offset = span.base.checked_sub(number(from))?;
+            (offset < number(size)).then_some(number(to).checked_add(offset))
+        });
+        span.base = base.ok_or(Unreachable::Outside(id, span))?.ok_or(Unreachable::Wraps(span))?;
     }
-    None
+    span.base.checked_add(span.size).map(|_| span).ok_or(Unreachable::Wraps(span))
 }

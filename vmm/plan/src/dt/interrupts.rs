@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Interrupts of a node, resolved to the GIC's numbers (Devicetree Specification 0.4, 2.4; Linux
-//! bindings/interrupt-controller/arm,gic.yaml and arm,gic-v3.yaml).
+//! bindings/interrupt-controller/arm,gic.yaml and arm,gic-v3.yaml, drivers/of/irq.c).
 
 use super::{Node, NodeId, Tree};
 use crate::board::Trigger;
@@ -10,10 +10,67 @@ use crate::board::Trigger;
 pub struct Interrupt {
     /// The controller that its specifier is for, if the tree has it.
     pub controller: Option<NodeId>,
-    /// Its specifier.
+    /// Its specifier there.
     pub cells: Vec<u32>,
     /// INTID and trigger, where it ends at the GIC.
     pub gic: Option<(u32, Trigger)>,
+    /// Its specifier at the GIC, where it ends there: type, number, flags.
+    pub at_gic: [u32; 3],
+    /// Why it does not end at the GIC, where it does not.
+    pub why: Option<Unresolved>,
+}
+
+/// Why an interrupt does not lead to the GIC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unresolved {
+    /// No node above it says which controller it is for.
+    NoParent,
+    /// No node has this phandle.
+    NoController(u32),
+    /// The specifier has so many cells, its controller asks for that many.
+    Short(usize, usize),
+    /// The GIC's type of interrupt is neither 0 (SPI) nor 1 (PPI).
+    Kind(u32),
+    /// A PPI with this number, which is beyond 15.
+    Ppi(u32),
+    /// An SPI with this number, whose INTID is beyond 32 bits.
+    Spi(u32),
+    /// It goes to this controller, which decides by itself what the GIC gets.
+    Controller(NodeId),
+    /// The `interrupt-map` of this node has no entry for it.
+    Unmapped(NodeId),
+    /// Controllers that lead to each other.
+    Loop,
+}
+
+impl Unresolved {
+    /// In words, after "its interrupt": what is wrong.
+    #[must_use]
+    pub fn text(self, tree: &Tree) -> String {
+        match self {
+            Self::NoParent => "has no interrupt-parent, and no node above it has one".into(),
+            Self::NoController(phandle) => {
+                format!("is for a controller with phandle {phandle:#x}, which no node has")
+            }
+            Self::Short(cells, wanted) => {
+                format!("has a specifier of {cells} cells, and its controller asks for {wanted}")
+            }
+            Self::Kind(kind) => {
+                format!("is of type {kind}: 0 is a shared one (SPI), 1 a private one (PPI)")
+            }
+            Self::Ppi(number) => format!("is PPI {number}: there are 0 to 15"),
+            Self::Spi(number) => format!("is SPI {number}: no GIC has so many"),
+            Self::Controller(id) => {
+                let node = tree.node(id);
+                let chip = node.compatible.first().map_or("", String::as_str);
+                format!("goes to {} (\"{chip}\"), which stands before the GIC", node.path)
+            }
+            Self::Unmapped(id) => {
+                format!("is in no entry of the interrupt-map of {}", tree.node(id).path)
+            }
+            Self::Loop => "goes through controllers that lead to each other".into(),
+        }
+    }
 }
 
 const GICS: [&str; 8] = [
@@ -39,53 +96,154 @@ const TRANSPARENT: [&str; 8] = [
     "ti,omap5-wugen-mpu",
 ];
 
+/// Most controllers and nexus nodes between a device and the GIC; a loop of them ends here.
+const MAX_HOPS: usize = 8;
+
 /// Whether a node is an interrupt controller of the Arm GIC family.
 #[must_use]
 pub fn is_gic(node: &Node) -> bool {
     GICS.iter().any(|gic| node.is(gic))
 }
 
-/// The controller that `interrupts` of a node means.
-fn parent(tree: &Tree, id: NodeId) -> Option<NodeId> {
-    for (step, above) in tree.up(id).enumerate() {
-        let node = tree.node(above);
-        if let Some(phandle) = node.cell("interrupt-parent") {
-            return tree.by_phandle(phandle);
-        }
-        if step > 0 && node.properties.contains_key("interrupt-controller") {
-            return Some(above);
+/// The controller or nexus that `interrupts` of a node means: the first with `#interrupt-cells` by
+/// way of `interrupt-parent`, or upwards where there is none.
+fn parent(tree: &Tree, id: NodeId) -> Result<NodeId, Unresolved> {
+    let mut at = id;
+    // Each step goes up or follows a phandle, so that only a loop of phandles takes more.
+    for _ in 0..super::MAX_DEPTH.saturating_mul(2) {
+        let node = tree.node(at);
+        at = match node.cell("interrupt-parent") {
+            Some(phandle) => tree.by_phandle(phandle).ok_or(Unresolved::NoController(phandle))?,
+            None => node.parent.ok_or(Unresolved::NoParent)?,
+        };
+        if tree.node(at).properties.contains_key("#interrupt-cells") {
+            return Ok(at);
         }
     }
-    None
+    Err(Unresolved::Loop)
 }
 
+/// Cells of a specifier for `controller`.
 fn width(tree: &Tree, controller: NodeId) -> usize {
     let cells = tree.node(controller).cell("#interrupt-cells").unwrap_or(1);
     // More than eight is no specifier of any binding; a wrong number must not loop for ever.
     usize::try_from(cells.clamp(1, 8)).unwrap_or(1)
 }
 
-/// INTID and trigger of a specifier for `controller`.
-fn resolve(tree: &Tree, mut controller: NodeId, cells: &[u32]) -> Option<(u32, Trigger)> {
-    // A chain of wake-up controllers is short; a loop of them ends here.
-    for _ in 0..4 {
-        let node = tree.node(controller);
-        if is_gic(node) {
-            let [kind, number, flags, ..] = *cells else { return None };
-            let intid = match kind {
-                0 => number.checked_add(32)?,
-                1 => number.checked_add(16)?,
-                _ => return None,
-            };
-            let edge = flags & 3 != 0;
-            return Some((intid, if edge { Trigger::Edge } else { Trigger::Level }));
+/// Cells of a unit address in the `interrupt-map` of `nexus`. Where it does not say, a node above
+/// does (drivers/of/irq.c, `of_irq_parse_raw`).
+fn address_width(tree: &Tree, nexus: NodeId) -> usize {
+    let cells = tree.up(nexus).find_map(|id| tree.node(id).cell("#address-cells")).unwrap_or(2);
+    usize::try_from(cells.min(4)).unwrap_or(2)
+}
+
+/// Cells of a unit address of a controller as it stands in an `interrupt-map`.
+fn parent_address_width(tree: &Tree, controller: NodeId) -> usize {
+    let cells = tree.node(controller).cell("#address-cells").unwrap_or(0);
+    usize::try_from(cells.min(4)).unwrap_or(0)
+}
+
+/// Cells before the phandle of an entry of the `interrupt-map` of `nexus`.
+pub(super) fn own_width(tree: &Tree, nexus: NodeId) -> usize {
+    address_width(tree, nexus).saturating_add(width(tree, nexus))
+}
+
+/// Cells behind the phandle of `controller` in an `interrupt-map`.
+pub(super) fn entry_width(tree: &Tree, controller: NodeId) -> usize {
+    parent_address_width(tree, controller).saturating_add(width(tree, controller))
+}
+
+/// The entry of the `interrupt-map` of `nexus` for a unit address and a specifier: the controller,
+/// and address and specifier there (Devicetree Specification 0.4, 2.4.3).
+fn mapped(
+    tree: &Tree,
+    nexus: NodeId,
+    address: &[u32],
+    cells: &[u32],
+) -> Result<(NodeId, Vec<u32>, Vec<u32>), Unresolved> {
+    let (at, wide) = (address_width(tree, nexus), width(tree, nexus));
+    let own = (0..at).map(|cell| address.get(cell).copied().unwrap_or(0));
+    let own: Vec<_> = own.chain(cells.iter().copied().take(wide)).collect();
+    let mask = tree.node(nexus).cells("interrupt-map-mask");
+    let mask = |index: usize| mask.get(index).copied().unwrap_or(u32::MAX);
+    let map = tree.node(nexus).cells("interrupt-map");
+    let mut rest = map.as_slice();
+    let none = Unresolved::Unmapped(nexus);
+    while !rest.is_empty() {
+        let (entry, after) = rest.split_at_checked(own.len()).ok_or(none)?;
+        let (&phandle, after) = after.split_first().ok_or(none)?;
+        let controller = tree.by_phandle(phandle).ok_or(Unresolved::NoController(phandle))?;
+        let (above, after) =
+            after.split_at_checked(parent_address_width(tree, controller)).ok_or(none)?;
+        let (specifier, after) = after.split_at_checked(width(tree, controller)).ok_or(none)?;
+        let same = |(index, (own, entry)): (usize, (&u32, &u32))| (own ^ entry) & mask(index) == 0;
+        if own.iter().zip(entry).enumerate().all(same) {
+            return Ok((controller, above.to_vec(), specifier.to_vec()));
         }
-        if !TRANSPARENT.iter().any(|chip| node.is(chip)) {
-            return None;
-        }
-        controller = parent(tree, controller)?;
+        rest = after;
     }
-    None
+    Err(none)
+}
+
+/// The GIC's specifier of the interrupt `cells` at `controller` that the device `id` raises.
+fn resolve(
+    tree: &Tree,
+    id: NodeId,
+    mut controller: NodeId,
+    cells: &[u32],
+) -> Result<[u32; 3], Unresolved> {
+    let mut cells = cells.to_vec();
+    let mut address = tree.node(id).cells("reg");
+    for _ in 0..MAX_HOPS {
+        let node = tree.node(controller);
+        let wanted =
+            if is_gic(node) { width(tree, controller).max(3) } else { width(tree, controller) };
+        if cells.len() < wanted {
+            return Err(Unresolved::Short(cells.len(), wanted));
+        }
+        if is_gic(node) {
+            return match cells.as_slice() {
+                [kind, number, flags, ..] => Ok([*kind, *number, *flags]),
+                short => Err(Unresolved::Short(short.len(), wanted)),
+            };
+        }
+        if node.properties.contains_key("interrupt-map") {
+            (controller, address, cells) = mapped(tree, controller, &address, &cells)?;
+        } else if TRANSPARENT.iter().any(|chip| node.is(chip)) {
+            controller = parent(tree, controller)?;
+        } else {
+            return Err(Unresolved::Controller(controller));
+        }
+    }
+    Err(Unresolved::Loop)
+}
+
+/// INTID and trigger of a specifier of the GIC.
+fn intid([kind, number, flags]: [u32; 3]) -> Result<(u32, Trigger), Unresolved> {
+    let intid = match kind {
+        0 => number.checked_add(32).ok_or(Unresolved::Spi(number))?,
+        1 if number < 16 => number.saturating_add(16),
+        1 => return Err(Unresolved::Ppi(number)),
+        _ => return Err(Unresolved::Kind(kind)),
+    };
+    Ok((intid, if flags & 3 == 0 { Trigger::Level } else { Trigger::Edge }))
+}
+
+fn interrupt(
+    tree: &Tree,
+    id: NodeId,
+    controller: Result<NodeId, Unresolved>,
+    cells: &[u32],
+) -> Interrupt {
+    let specifier = controller.and_then(|controller| resolve(tree, id, controller, cells));
+    let gic = specifier.and_then(intid);
+    Interrupt {
+        controller: controller.ok(),
+        cells: cells.to_vec(),
+        gic: gic.ok(),
+        at_gic: specifier.unwrap_or_default(),
+        why: gic.err(),
+    }
 }
 
 /// The interrupts of a node.
@@ -94,19 +252,17 @@ pub(super) fn interrupts(tree: &Tree, id: NodeId) -> Vec<Interrupt> {
     let mut all = Vec::new();
     let mut extended = node.cells("interrupts-extended").into_iter();
     while let Some(phandle) = extended.next() {
-        let controller = tree.by_phandle(phandle);
+        let controller = tree.by_phandle(phandle).ok_or(Unresolved::NoController(phandle));
         let count = controller.map_or(usize::MAX, |controller| width(tree, controller));
         let cells: Vec<_> = extended.by_ref().take(count).collect();
-        let gic = controller.and_then(|controller| resolve(tree, controller, &cells));
-        all.push(Interrupt { controller, cells, gic });
+        all.push(interrupt(tree, id, controller, &cells));
     }
     if all.is_empty() && node.properties.contains_key("interrupts") {
         let controller = parent(tree, id);
         let count = controller.map_or(usize::MAX, |controller| width(tree, controller));
         let cells = node.cells("interrupts");
         for cells in cells.chunks(count.min(cells.len()).max(1)) {
-            let gic = controller.and_then(|controller| resolve(tree, controller, cells));
-            all.push(Interrupt { controller, cells: cells.to_vec(), gic });
+            all.push(interrupt(tree, id, controller, cells));
         }
     }
     all

@@ -12,7 +12,8 @@ use std::collections::{BTreeMap, HashMap};
 use dtoolkit::model::{DeviceTree, DeviceTreeNode};
 use dtoolkit::{Node as _, Property as _};
 
-pub use interrupts::{Interrupt, is_gic};
+pub use address::Unreachable;
+pub use interrupts::{Interrupt, Unresolved, is_gic};
 pub use read::{MAX_DEPTH, read, read_file};
 pub use references::{Reference, companions};
 
@@ -27,6 +28,8 @@ pub struct Tree {
     nodes: Vec<Node>,
     phandles: HashMap<u32, NodeId>,
     paths: HashMap<String, NodeId>,
+    /// The memory reservation block (Devicetree Specification 0.4, 5.3).
+    reserved: Vec<Span>,
 }
 
 /// A node.
@@ -48,6 +51,8 @@ pub struct Node {
     pub enabled: bool,
     /// Registers as the CPU addresses them; empty where the CPU cannot.
     pub registers: Vec<Span>,
+    /// Why other entries of `reg` are no registers.
+    pub unreachable: Vec<Unreachable>,
     /// Interrupts that it raises.
     pub interrupts: Vec<Interrupt>,
     /// What it needs of other nodes.
@@ -126,6 +131,8 @@ impl Tree {
     pub fn new(tree: &DeviceTree) -> Self {
         let mut index = Self::default();
         index.add(&tree.root, None, true, 0);
+        let reserved = tree.memory_reservations.iter();
+        index.reserved = reserved.map(|entry| Span::new(entry.address(), entry.size())).collect();
         for id in 0..index.nodes.len() {
             let node = index.node(id);
             if let Some(phandle) = node.phandle() {
@@ -134,11 +141,12 @@ impl Tree {
             index.paths.insert(index.node(id).path.clone(), id);
         }
         for id in 0..index.nodes.len() {
-            let registers = address::registers(&index, id);
+            let (registers, unreachable) = address::registers(&index, id);
             let interrupts = interrupts::interrupts(&index, id);
             let references = references::references(&index, id);
             if let Some(node) = index.nodes.get_mut(id) {
                 node.registers = registers;
+                node.unreachable = unreachable;
                 node.interrupts = interrupts;
                 node.references = references;
             }
@@ -191,6 +199,12 @@ impl Tree {
     /// All nodes with their indices, parents before children.
     pub fn nodes(&self) -> impl Iterator<Item = (NodeId, &Node)> {
         self.nodes.iter().enumerate()
+    }
+
+    /// Memory that the tree's memory reservation block keeps for others.
+    #[must_use]
+    pub fn reserved(&self) -> &[Span] {
+        &self.reserved
     }
 
     /// The node with this path.

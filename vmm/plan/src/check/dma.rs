@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! Findings about devices that read and write memory on their own, and about buses behind a bridge.
+
+use super::{Findings, Subject};
+use crate::dt::{Node, NodeId, Tree, is_gic};
+use crate::masters::{Dma, Masters};
+use crate::memory::Kind;
+use crate::span::Span;
+
+pub(super) fn check(subject: &Subject<'_>, found: &mut Findings) {
+    let masters = Masters::built_in();
+    let equal = subject.ram().all(|(region, span)| region.pa == Some(span.base));
+    let mut judged: Vec<(&str, Dma, bool)> = Vec::new();
+    for (node, tree, id) in within_reach(subject) {
+        // The guest's tree and the board's mostly say the same.
+        let verdict = (node.path.as_str(), masters.of(node), is_bridge(tree, id));
+        if judged.contains(&verdict) {
+            continue;
+        }
+        memory(node, &verdict.1, equal, found);
+        if verdict.2 {
+            let what = "it is the bridge to a bus with addresses of its own (PCI): its windows, its interrupt lines and its MSI controller are not planned, so the guest is stopped by the first access behind it";
+            let way_out = "keep it from the guest; a device behind it cannot be given either";
+            found.add("bus-bridge", node.path.clone(), what, way_out);
+        }
+        judged.push(verdict);
+    }
+}
+
+/// Nodes with registers in a device region that the guest can reach: those of its own tree, and
+/// those that the board has there, whatever the guest's tree calls them.
+fn within_reach<'s>(subject: &'s Subject<'_>) -> Vec<(&'s Node, &'s Tree, NodeId)> {
+    let regions: Vec<_> =
+        subject.guest_regions().filter(|(region, _)| region.kind == Kind::Device).collect();
+    let seen: Vec<Span> = regions.iter().map(|(_, span)| *span).collect();
+    let real: Vec<Span> = regions.iter().filter_map(|(region, _)| region.physical_span()).collect();
+    let within = |node: &Node, spans: &[Span]| {
+        node.registers.iter().any(|own| spans.iter().any(|span| span.overlaps(*own)))
+    };
+    // The guest's interrupt controller has findings of its own.
+    let own_device = |node: &Node| node.enabled && !is_gic(node) && within(node, &seen);
+    // What only hands addresses through is no device.
+    let is_bus = |node: &Node| node.is("simple-bus") || node.is("simple-pm-bus");
+    let own = subject.tree.nodes().filter(|(_, node)| own_device(node));
+    let own = own.map(|(id, node)| (node, &subject.tree, id));
+    let board = subject.board_tree.into_iter().flat_map(|tree| {
+        let there = tree.nodes().filter(|(_, node)| within(node, &real));
+        there.map(move |(id, node)| (node, tree, id))
+    });
+    own.chain(board).filter(|(node, ..)| !is_bus(node) && !node.is_memory()).collect()
+}
+
+fn memory(node: &Node, dma: &Dma, equal: bool, found: &mut Findings) {
+    match dma {
+        Dma::None(_) => {}
+        Dma::Master(why) => {
+            let what = format!(
+                "it reads and writes memory on its own ({why}), and no SMMU of this board stands between: it reaches the kernel's and the monitor's memory"
+            );
+            found.add(
+                "dma-no-smmu",
+                node.path.clone(),
+                what,
+                "keep it from the guest, or accept that the guest is trusted (--accept dma-no-smmu)",
+            );
+            if !equal {
+                let what =
+                    "it uses the guest's addresses as physical ones, and guest RAM has others";
+                found.add("dma-addresses", node.path.clone(), what, "--identity");
+            }
+        }
+        Dma::Unknown => {
+            let name = node.compatible.first().map_or("no compatible", String::as_str);
+            let what = format!(
+                "\"{name}\" is not known to leave memory alone, and no SMMU of this board stands between: if it reads or writes memory on its own, it reaches the kernel's and the monitor's"
+            );
+            let way_out = "keep it from the guest; or, if its manual shows that it never does, add it to vmm/plan/no_dma.txt with the reason; or accept that the guest is trusted (--accept dma-unknown, with --identity if it is a bus master)";
+            found.add("dma-unknown", node.path.clone(), what, way_out);
+        }
+    }
+}
+
+/// Whether behind this node is a bus whose addresses are not the CPU's: PCI, or NXP's fsl-mc.
+fn is_bridge(tree: &Tree, id: NodeId) -> bool {
+    let node = tree.node(id);
+    let pci = node.strings("device_type").first().is_some_and(|kind| kind == "pci");
+    pci || (node.cell("#address-cells") == Some(3) && node.properties.contains_key("ranges"))
+}
