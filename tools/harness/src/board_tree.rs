@@ -37,6 +37,9 @@ pub fn find(root: &Path, machine: &Machine, board: &Board, folder: &Path) -> Res
                 &dump,
                 "-cpu",
                 "cortex-a53",
+                // As much as the profiles give it: the planner compares.
+                "-m",
+                "2048",
                 "-display",
                 "none",
                 "-nic",

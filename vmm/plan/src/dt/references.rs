@@ -181,7 +181,8 @@ fn classify(property: &str) -> Option<(Need, Shape)> {
     if property.ends_with("-gpios") || property.ends_with("-gpio") {
         return Some((Need::Gpios, Counted("#gpio-cells")));
     }
-    let named = MAKERS.binary_search(&property).is_ok() || ENDS.iter().any(|end| property.ends_with(end));
+    let named =
+        MAKERS.binary_search(&property).is_ok() || ENDS.iter().any(|end| property.ends_with(end));
     named.then_some((Need::Others, First))
 }
 
