@@ -3,7 +3,7 @@
 //! once more in another way; the kernel's fault messages.
 
 use vmm_core::host::{Exit, Gpr};
-use vmm_core::syndrome::{Class, Syndrome, status_words};
+use vmm_core::syndrome::{Class, Syndrome, Timeout, status_words};
 use vmm_microkit_abi::fault;
 use vmm_plan::explain;
 
@@ -30,7 +30,12 @@ fn decode(esr: u64, value: u64) {
     assert_eq!(length, 2 + 2 * field(esr, 25, 25));
     let zero = |reg: Option<Gpr>| reg.map_or(31, |reg| u64::from(reg.number()));
     match (field(esr, 31, 26), class) {
-        (0x01, Class::Wait { event }) => assert_eq!(u64::from(event), field(esr, 0, 0)),
+        (0x01, Class::Wait { event, timeout }) => {
+            assert_eq!(u64::from(event), field(esr, 0, 0));
+            let register = Timeout::Register(Gpr::new(field(esr, 5, 9) as u8));
+            let told = if field(esr, 2, 2) == 1 { register } else { Timeout::Untold };
+            assert_eq!(timeout, if field(esr, 1, 1) == 1 { told } else { Timeout::Never });
+        }
         (0x16, Class::Hypercall) | (0x17, Class::Firmware) => {}
         (0x18, Class::Register(access)) => {
             let r = access.register;

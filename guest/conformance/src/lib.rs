@@ -11,6 +11,7 @@
 #![no_std]
 
 pub mod console;
+pub mod exception;
 pub mod gic;
 pub mod mmio;
 pub mod platform;
@@ -18,6 +19,7 @@ pub mod registers;
 mod runtime;
 pub mod smccc;
 pub mod smp;
+pub mod state;
 pub mod tables;
 pub mod timer;
 

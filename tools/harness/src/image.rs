@@ -40,9 +40,17 @@ pub struct Image {
 /// # Errors
 /// There is no such board, or it has no such controller for the host.
 pub fn gic(root: &Path, machine: &Machine) -> Result<u8> {
-    let board = Board::find(&root.join("boards"), &machine.board).map_err(usage)?;
+    let board = board(root, machine)?;
     let gic = board.gic_for(plan_host(machine), machine.gic).map_err(usage)?;
     Ok(gic.version())
+}
+
+/// The board of a machine.
+///
+/// # Errors
+/// There is none of that name.
+pub fn board(root: &Path, machine: &Machine) -> Result<Board> {
+    Board::find(&root.join("boards"), &machine.board).map_err(usage)
 }
 
 /// Guest-physical address of the marker page.
@@ -50,7 +58,7 @@ pub fn gic(root: &Path, machine: &Machine) -> Result<u8> {
 /// # Errors
 /// There is no such board.
 pub fn marker(root: &Path, machine: &Machine) -> Result<u64> {
-    let board = Board::find(&root.join("boards"), &machine.board).map_err(usage)?;
+    let board = board(root, machine)?;
     Ok(board.marker.registers.base)
 }
 
@@ -199,7 +207,7 @@ pub fn build(
 /// # Errors
 /// Something is missing or does not fit; the text says what to do.
 pub fn plan(root: &Path, machine: &Machine) -> Result<Plan> {
-    let board = Board::find(&root.join("boards"), &machine.board).map_err(usage)?;
+    let board = board(root, machine)?;
     // Before anything takes time.
     let there = kernel_cores(machine, &board)?;
     let cores = machine.cores.unwrap_or(there);
@@ -223,6 +231,7 @@ pub fn plan(root: &Path, machine: &Machine) -> Result<Plan> {
         cores,
         append,
         rules: machine.forward.clone(),
+        unowned: machine.unowned,
         trace: machine.trace,
         ..Wish::default()
     };

@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use regex::bytes::Regex;
 use vmm_plan::board::Rule;
+use vmm_plan::wish::Unowned;
 
 /// Exit codes, the same for every command.
 pub const EXIT_CODES: &str = "\
@@ -159,6 +160,10 @@ pub struct Machine {
     /// Emulated machine (tools/machines/P.toml), instead of the board's usual one.
     #[arg(long, value_name = "P")]
     pub profile: Option<String>,
+    /// What the guest meets where it touches an address that nobody owns: 'stop' ends it with a
+    /// report, 'abort' is an external abort; without it what the board or the guest declares.
+    #[arg(long, value_name = "stop|abort", value_parser = Unowned::parse)]
+    pub unowned: Option<Unowned>,
     /// The monitor prints every exit and host call.
     #[arg(long)]
     pub trace: bool,

@@ -96,6 +96,16 @@ impl Sdk {
         })
     }
 
+    /// Whether a guest's debug exceptions stay the guest's (`KernelHardwareDebugAPI`).
+    ///
+    /// # Errors
+    /// The SDK has no such board, or its description of the kernel does not read.
+    pub fn survives_stepping(&self, board: &str, config: Config) -> Result<bool> {
+        let path = self.kernel(board, config)?.join("include/kernel/gen_config.json");
+        let text = std::fs::read_to_string(&path).map_err(|e| Error::file("read", &path, &e))?;
+        Ok(has_debug_api(&text))
+    }
+
     /// Builds the monitor as a protection domain for one of the SDK's boards; returns its file.
     ///
     /// # Errors
@@ -128,6 +138,12 @@ impl Sdk {
             .arg(folder.join("report.txt"));
         run(tool, "the Microkit image")
     }
+}
+
+/// Whether a kernel's `gen_config.json` names the option, and has it on.
+fn has_debug_api(text: &str) -> bool {
+    let values: Option<serde_json::Value> = serde_json::from_str(text).ok();
+    values.is_some_and(|values| values.get("HARDWARE_DEBUG_API") == Some(&true.into()))
 }
 
 /// Cores in a kernel's `gen_config.json`: one without SMP support, whatever the limit.
@@ -218,6 +234,14 @@ fn absolute(path: &Path) -> Result<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_debug_api_is_read_from_the_kernels_description() {
+        assert!(has_debug_api(r#"{"HARDWARE_DEBUG_API": true}"#));
+        for text in [r#"{"HARDWARE_DEBUG_API": false}"#, "{}", ""] {
+            assert!(!has_debug_api(text), "{text}");
+        }
+    }
 
     #[test]
     fn cores_are_read_from_the_kernels_description() {

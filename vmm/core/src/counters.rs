@@ -53,6 +53,8 @@ counters! {
     injected,
     /// Firmware calls that nobody knows.
     unknown_smc,
+    /// Exceptions that the guest was made to take.
+    exceptions,
     /// Accesses to registers that an emulated device does not have.
     unimplemented,
     /// Things worth a note that did not stop the guest.

@@ -15,13 +15,15 @@ use std::vec::Vec;
 
 use crate::addr::IpaRange;
 use crate::host::{
-    Entry, Exit, Gpr, Host, HostStats, Image, InjectRefused, Injection, Intid, MemoryOp,
-    MemoryRefused, Vcpu, VirtualTimer,
+    ENTRY_SCTLR_EL1, ENTRY_SPSR, El1, Entry, Exit, Gpr, Host, HostStats, Image, InjectRefused,
+    Injection, Intid, MemoryOp, MemoryRefused, Vcpu, VirtualTimer,
 };
 
 pub mod ram;
 
 use ram::Ram;
+
+use crate::pstate::Pstate;
 
 /// A list register.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,6 +56,12 @@ pub struct Cpu {
     pub regs: [u64; 31],
     /// Program counter.
     pub pc: u64,
+    /// Processor state.
+    pub pstate: u64,
+    /// Registers of EL1, by [`El1`].
+    pub el1: [u64; 6],
+    /// FAR_EL2.
+    pub far: u64,
     /// Its virtual timer.
     pub timer: VirtualTimer,
     /// Whether the timer's interrupt is masked until it is acknowledged.
@@ -103,6 +111,10 @@ pub struct Fake {
     pub cpus: Vec<Cpu>,
     /// Physical lines by INTID.
     pub wires: BTreeMap<u16, Wire>,
+    /// The guest's EL1 registers and fault addresses are out of reach, as in another core of seL4.
+    pub is_far: bool,
+    /// The kernel hands no virtual address of an abort on.
+    pub hides_addresses: bool,
     /// Groups that the guest's CPU interface has enabled, a bit each.
     pub groups: u8,
     /// Everything printed.
@@ -143,6 +155,8 @@ impl Fake {
             now: 1_000,
             cpus: (0..vcpus).map(|_| Cpu::default()).collect(),
             wires: BTreeMap::new(),
+            is_far: false,
+            hides_addresses: false,
             groups: 0b01,
             printed: String::new(),
             exits: VecDeque::new(),
@@ -318,6 +332,41 @@ impl Host for Fake {
         }
     }
 
+    fn pstate(&mut self, vcpu: Vcpu) -> Pstate {
+        Pstate(self.cpu(vcpu).map_or(0, |cpu| cpu.pstate))
+    }
+
+    fn pstate_at_hand(&mut self, vcpu: Vcpu) -> Option<Pstate> {
+        (!self.is_far).then(|| self.pstate(vcpu))
+    }
+
+    fn set_pstate(&mut self, vcpu: Vcpu, pstate: Pstate) {
+        if let Some(cpu) = self.cpu(vcpu) {
+            cpu.pstate = pstate.0;
+        }
+    }
+
+    fn sctlr(&mut self, vcpu: Vcpu) -> Option<u64> {
+        if self.is_far { None } else { self.el1(vcpu, El1::Sctlr) }
+    }
+
+    fn el1(&mut self, vcpu: Vcpu, register: El1) -> Option<u64> {
+        if self.is_far {
+            return None;
+        }
+        self.cpu(vcpu).and_then(|cpu| cpu.el1.get(register as usize).copied())
+    }
+
+    fn set_el1(&mut self, vcpu: Vcpu, register: El1, value: u64) {
+        if let Some(to) = self.cpu(vcpu).and_then(|cpu| cpu.el1.get_mut(register as usize)) {
+            *to = value;
+        }
+    }
+
+    fn fault_address(&mut self, vcpu: Vcpu) -> Option<u64> {
+        if self.hides_addresses { None } else { self.cpu(vcpu).map(|cpu| cpu.far) }
+    }
+
     fn virtual_timer(&mut self, vcpu: Vcpu) -> VirtualTimer {
         self.cpu(vcpu).map(|cpu| cpu.timer).unwrap_or_default()
     }
@@ -363,6 +412,8 @@ impl Host for Fake {
                 *x0 = entry.x0;
             }
             cpu.pc = entry.pc.0;
+            cpu.pstate = ENTRY_SPSR;
+            cpu.el1 = [ENTRY_SCTLR_EL1, 0, 0, 0, 0, 0];
             cpu.timer = VirtualTimer::default();
             cpu.life = Life::Running;
         }

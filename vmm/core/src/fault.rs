@@ -7,7 +7,7 @@ use crate::addr::Ipa;
 use crate::boot::BootError;
 use crate::host::{Intid, Vcpu};
 use crate::plan::{NODE_DISABLED, NODE_GIVEN, Node, Plan};
-use crate::syndrome::{Abort, Access, Class, RegisterAccess, Syndrome, status_words};
+use crate::syndrome::{Abort, Access, Class, RegisterAccess, Syndrome, Timeout, status_words};
 
 /// Why a guest was stopped.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,6 +24,15 @@ pub enum Fault {
         /// The address.
         ipa: Ipa,
     },
+    /// A load or store of something that is there, and was refused.
+    DeniedAccess {
+        /// The address.
+        ipa: Ipa,
+        /// Fault status code.
+        status: u8,
+    },
+    /// The last virtual CPU that ran turned itself off.
+    AllCpusOff,
     /// A load or store of an emulated device whose syndrome does not say which register moves.
     NoSyndrome {
         /// The address.
@@ -62,6 +71,8 @@ impl Fault {
         match self {
             Self::UnownedAddress { .. } => "unowned-address",
             Self::FetchOutsideRam { .. } => "fetch-outside-ram",
+            Self::DeniedAccess { .. } => "denied-access",
+            Self::AllCpusOff => "all-cpus-off",
             Self::NoSyndrome { .. } => "no-syndrome",
             Self::UnreadableAddress { .. } => "unreadable-address",
             Self::UnknownRegister(_) => "unknown-register",
@@ -77,6 +88,7 @@ impl Fault {
         match self {
             Self::UnownedAddress { ipa, .. }
             | Self::FetchOutsideRam { ipa }
+            | Self::DeniedAccess { ipa, .. }
             | Self::NoSyndrome { ipa }
             | Self::UnreadableAddress { ipa } => Some(*ipa),
             _ => None,
@@ -93,6 +105,12 @@ impl fmt::Display for Fault {
             Self::FetchOutsideRam { ipa } => {
                 write!(f, "it jumped to {ipa}, where it has no memory")
             }
+            Self::DeniedAccess { ipa, status } => {
+                write!(f, "its access to {ipa} ended in: {}", status_words(*status))
+            }
+            Self::AllCpusOff => f.write_str(
+                "its last running CPU turned itself off (PSCI CPU_OFF), and nothing can turn one on",
+            ),
             Self::NoSyndrome { ipa } => write!(
                 f,
                 "it used an instruction on the device at {ipa} that the processor does not describe \
@@ -304,8 +322,10 @@ impl fmt::Display for SyndromeWords {
             if abort.walk { f.write_str(", on a walk of the guest's tables") } else { Ok(()) }
         };
         match Syndrome::decode(self.0).class {
-            Class::Wait { event: false } => f.write_str("WFI"),
-            Class::Wait { event: true } => f.write_str("WFE"),
+            Class::Wait { event, timeout } => {
+                f.write_str(if event { "WFE" } else { "WFI" })?;
+                if timeout == Timeout::Never { Ok(()) } else { f.write_str("T") }
+            }
             Class::Hypercall => f.write_str("HVC"),
             Class::Firmware => f.write_str("SMC"),
             Class::Register(access) => {

@@ -10,6 +10,7 @@ use core::fmt;
 
 use crate::addr::{Ipa, IpaRange};
 use crate::fault::FaultReport;
+use crate::pstate::Pstate;
 
 /// Number of a virtual CPU, 0 to [`MAX_VCPUS`]` - 1`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -176,6 +177,24 @@ pub const ENTRY_SPSR: u64 = 0x3c5;
 /// (Arm DDI 0487, D24.2.175).
 pub const ENTRY_SCTLR_EL1: u64 = 0x30d0_0800;
 
+/// A register of the guest's EL1 that the monitor uses to make the guest take an exception (Arm
+/// DDI 0487, D1.3.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum El1 {
+    /// SCTLR_EL1.
+    Sctlr,
+    /// VBAR_EL1: where its vectors are.
+    Vbar,
+    /// ELR_EL1: where the exception returns to.
+    Elr,
+    /// SPSR_EL1: the state that it returns to.
+    Spsr,
+    /// ESR_EL1: what it was.
+    Esr,
+    /// FAR_EL1: the address that it was about.
+    Far,
+}
+
 /// The guest's virtual timer as its registers are (Arm DDI 0487, D24.10.32 and D24.10.33).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct VirtualTimer {
@@ -252,6 +271,31 @@ pub trait Host {
 
     /// Sets the program counter of a stopped vCPU.
     fn set_pc(&mut self, vcpu: Vcpu, pc: u64);
+
+    /// Processor state of a stopped vCPU.
+    fn pstate(&mut self, vcpu: Vcpu) -> Pstate;
+
+    /// The same, if it is at hand; `None` where looking would cost a call, and a single step or an
+    /// IT block does not outlive the exit anyway.
+    fn pstate_at_hand(&mut self, vcpu: Vcpu) -> Option<Pstate>;
+
+    /// Sets the processor state of a stopped vCPU.
+    fn set_pstate(&mut self, vcpu: Vcpu, pstate: Pstate);
+
+    /// SCTLR_EL1 of the vCPU whose exit is being handled, which decides about the byte order of
+    /// its accesses; `None` where looking at it would cost a call for every exit.
+    fn sctlr(&mut self, vcpu: Vcpu) -> Option<u64>;
+
+    /// A register of EL1 of the vCPU whose exit is being handled; `None` where the kernel cannot
+    /// reach it, because the vCPU's registers are in another core.
+    fn el1(&mut self, vcpu: Vcpu, register: El1) -> Option<u64>;
+
+    /// Writes a register of EL1, where [`Host::el1`] reads one.
+    fn set_el1(&mut self, vcpu: Vcpu, register: El1, value: u64);
+
+    /// The virtual address of the abort that is being handled (FAR_EL2), where the kernel hands it
+    /// on.
+    fn fault_address(&mut self, vcpu: Vcpu) -> Option<u64>;
 
     /// The virtual timer of a stopped vCPU.
     fn virtual_timer(&mut self, vcpu: Vcpu) -> VirtualTimer;

@@ -27,6 +27,7 @@ pub mod gic;
 pub mod host;
 pub mod latency;
 pub mod plan;
+pub mod pstate;
 pub mod report;
 pub mod smccc;
 pub mod syndrome;

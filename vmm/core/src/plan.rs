@@ -226,7 +226,7 @@ pub struct Facts {
     pub board: Text<32>,
     /// Virtual CPUs, 1 to [`MAX_VCPUS`].
     pub vcpus: u32,
-    /// Bit 0: print every exit and host call (for recording traces).
+    /// Bits of [`FLAG_TRACE`] and [`FLAG_ABORT`].
     pub flags: u32,
     /// Guest RAM.
     pub ram: Window,
@@ -264,6 +264,9 @@ pub struct Facts {
 
 /// [`Facts::flags`]: print every exit and host call.
 pub const FLAG_TRACE: u32 = 1;
+/// [`Facts::flags`]: what touches an address that nobody owns, or jumps there, takes an external
+/// abort as on a real machine; without it the guest is stopped.
+pub const FLAG_ABORT: u32 = 2;
 
 /// Why a plan block is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -473,6 +476,12 @@ impl<'a> Plan<'a> {
     #[must_use]
     pub fn nodes(&self) -> &'a [Node] {
         self.nodes.get(..self.facts.node_count as usize).unwrap_or(self.nodes)
+    }
+
+    /// Whether the guest takes an external abort where nobody owns the address.
+    #[must_use]
+    pub const fn aborts(&self) -> bool {
+        self.facts.flags & FLAG_ABORT != 0
     }
 
     /// Whether every exit and host call is to be printed.

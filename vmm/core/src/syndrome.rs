@@ -17,10 +17,12 @@ pub struct Syndrome {
 /// Exception classes that a guest at EL1 or EL0 raises towards EL2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
-    /// WFI or WFE (EC 0x01).
+    /// WFI, WFE, WFIT or WFET (EC 0x01).
     Wait {
         /// WFE or WFET: waits for an event, not for an interrupt.
         event: bool,
+        /// How long, at most.
+        timeout: Timeout,
     },
     /// HVC (EC 0x16).
     Hypercall,
@@ -34,6 +36,17 @@ pub enum Class {
     Data(Abort, Option<Access>),
     /// Any other class, by its number.
     Other(u8),
+}
+
+/// How long a wait lasts (FEAT_WFxT; DDI 0487, ISS encoding for EC 0x01).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Timeout {
+    /// WFI or WFE: until there is what it waits for.
+    Never,
+    /// Until the virtual counter reaches what this register holds; `None` is the zero register.
+    Register(Option<Gpr>),
+    /// Until a time that the processor does not tell.
+    Untold,
 }
 
 /// What is common to both kinds of abort.
@@ -106,6 +119,13 @@ impl SystemRegister {
     pub const ICC_SGI0R: Self = Self::new(3, 0, 12, 11, 7);
     /// ICC_SRE_EL1 (IHI 0069H, 12.2.22).
     pub const ICC_SRE: Self = Self::new(3, 0, 12, 12, 5);
+
+    /// Whether this is CNTP_TVAL_EL0, CNTP_CTL_EL0 or CNTP_CVAL_EL0 (DDI 0487, D24.10.16 to
+    /// D24.10.18).
+    #[must_use]
+    pub const fn is_physical_timer(self) -> bool {
+        matches!(self, Self { op0: 3, op1: 3, crn: 14, crm: 2, op2: 0..=2 })
+    }
 }
 
 impl fmt::Display for SystemRegister {
@@ -115,6 +135,9 @@ impl fmt::Display for SystemRegister {
             Self::ICC_ASGI1R => "ICC_ASGI1R_EL1",
             Self::ICC_SGI0R => "ICC_SGI0R_EL1",
             Self::ICC_SRE => "ICC_SRE_EL1",
+            Self { op0: 3, op1: 3, crn: 14, crm: 2, op2: 0 } => "CNTP_TVAL_EL0",
+            Self { op0: 3, op1: 3, crn: 14, crm: 2, op2: 1 } => "CNTP_CTL_EL0",
+            Self { op0: 3, op1: 3, crn: 14, crm: 2, op2: 2 } => "CNTP_CVAL_EL0",
             Self { op0, op1, crn, crm, op2 } => {
                 return write!(f, "S{op0}_{op1}_C{crn}_C{crm}_{op2}");
             }
@@ -139,7 +162,14 @@ impl Syndrome {
     #[must_use]
     pub const fn decode(esr: u64) -> Self {
         let class = match bits(esr, 26, 6) {
-            0x01 => Class::Wait { event: bit(esr, 0) },
+            0x01 => Class::Wait {
+                event: bit(esr, 0),
+                timeout: match (bit(esr, 1), bit(esr, 2)) {
+                    (false, _) => Timeout::Never,
+                    (true, true) => Timeout::Register(Gpr::new(bits(esr, 5, 5))),
+                    (true, false) => Timeout::Untold,
+                },
+            },
             0x16 => Class::Hypercall,
             0x17 => Class::Firmware,
             0x18 => Class::Register(RegisterAccess {
@@ -185,7 +215,23 @@ impl Syndrome {
     }
 }
 
+impl Abort {
+    /// Whether nothing is mapped there: a translation fault, at any level (DDI 0487, ISS encoding
+    /// of a data abort, DFSC). Everything else is an access to something that is there.
+    #[must_use]
+    pub const fn is_translation(self) -> bool {
+        matches!(self.status, 0x04..=0x07 | 0x2b)
+    }
+}
+
 impl Access {
+    /// The bytes of a value of this access the other way round.
+    #[must_use]
+    pub const fn swapped(self, value: u64) -> u64 {
+        let unused = 64_u32.wrapping_sub((self.size as u32).wrapping_mul(8));
+        value.swap_bytes().wrapping_shr(unused)
+    }
+
     /// What a load leaves in its register when memory holds `value`: cut to the size of the
     /// access, extended as the instruction says, upper half zero for a 32-bit register.
     #[must_use]
@@ -227,7 +273,7 @@ impl fmt::Display for Access {
 pub const fn status_words(status: u8) -> &'static str {
     match status {
         0x00..=0x03 => "address size fault",
-        0x04..=0x07 => "translation fault",
+        0x04..=0x07 | 0x2b => "translation fault",
         0x08..=0x0b => "access flag fault",
         0x0c..=0x0f => "permission fault",
         0x10 => "synchronous external abort",
@@ -306,10 +352,28 @@ mod tests {
 
     #[test]
     fn waits() {
-        assert_eq!(Syndrome::decode(0x0600_0000).class, Class::Wait { event: false });
-        assert_eq!(Syndrome::decode(0x0600_0001).class, Class::Wait { event: true });
-        assert_eq!(Syndrome::decode(0x0600_0002).class, Class::Wait { event: false });
-        assert_eq!(Syndrome::decode(0x0600_0003).class, Class::Wait { event: true });
+        // TI: WFI, WFE, WFIT, WFET; RV and RN: with a register or without.
+        let [x5, zr] = [5_u64 << 5 | 1 << 2, 31 << 5 | 1 << 2];
+        let of = |iss: u64| Syndrome::decode(0x0600_0000 | iss).class;
+        for event in [false, true] {
+            let ti = u64::from(event);
+            let wait = |timeout| Class::Wait { event, timeout };
+            assert_eq!(of(ti), wait(Timeout::Never));
+            assert_eq!(of(ti | x5), wait(Timeout::Never), "RV means nothing without TI");
+            assert_eq!(of(ti | 2), wait(Timeout::Untold));
+            assert_eq!(of(ti | 2 | x5), wait(Timeout::Register(Gpr::new(5))));
+            assert_eq!(of(ti | 2 | zr), wait(Timeout::Register(None)));
+        }
+    }
+
+    #[test]
+    fn bytes_the_other_way_round() {
+        for (size, swapped) in
+            [(1, 0x88), (2, 0x8877), (4, 0x8877_6655), (8, 0x8877_6655_4433_2211)]
+        {
+            let access = load(size, false, true);
+            assert_eq!(access.swapped(access.stored(0x1122_3344_5566_7788)), swapped);
+        }
     }
 
     #[test]
@@ -439,7 +503,7 @@ mod tests {
             assert!(matches!(fetch, Class::Fetch(abort) if u64::from(abort.status) == status));
             let words = match status {
                 0..=3 => "address size fault",
-                4..=7 => "translation fault",
+                4..=7 | 43 => "translation fault",
                 8..=11 => "access flag fault",
                 12..=15 => "permission fault",
                 16 => "synchronous external abort",

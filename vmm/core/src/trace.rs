@@ -18,10 +18,11 @@ use core::fmt::{self, Write};
 
 use crate::addr::Ipa;
 use crate::host::{
-    Action, Entry, Exit, Gpr, Host, HostStats, Image, InjectRefused, Injection, Intid, MemoryOp,
-    MemoryRefused, Vcpu, VirtualTimer,
+    Action, El1, Entry, Exit, Gpr, Host, HostStats, Image, InjectRefused, Injection, Intid,
+    MemoryOp, MemoryRefused, Vcpu, VirtualTimer,
 };
 use crate::plan::{Plan, Window};
+use crate::pstate::Pstate;
 use crate::report::Out;
 
 /// A host that prints what is asked of another.
@@ -125,6 +126,42 @@ impl Host for Traced<'_> {
     fn set_pc(&mut self, vcpu: Vcpu, pc: u64) {
         line(self.0, format_args!("setpc {} {pc:#x}", vcpu.0));
         self.0.set_pc(vcpu, pc);
+    }
+
+    // What is only looked at, at every exit, is not printed: it matters where something follows.
+    fn pstate(&mut self, vcpu: Vcpu) -> Pstate {
+        self.0.pstate(vcpu)
+    }
+
+    fn pstate_at_hand(&mut self, vcpu: Vcpu) -> Option<Pstate> {
+        self.0.pstate_at_hand(vcpu)
+    }
+
+    fn set_pstate(&mut self, vcpu: Vcpu, pstate: Pstate) {
+        line(self.0, format_args!("setpstate {} {:#x}", vcpu.0, pstate.0));
+        self.0.set_pstate(vcpu, pstate);
+    }
+
+    fn sctlr(&mut self, vcpu: Vcpu) -> Option<u64> {
+        self.0.sctlr(vcpu)
+    }
+
+    fn el1(&mut self, vcpu: Vcpu, register: El1) -> Option<u64> {
+        let value = self.0.el1(vcpu, register);
+        match value {
+            Some(value) => line(self.0, format_args!("el1 {} {register:?} {value:#x}", vcpu.0)),
+            None => line(self.0, format_args!("el1 {} {register:?} none", vcpu.0)),
+        }
+        value
+    }
+
+    fn set_el1(&mut self, vcpu: Vcpu, register: El1, value: u64) {
+        line(self.0, format_args!("setel1 {} {register:?} {value:#x}", vcpu.0));
+        self.0.set_el1(vcpu, register, value);
+    }
+
+    fn fault_address(&mut self, vcpu: Vcpu) -> Option<u64> {
+        self.0.fault_address(vcpu)
     }
 
     fn virtual_timer(&mut self, vcpu: Vcpu) -> VirtualTimer {

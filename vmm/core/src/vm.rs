@@ -2,6 +2,7 @@
 //! The monitor. A host calls [`Vm::handle`] for each exit and does what the [`Action`] says; that
 //! is the whole loop.
 
+mod exception;
 mod firmware;
 
 use arrayvec::ArrayVec;
@@ -17,8 +18,9 @@ use crate::latency::Latency;
 use crate::plan::{IDLE_NONE, Plan};
 use crate::report::{self, Event};
 use crate::smccc;
-use crate::syndrome::{Access, Class, RegisterAccess, Syndrome, SystemRegister};
+use crate::syndrome::{Access, Class, RegisterAccess, Syndrome, SystemRegister, Timeout};
 use crate::trace::{Traced, trace_action, trace_exit, trace_plan};
+use exception::Aborted;
 
 /// A vCPU that waits for an interrupt while its list registers hold some is looked at again after
 /// this part of a second: the core cannot know whether the guest has masked them.
@@ -235,30 +237,47 @@ impl<'p> Vm<'p> {
         let Syndrome { class, length } = Syndrome::decode(esr);
         match class {
             Class::Data(abort, _) if abort.walk => Err(Fault::UnreadableAddress { ipa }),
+            // Only what is not mapped is a device's; the rest is memory that said no.
+            Class::Data(abort, _) if !abort.is_translation() => {
+                Err(Fault::DeniedAccess { ipa, status: abort.status })
+            }
             // Nothing is cached of a place that is not there.
             Class::Data(abort, _) if abort.maintenance => {
                 Counters::count(&mut self.counters.unimplemented);
                 Ok(self.skip(host, vcpu, length))
             }
-            Class::Data(_, access) => {
-                self.access(host, vcpu, ipa, access)?;
-                Ok(self.skip(host, vcpu, length))
-            }
+            Class::Data(abort, access) => match self.access(host, vcpu, ipa, access) {
+                Ok(()) => Ok(self.skip(host, vcpu, length)),
+                Err(fault) => {
+                    self.or_abort(host, vcpu, fault, Aborted::Data { write: abort.write })
+                }
+            },
             Class::Fetch(abort) if abort.walk => Err(Fault::UnreadableAddress { ipa }),
-            Class::Fetch(_) => Err(Fault::FetchOutsideRam { ipa }),
+            Class::Fetch(_) => {
+                self.or_abort(host, vcpu, Fault::FetchOutsideRam { ipa }, Aborted::Fetch)
+            }
             Class::Firmware => Ok(self.firmware(host, vcpu, length)),
-            Class::Wait { event: true } => {
+            Class::Wait { event: true, .. } => {
                 // An event may come from anywhere, and nobody would tell: never park.
                 Counters::count(&mut self.counters.wfe);
                 Ok(self.skip(host, vcpu, length))
             }
-            Class::Wait { event: false } => {
+            Class::Wait { event: false, timeout } => {
                 Counters::count(&mut self.counters.wfi);
+                let timeout = match timeout {
+                    Timeout::Never => None,
+                    Timeout::Register(reg) => Some(reg.map_or(0, |reg| host.reg(vcpu, reg))),
+                    Timeout::Untold => Some(0), // a wait may be over at any time
+                };
                 self.skip(host, vcpu, length);
-                Ok(self.wait(host, vcpu))
+                Ok(self.wait(host, vcpu, timeout))
             }
             Class::Register(access) => {
                 Counters::count(&mut self.counters.sysreg);
+                if access.register.is_physical_timer() {
+                    // Nobody keeps this timer for the guest: as on a processor without it.
+                    return self.undefined(host, vcpu, access);
+                }
                 self.register(host, vcpu, access)?;
                 Ok(self.skip(host, vcpu, length))
             }
@@ -269,10 +288,16 @@ impl<'p> Vm<'p> {
         }
     }
 
-    /// Steps over the instruction that trapped.
+    /// Steps over the instruction that trapped: what the processor does behind one that it has
+    /// executed itself.
     fn skip(&self, host: &mut dyn Host, vcpu: Vcpu, length: u64) -> Action {
         let pc = host.pc(vcpu);
         host.set_pc(vcpu, pc.wrapping_add(length));
+        if let Some(pstate) = host.pstate_at_hand(vcpu)
+            && pstate.stepped_over() != pstate
+        {
+            host.set_pstate(vcpu, pstate.stepped_over());
+        }
         Action::Resume
     }
 
@@ -290,16 +315,18 @@ impl<'p> Vm<'p> {
         };
         let access = access.ok_or(Fault::NoSyndrome { ipa })?;
         self.mmio = Some(host.stats());
+        let swaps = host.sctlr(vcpu).is_some_and(|sctlr| host.pstate(vcpu).is_big_endian(sctlr));
+        let order = |value| if swaps { access.swapped(value) } else { value };
         let known = if access.write {
             Counters::count(&mut self.counters.mmio_write);
             let source = access.reg.filter(|_| !self.ignores(vcpu, device, (offset, access.size)));
             let value = access.stored(source.map_or(0, |reg| host.reg(vcpu, reg)));
-            self.store(host, vcpu, device, (offset, access.size), value)
+            self.store(host, vcpu, device, (offset, access.size), order(value))
         } else {
             Counters::count(&mut self.counters.mmio_read);
             let value = self.load(vcpu, device, offset, access.size);
             if let Some(reg) = access.reg {
-                host.set_reg(vcpu, reg, access.loaded(value.unwrap_or(0)));
+                host.set_reg(vcpu, reg, access.loaded(order(value.unwrap_or(0))));
             }
             value.is_some()
         };
@@ -362,8 +389,8 @@ impl<'p> Vm<'p> {
         Ok(())
     }
 
-    /// The guest waits for an interrupt.
-    fn wait(&mut self, host: &mut dyn Host, vcpu: Vcpu) -> Action {
+    /// The guest waits for an interrupt, or until the counter reaches `timeout`.
+    fn wait(&mut self, host: &mut dyn Host, vcpu: Vcpu, timeout: Option<u64>) -> Action {
         if self.gic.waiting(vcpu) || !self.parks {
             return Action::Resume;
         }
@@ -379,9 +406,12 @@ impl<'p> Vm<'p> {
             self.deliver(host);
             return Action::Resume;
         }
+        if timeout.is_some_and(|timeout| timeout <= now) {
+            return Action::Resume;
+        }
         let look =
             self.gic.holding(vcpu).then(|| now.saturating_add(host.frequency() / LOOK_AGAIN));
-        let until = [deadline, look].into_iter().flatten().min();
+        let until = [deadline, timeout, look].into_iter().flatten().min();
         self.set_run(vcpu, Run::Parked(until));
         Counters::count(&mut self.counters.parks);
         Action::Park { until: self.earliest() }

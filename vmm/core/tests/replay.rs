@@ -25,10 +25,11 @@ use common::{Machine, Spec, tree};
 use vmm_core::addr::Ipa;
 use vmm_core::boot::KERNEL_ALIGN;
 use vmm_core::host::{
-    Action, Entry, Exit, Gpr, Host, Image, InjectRefused, Injection, Intid, MemoryOp,
+    Action, El1, Entry, Exit, Gpr, Host, Image, InjectRefused, Injection, Intid, MemoryOp,
     MemoryRefused, Vcpu, VirtualTimer,
 };
 use vmm_core::plan::{FLAG_TRACE, IdleTimerFacts, LineFacts, RULE_FORWARD, Window};
+use vmm_core::pstate::Pstate;
 use vmm_core::vm::Vm;
 
 /// `0x` and hex digits, or decimal digits.
@@ -155,6 +156,23 @@ impl Host for Recorded<'_> {
         self.result(0)
     }
     fn set_pc(&mut self, _: Vcpu, _: u64) {}
+    fn pstate(&mut self, _: Vcpu) -> Pstate {
+        Pstate::EL1H_MASKED
+    }
+    fn pstate_at_hand(&mut self, _: Vcpu) -> Option<Pstate> {
+        None
+    }
+    fn set_pstate(&mut self, _: Vcpu, _: Pstate) {}
+    fn sctlr(&mut self, _: Vcpu) -> Option<u64> {
+        None
+    }
+    fn el1(&mut self, _: Vcpu, _: El1) -> Option<u64> {
+        number(self.word(0)).ok()
+    }
+    fn set_el1(&mut self, _: Vcpu, _: El1, _: u64) {}
+    fn fault_address(&mut self, _: Vcpu) -> Option<u64> {
+        None
+    }
     fn virtual_timer(&mut self, _: Vcpu) -> VirtualTimer {
         VirtualTimer { ctl: self.result(1), cval: self.result(0) }
     }

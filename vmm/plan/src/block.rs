@@ -2,8 +2,8 @@
 //! The plan block, as `vmm_core::plan` lays it out.
 
 use vmm_core::plan::{
-    FLAG_TRACE, Facts, GicFacts, IDLE_CNTP, IDLE_IMX_GPT, IDLE_NONE, LineFacts, NO_PA, RULE_ANSWER,
-    RULE_FORWARD, RegionFacts, RuleFacts, Text, Window,
+    FLAG_ABORT, FLAG_TRACE, Facts, GicFacts, IDLE_CNTP, IDLE_IMX_GPT, IDLE_NONE, LineFacts, NO_PA,
+    RULE_ANSWER, RULE_FORWARD, RegionFacts, RuleFacts, Text, Window,
 };
 use zerocopy::FromZeros;
 
@@ -14,7 +14,7 @@ use crate::nodes;
 use crate::plan::Plan;
 use crate::span::{Size, Span, length};
 use crate::tree::redistributors;
-use crate::wish::Host;
+use crate::wish::{Host, Unowned};
 
 const fn window(span: Span) -> Window {
     Window { ipa: span.base, size: span.size }
@@ -42,7 +42,9 @@ pub(crate) fn write(plan: &Plan) -> Result<Vec<u8>, PlanError> {
     let mut facts = Facts::new_zeroed();
     facts.board = Text::new(&board.name);
     facts.vcpus = plan.wish.vcpus;
-    facts.flags = if plan.wish.trace { FLAG_TRACE } else { 0 };
+    let aborts = plan.wish.unowned.unwrap_or(board.unowned) == Unowned::Abort;
+    facts.flags =
+        if plan.wish.trace { FLAG_TRACE } else { 0 } | if aborts { FLAG_ABORT } else { 0 };
     facts.ram = window(plan.layout.ram);
     facts.kernel = Window { ipa: plan.layout.kernel.base, size: plan.layout.kernel_file };
     facts.device_tree = Window { ipa: plan.layout.tree.base, size: length(&plan.dtb) };

@@ -25,8 +25,8 @@ pub fn esr(value: u64) -> String {
         format!("{what}: {}{walk}", status_words(abort.status))
     };
     let words = match syndrome.class {
-        Class::Wait { event: false } => "the guest waits for an interrupt (WFI)".into(),
-        Class::Wait { event: true } => "the guest waits for an event (WFE)".into(),
+        Class::Wait { event: false, .. } => "the guest waits for an interrupt (WFI)".into(),
+        Class::Wait { event: true, .. } => "the guest waits for an event (WFE)".into(),
         Class::Hypercall => "a hypervisor call (HVC)".into(),
         Class::Firmware => "a firmware call (SMC); X0 says which".into(),
         Class::Register(access) => {

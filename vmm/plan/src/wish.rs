@@ -157,6 +157,31 @@ impl<'de> Deserialize<'de> for Pass {
     }
 }
 
+/// What a guest meets where it touches an address that nobody owns, or jumps there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Unowned {
+    /// It is stopped, with a report that names the device: for bringing a board up.
+    #[default]
+    Stop,
+    /// It takes a synchronous external abort, as on a real machine.
+    Abort,
+}
+
+impl Unowned {
+    /// Reads `stop` or `abort`.
+    ///
+    /// # Errors
+    /// It is something else.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "stop" => Ok(Self::Stop),
+            "abort" => Ok(Self::Abort),
+            _ => Err(format!("'{text}' is neither stop nor abort")),
+        }
+    }
+}
+
 /// What a guest wants of the board. [`Wish::default`] is a guest with the board's own defaults.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wish {
@@ -180,6 +205,8 @@ pub struct Wish {
     pub pass: Vec<Pass>,
     /// Firmware calls to answer or forward, besides the board's own rules.
     pub rules: Vec<Rule>,
+    /// What it meets at an address that nobody owns; `None` takes what the board file says.
+    pub unowned: Option<Unowned>,
     /// Whether the monitor prints every exit and host call.
     pub trace: bool,
     /// Whether the seL4 kernel is a debug one, which prints on the guest's console.
@@ -198,6 +225,7 @@ impl Default for Wish {
             append: String::new(),
             pass: Vec::new(),
             rules: Vec::new(),
+            unowned: None,
             trace: false,
             debug_kernel: false,
         }
@@ -214,6 +242,14 @@ mod tests {
         assert_eq!(pass.node, "serial@30860000");
         assert_eq!(pass.clocks, [25_000_000]);
         assert_eq!(pass.drop, [Need::Pins, Need::Dmas]);
+    }
+
+    #[test]
+    fn what_meets_nobody_is_read() {
+        assert_eq!(Unowned::parse("stop"), Ok(Unowned::Stop));
+        assert_eq!(Unowned::parse("abort"), Ok(Unowned::Abort));
+        let error = Unowned::parse("ignore").unwrap_err();
+        assert_eq!(error, "'ignore' is neither stop nor abort");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use vmm_core::plan::{NODE_DISABLED, NODE_ENABLED, NODE_GIVEN, Plan as Block};
 use vmm_plan::check::Subject;
 use vmm_plan::dt::{self, Tree, is_gic};
 use vmm_plan::memory::Kind;
-use vmm_plan::wish::Pass;
+use vmm_plan::wish::{Pass, Unowned};
 use vmm_plan::{Board, Host, Images, Plan, Wish};
 
 /// Every host and GIC of a board.
@@ -48,6 +48,24 @@ fn the_monitor_reads_every_plan_block() {
             assert_eq!(block.lines().count(), plan.lines.len());
         }
     }
+}
+
+#[test]
+fn the_wish_or_the_board_decides_what_meets_nobody() {
+    let aborts = |board: &Board, unowned| {
+        let wish = Wish { unowned, ..Wish::default() };
+        let bytes = Plan::new(board, &wish, images()).unwrap().block().unwrap();
+        let mut aligned = vec![0_u64; bytes.len().div_ceil(8)];
+        zerocopy::IntoBytes::as_mut_bytes(aligned.as_mut_slice())[..bytes.len()]
+            .copy_from_slice(&bytes);
+        Block::read(zerocopy::IntoBytes::as_bytes(aligned.as_slice())).unwrap().aborts()
+    };
+    let mut board = board("maaxboard");
+    assert!(!aborts(&board, None), "a stop, if nobody says anything");
+    assert!(aborts(&board, Some(Unowned::Abort)));
+    board.unowned = Unowned::Abort;
+    assert!(aborts(&board, None));
+    assert!(!aborts(&board, Some(Unowned::Stop)));
 }
 
 #[test]

@@ -5,6 +5,7 @@
 use super::{Run, Vm};
 use crate::addr::Ipa;
 use crate::counters::Counters;
+use crate::fault::Fault;
 use crate::host::{Action, Entry, Gpr, Host, Vcpu};
 use crate::report::Event;
 use crate::smccc::{self, Call};
@@ -29,10 +30,13 @@ impl Vm<'_> {
             Call::Suspend => {
                 // Standby, whatever depth was asked for: allowed (DEN0022F, 5.4.5).
                 host.set_reg(vcpu, Gpr::X0, smccc::SUCCESS);
-                return self.wait(host, vcpu);
+                return self.wait(host, vcpu, None);
             }
             Call::CpuOff => {
                 self.set_run(vcpu, Run::Off);
+                if self.run.iter().all(|run| *run == Run::Off) {
+                    return self.stop(host, vcpu, Fault::AllCpusOff, None);
+                }
                 return Action::Park { until: self.earliest() };
             }
             Call::CpuOn { target, entry, context } => self.cpu_on(host, target, entry, context),

@@ -7,9 +7,10 @@ use std::collections::VecDeque;
 use vmm_core::addr::Ipa;
 use vmm_core::fake::{Fake, Life, List};
 use vmm_core::host::{
-    Action, Entry, Exit, Gpr, Host, HostStats, Image, InjectRefused, Injection, Intid, MemoryOp,
-    MemoryRefused, Vcpu, VirtualTimer,
+    Action, El1, Entry, Exit, Gpr, Host, HostStats, Image, InjectRefused, Injection, Intid,
+    MemoryOp, MemoryRefused, Vcpu, VirtualTimer,
 };
+use vmm_core::pstate::Pstate;
 use vmm_core::vm::Vm;
 
 use super::esr;
@@ -55,6 +56,34 @@ impl Host for Checked<'_> {
     fn set_pc(&mut self, vcpu: Vcpu, pc: u64) {
         self.may_touch(vcpu);
         self.fake.set_pc(vcpu, pc);
+    }
+    fn pstate(&mut self, vcpu: Vcpu) -> Pstate {
+        self.may_touch(vcpu);
+        self.fake.pstate(vcpu)
+    }
+    fn pstate_at_hand(&mut self, vcpu: Vcpu) -> Option<Pstate> {
+        self.may_touch(vcpu);
+        self.fake.pstate_at_hand(vcpu)
+    }
+    fn set_pstate(&mut self, vcpu: Vcpu, pstate: Pstate) {
+        self.may_touch(vcpu);
+        self.fake.set_pstate(vcpu, pstate);
+    }
+    fn sctlr(&mut self, vcpu: Vcpu) -> Option<u64> {
+        self.may_touch(vcpu);
+        self.fake.sctlr(vcpu)
+    }
+    fn el1(&mut self, vcpu: Vcpu, register: El1) -> Option<u64> {
+        self.may_touch(vcpu);
+        self.fake.el1(vcpu, register)
+    }
+    fn set_el1(&mut self, vcpu: Vcpu, register: El1, value: u64) {
+        self.may_touch(vcpu);
+        self.fake.set_el1(vcpu, register, value);
+    }
+    fn fault_address(&mut self, vcpu: Vcpu) -> Option<u64> {
+        self.may_touch(vcpu);
+        self.fake.fault_address(vcpu)
     }
     fn virtual_timer(&mut self, vcpu: Vcpu) -> VirtualTimer {
         self.may_touch(vcpu);

@@ -15,6 +15,7 @@ mod common;
 
 mod arbitrary;
 mod boot;
+mod exceptions;
 mod exits;
 mod faults;
 mod firmware;

@@ -14,7 +14,7 @@ use crate::common::spec::{GICD, MARKER};
 use crate::common::{Machine, Spec, esr};
 
 /// Names of the counters, part of the contract with tools/harness.
-const COUNTERS: [&str; 22] = [
+const COUNTERS: [&str; 23] = [
     "mmio_read",
     "mmio_write",
     "smc",
@@ -30,6 +30,7 @@ const COUNTERS: [&str; 22] = [
     "parks",
     "injected",
     "unknown_smc",
+    "exceptions",
     "unimplemented",
     "notes",
     "mmio_calls",

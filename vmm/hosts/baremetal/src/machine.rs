@@ -8,24 +8,22 @@ use core::fmt::Write as _;
 use core::sync::atomic::{AtomicU8, Ordering};
 
 use arm_sysregs::el0::accessors as el0;
-use arm_sysregs::el0::registers::CntvCtlEl0;
-use arm_sysregs::el1::accessors::write_sctlr_el1;
-use arm_sysregs::el1::registers::SctlrEl1;
 use arm_sysregs::el2::accessors as el2;
 use arm_sysregs::el2::registers::{CnthpCtlEl2, CnthpCvalEl2};
 use spin::RelaxStrategy as _;
 use vmm_core::gic::MAX_SLOTS;
 use vmm_core::host::{
-    Action, ENTRY_SCTLR_EL1, Entry, Exit, Gpr, Host, Image, InjectRefused, Injection, Intid,
-    MAX_VCPUS, MemoryOp, MemoryRefused, Vcpu, VirtualTimer,
+    Action, El1, Entry, Exit, Gpr, Host, Image, InjectRefused, Injection, Intid, MAX_VCPUS,
+    MemoryOp, MemoryRefused, Vcpu, VirtualTimer,
 };
+use vmm_core::pstate::Pstate;
 
 use crate::console::Console;
 use crate::gic::{Gic, KICK};
 use crate::memory::Memory;
 use crate::processor::Relax;
 use crate::world::{Context, Left};
-use crate::{power_off, trap};
+use crate::{power_off, registers, trap};
 
 /// Interrupts of a processor itself (Arm BSA, 3.8.1).
 const MAINTENANCE: u32 = 25;
@@ -184,9 +182,7 @@ impl Here<'_> {
         let (start, lists) = (wanted.start.take(), core::mem::take(&mut wanted.lists));
         if let Some(entry) = start {
             *self.context = Context::at(entry);
-            el0::write_cntv_ctl_el0(CntvCtlEl0::empty());
-            // SAFETY: EL1's translation and caches; EL2 has its own.
-            unsafe { write_sctlr_el1(SctlrEl1::from_bits_retain(ENTRY_SCTLR_EL1)) };
+            registers::reset();
             self.machine.gic.reset_virtual();
         }
         for (slot, irq) in (0..).zip(lists).filter(|(_, irq)| irq.is_some()) {
@@ -254,6 +250,35 @@ impl Host for Here<'_> {
 
     fn set_pc(&mut self, _vcpu: Vcpu, pc: u64) {
         self.context.pc = pc;
+    }
+
+    fn pstate(&mut self, _vcpu: Vcpu) -> Pstate {
+        Pstate(self.context.spsr)
+    }
+
+    fn pstate_at_hand(&mut self, vcpu: Vcpu) -> Option<Pstate> {
+        Some(self.pstate(vcpu))
+    }
+
+    fn set_pstate(&mut self, _vcpu: Vcpu, pstate: Pstate) {
+        self.context.spsr = pstate.0;
+    }
+
+    fn sctlr(&mut self, vcpu: Vcpu) -> Option<u64> {
+        self.el1(vcpu, El1::Sctlr)
+    }
+
+    // EL1's registers are in this processor, whose exit is being handled.
+    fn el1(&mut self, _vcpu: Vcpu, register: El1) -> Option<u64> {
+        Some(registers::read(register))
+    }
+
+    fn set_el1(&mut self, _vcpu: Vcpu, register: El1, value: u64) {
+        registers::write(register, value);
+    }
+
+    fn fault_address(&mut self, _vcpu: Vcpu) -> Option<u64> {
+        Some(el2::read_far_el2().bits())
     }
 
     fn virtual_timer(&mut self, _vcpu: Vcpu) -> VirtualTimer {

@@ -10,6 +10,7 @@ mod gic;
 mod machine;
 mod memory;
 mod processor;
+mod registers;
 mod stage2;
 mod trap;
 mod world;

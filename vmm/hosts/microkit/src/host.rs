@@ -7,15 +7,16 @@ use sel4::VCpuReg;
 use sel4_microkit::{Channel, DeferredAction, MessageInfo};
 use vmm_core::addr::{Ipa, IpaRange};
 use vmm_core::host::{
-    ENTRY_SCTLR_EL1, Entry, Gpr, Host, HostStats, Image, InjectRefused, Injection, Intid,
+    ENTRY_SCTLR_EL1, El1, Entry, Gpr, Host, HostStats, Image, InjectRefused, Injection, Intid,
     MAX_VCPUS, MemoryOp, MemoryRefused, Vcpu, VirtualTimer,
 };
 use vmm_core::plan::{MAX_LINES, Plan};
+use vmm_core::pstate::Pstate;
 use vmm_microkit_abi::fault::{Carried, Fault};
 use vmm_microkit_abi::registers::{Place, RegisterFile, SYSCALL_REPLY};
 
 use crate::idle::IdleTimer;
-use crate::kernel::Kernel;
+use crate::kernel::{self, Kernel};
 use crate::memory::GuestMemory;
 use crate::{counter, symbols, uart};
 
@@ -60,6 +61,8 @@ pub struct Sel4 {
     lines: [Option<Line>; MAX_LINES],
     /// One for all virtual CPUs: the core names the earliest deadline.
     idle: Option<(IdleTimer, Channel)>,
+    /// When the idle timer is due.
+    due: Option<u64>,
     /// Goes with the next receive.
     deferred: Option<DeferredAction>,
     slots: u8,
@@ -121,7 +124,16 @@ impl Sel4 {
                 }
             }
         }
-        Ok(Self { kernel, cpus: Default::default(), memory, lines, idle, deferred: None, slots })
+        Ok(Self {
+            kernel,
+            cpus: Default::default(),
+            memory,
+            lines,
+            idle,
+            due: None,
+            deferred: None,
+            slots,
+        })
     }
 
     /// One message was received.
@@ -180,7 +192,20 @@ impl Sel4 {
 
     /// Makes the idle timer fire at the deadline, if there is one.
     pub fn arm(&mut self, until: Option<u64>) {
-        if let (Some(deadline), Some((timer, _))) = (until, &mut self.idle) {
+        self.due = until;
+        self.hold_deadline();
+    }
+
+    /// Sets the idle timer once more where a guest can reach it: a virtual CPU that runs may have
+    /// taken the wake-up of one that is parked.
+    pub fn hold_deadline_again(&mut self) {
+        if matches!(self.idle, Some((IdleTimer::Cntp, _))) {
+            self.hold_deadline();
+        }
+    }
+
+    fn hold_deadline(&mut self) {
+        if let (Some(deadline), Some((timer, _))) = (self.due, &mut self.idle) {
             timer.arm(deadline);
         }
     }
@@ -218,6 +243,7 @@ impl Sel4 {
             return false;
         }
         timer.disarm();
+        self.due = None; // the core names the next one
         self.unmask(from);
         true
     }
@@ -283,6 +309,39 @@ impl Host for Sel4 {
         self.set(vcpu, Place::PC, pc);
     }
 
+    fn pstate(&mut self, vcpu: Vcpu) -> Pstate {
+        Pstate(self.get(vcpu, Place::SPSR))
+    }
+
+    fn pstate_at_hand(&mut self, vcpu: Vcpu) -> Option<Pstate> {
+        // A kernel with HardwareDebugAPI ends a guest's single step whenever it goes back to it (seL4
+        // `aarch64_restore_user_debug_context`), one without survives none, and neither survives
+        // AArch32 state: nothing here is worth a call.
+        let place = Place::SPSR;
+        let registers = &self.cpus.get(vcpu.index())?.registers;
+        registers.missing_to_read(place).is_none().then(|| Pstate(registers.get(place)))
+    }
+
+    fn set_pstate(&mut self, vcpu: Vcpu, pstate: Pstate) {
+        self.set(vcpu, Place::SPSR, pstate.0);
+    }
+
+    fn sctlr(&mut self, _vcpu: Vcpu) -> Option<u64> {
+        None // a call for every exit
+    }
+
+    fn el1(&mut self, vcpu: Vcpu, register: El1) -> Option<u64> {
+        kernel::REACHES_EL1.then(|| self.kernel.read(vcpu, el1(register)))
+    }
+
+    fn set_el1(&mut self, vcpu: Vcpu, register: El1, value: u64) {
+        self.kernel.write(vcpu, el1(register), value);
+    }
+
+    fn fault_address(&mut self, _vcpu: Vcpu) -> Option<u64> {
+        None // the kernel puts the IPA in its place (`handleVMFault`)
+    }
+
     fn virtual_timer(&mut self, vcpu: Vcpu) -> VirtualTimer {
         let ctl = self.kernel.read(vcpu, VCpuReg::CNTV_CTL);
         VirtualTimer { ctl, cval: self.kernel.read(vcpu, VCpuReg::CNTV_CVAL) }
@@ -310,10 +369,11 @@ impl Host for Sel4 {
         if !waits {
             cpu.thread = Thread::Running;
         }
-        // Both are in the kernel's memory while the virtual CPU does not run, whichever core it
-        // belongs to (seL4 `vcpu_reg_saved_when_disabled`).
+        // SCTLR, CPACR and the timers are in the kernel's memory while the virtual CPU does not run,
+        // whichever core it belongs to (seL4 `vcpu_reg_saved_when_disabled`). Where that is another
+        // core than this, the rest keeps an earlier life's values: docs/registers.md.
         self.kernel.write(vcpu, VCpuReg::SCTLR, ENTRY_SCTLR_EL1);
-        self.kernel.write(vcpu, VCpuReg::CNTV_CTL, 0);
+        self.kernel.clear(vcpu);
         if !waits {
             self.write_back(vcpu, true);
         }
@@ -378,6 +438,18 @@ impl Host for Sel4 {
 
     fn stats(&self) -> HostStats {
         self.kernel.stats()
+    }
+}
+
+/// A register of EL1 by the kernel's name.
+const fn el1(register: El1) -> VCpuReg {
+    match register {
+        El1::Sctlr => VCpuReg::SCTLR,
+        El1::Vbar => VCpuReg::VBAR,
+        El1::Elr => VCpuReg::ELR_EL1,
+        El1::Spsr => VCpuReg::SPSR_EL1,
+        El1::Esr => VCpuReg::ESR,
+        El1::Far => VCpuReg::FAR,
     }
 }
 

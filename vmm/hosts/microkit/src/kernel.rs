@@ -26,6 +26,40 @@ const SMC: cap::Unspecified = Cap::from_bits(slots::SMC);
 /// MPIDR_EL1: the bit that is always one (Arm DDI 0487, D24.2.103).
 const MPIDR_RES1: u64 = 1 << 31;
 
+/// Every register of EL1 and of the timer that the kernel lets a monitor write, but for SCTLR, which
+/// does not start as zero, the offset of the virtual counter, ACTLR, which belongs to the processor's
+/// maker, and the virtual CPU's number. `VCpuReg` lacks two of them.
+const CLEARED: [sel4::sys::seL4_VCPUReg::Type; 20] = {
+    use sel4::sys::seL4_VCPUReg as register;
+    [
+        register::seL4_VCPUReg_CPACR,
+        register::seL4_VCPUReg_TTBR0,
+        register::seL4_VCPUReg_TTBR1,
+        register::seL4_VCPUReg_TCR,
+        register::seL4_VCPUReg_MAIR,
+        register::seL4_VCPUReg_AMAIR,
+        register::seL4_VCPUReg_CIDR,
+        register::seL4_VCPUReg_AFSR0,
+        register::seL4_VCPUReg_AFSR1,
+        register::seL4_VCPUReg_ESR,
+        register::seL4_VCPUReg_FAR,
+        register::seL4_VCPUReg_PAR,
+        register::seL4_VCPUReg_VBAR,
+        register::seL4_VCPUReg_TPIDR_EL1,
+        register::seL4_VCPUReg_SP_EL1,
+        register::seL4_VCPUReg_ELR_EL1,
+        register::seL4_VCPUReg_SPSR_EL1,
+        register::seL4_VCPUReg_CNTV_CTL,
+        register::seL4_VCPUReg_CNTV_CVAL,
+        register::seL4_VCPUReg_CNTKCTL_EL1,
+    ]
+};
+
+/// Whether the registers of EL1 can be read and written while a virtual CPU is stopped. Those that
+/// the kernel does not save whenever it leaves a virtual CPU are in the core that ran it last, and
+/// it looks for them on the monitor's own (seL4 `readVCPUReg`): so not where there are several.
+pub const REACHES_EL1: bool = sel4::sel4_cfg_usize!(MAX_NUM_NODES) == 1;
+
 /// Counts what is asked of the kernel.
 #[derive(Default)]
 pub struct Kernel {
@@ -121,6 +155,15 @@ impl Kernel {
     pub fn write(&mut self, vcpu: Vcpu, register: VCpuReg, value: u64) {
         self.count();
         complain("to write a system register", processor(vcpu).vcpu_write_regs(register, value));
+    }
+
+    /// Clears what a start clears: nothing of an earlier life is seen (docs/registers.md).
+    pub fn clear(&mut self, vcpu: Vcpu) {
+        for register in CLEARED {
+            let answer =
+                self.call(processor(vcpu), invocation_label::ARMVCPUWriteReg, &[register, 0]);
+            complain("to clear a system register", answer);
+        }
     }
 
     /// Makes a virtual CPU's number its affinity, before it runs for the first time; `false` where

@@ -54,6 +54,7 @@ impl Monitor {
     fn exit(&mut self, vcpu: Vcpu, exit: Exit) -> Option<MessageInfo> {
         let action = self.vm.handle(&mut self.host, vcpu, exit);
         self.carry_out(&action);
+        self.host.hold_deadline_again();
         if matches!(action, Action::Resume) {
             return self.host.answer(vcpu);
         }

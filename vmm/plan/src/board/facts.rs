@@ -4,7 +4,7 @@
 use serde::Deserialize;
 
 use crate::span::Span;
-use crate::wish::{Host, Pass};
+use crate::wish::{Host, Pass, Unowned};
 
 /// Facts of a board.
 #[derive(Clone, Debug, Deserialize)]
@@ -35,6 +35,9 @@ pub struct Board {
     pub console: Console,
     /// The emulated marker page.
     pub marker: Marker,
+    /// What a guest meets at an address that nobody owns, unless it wishes something else.
+    #[serde(default)]
+    pub unowned: Unowned,
     /// What wakes a parked vCPU on Microkit.
     pub idle: Option<Idle>,
     /// Firmware calls.

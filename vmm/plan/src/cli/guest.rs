@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use vmm_plan::board::Rule;
-use vmm_plan::wish::Pass;
+use vmm_plan::wish::{Pass, Unowned};
 use vmm_plan::{Board, Host, Images, Plan, PlanError, Wish, dt};
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -66,6 +66,10 @@ pub struct Guest {
     /// Firmware call that the monitor answers with a value of your own.
     #[arg(long, value_name = "FUNCTION=VALUE", value_parser = Rule::answer)]
     answer: Vec<Rule>,
+    /// What the guest meets where it touches an address that nobody owns, or jumps there: it is
+    /// stopped with a report, or takes an external abort. Without it, what the board file says.
+    #[arg(long, value_name = "stop|abort", value_parser = Unowned::parse)]
+    unowned: Option<Unowned>,
     /// Let the monitor print every exit and host call.
     #[arg(long)]
     trace: bool,
@@ -138,6 +142,7 @@ impl Guest {
             append: self.append.clone(),
             pass: self.pass.clone(),
             rules: self.forward.iter().chain(&self.answer).cloned().collect(),
+            unowned: self.unowned,
             trace: self.trace,
             debug_kernel: self.debug_kernel,
         }
