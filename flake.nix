@@ -2,9 +2,6 @@
 {
   description = "A Linux guest on seL4: a Rust monitor, its guest and bootable images, all from pinned sources";
 
-  # No build result decides what is evaluated: `nix flake show` needs no builder.
-  nixConfig.allow-import-from-derivation = false;
-
   inputs = {
     # Compilers, emulators and everyday tools; its own package set, without overlays.
     nixpkgs.url = "github:NixOS/nixpkgs/nixos-26.05";
@@ -45,60 +42,100 @@
   outputs =
     { nixpkgs, ... }@inputs:
     let
+      # The oldest that this was run with.
+      leastNix = "2.26";
       inherit (nixpkgs) lib;
       # One scope of packages for each system that can build (nix/default.nix).
       scopes = lib.genAttrs [ "x86_64-linux" "aarch64-linux" ] (
-        system: import ./nix { inherit inputs system; }
+        system:
+        import ./nix {
+          inherit inputs;
+          pkgs = nixpkgs.legacyPackages.${system};
+        }
       );
       perSystem = outputsOf: lib.mapAttrs (_: outputsOf) scopes;
+      app = program: {
+        type = "app";
+        program = lib.getExe program;
+        meta.description = program.meta.description;
+      };
     in
-    {
-      packages = perSystem (
-        project:
-        {
-          inherit (project)
-            toolchain
-            microkit-tool
-            microkit-sdk
-            guestplan
-            harness
-            programs
-            ;
-          default = project.images;
-        }
-        // project.forBoards (
-          alias: board: {
-            "vmm-${alias}" = board.vmm;
-            "guest-${alias}" = board.guest;
-            "plan-${alias}" = board.plan;
-            "${alias}-image" = board.card;
-            "release-${alias}" = board.release;
+    if builtins.compareVersions builtins.nixVersion leastNix < 0 then
+      throw "this flake needs Nix ${leastNix} or newer, and this is Nix ${builtins.nixVersion}: take a newer one from https://nixos.org/download"
+    else
+      {
+        packages = perSystem (
+          project:
+          {
+            inherit (project)
+              toolchain
+              microkit-tool
+              microkit-sdk
+              guestplan
+              harness
+              programs
+              ;
+            default = project.images;
           }
-        )
-      );
+          // project.forBoards (
+            alias: system: {
+              "vmm-${alias}" = system.internal.vmm;
+              "guest-${alias}" = system.internal.buildroot;
+              "plan-${alias}" = system.plan;
+              "${alias}-image" = system.image;
+              "release-${alias}" = system.release;
+            }
+          )
+        );
 
-      # The whole scope, for `overrideScope`: another guest, kernel or compiler. Nix looks in here
-      # first for `.#packages.<system>.<name>`, and stops at the scope's own function 'packages'.
-      legacyPackages = lib.mapAttrs (_: scope: removeAttrs scope [ "packages" ]) scopes;
-
-      apps = perSystem (
-        project:
-        {
-          inherit (project) demo;
-        }
-        // project.forBoards (
-          _: board: {
-            ${board.emulator.name} = board.emulator.image;
+        apps = perSystem (
+          project:
+          {
+            default = app project.demo;
+            demo = app project.demo;
+            reproduce = app project.reproduce;
           }
-        )
-      );
+          // project.forBoards (
+            _: system: { ${system.internal.emulator.name} = app system.qemu; }
+          )
+        );
 
-      checks = perSystem (project: project.checks);
+        # For others: nix/README.md.
+        lib = {
+          mkGuest = import ./nix/make-guest.nix { inherit lib; };
+          mkSystem =
+            { system, ... }@wish:
+            (scopes.${system}
+              or (throw "mkSystem: this flake builds on ${lib.concatStringsSep " and " (lib.attrNames scopes)}, not on '${system}'")
+            ).mkSystem
+              (removeAttrs wish [ "system" ]);
+        };
+        overlays.default = final: _: {
+          sel4-linux-vmm = import ./nix {
+            inherit inputs;
+            pkgs = final;
+          };
+        };
+        templates = {
+          default = {
+            path = ./nix/templates/guest;
+            description = "An own guest on one of the boards here";
+          };
+          board = {
+            path = ./nix/templates/board;
+            description = "An own board";
+          };
+        };
 
-      devShells = perSystem (project: {
-        default = project.devshell;
-      });
+        checks = perSystem (project: project.checks);
 
-      formatter = perSystem (project: project.treefmt.config.build.wrapper);
-    };
+        # What CI builds.
+        hydraJobs = perSystem (project: {
+          inherit (project) checks images toolchain microkit-sdk;
+        });
+
+        devShells = perSystem (project: project.devShells);
+
+        formatter = perSystem (project: project.treefmt.config.build.wrapper);
+      };
 }

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
 # Sourced by the commands beside it. Debian's cargo and rustc come first where both are installed:
-# a rustup proxy earlier in PATH may want to fetch another toolchain.
-if [ -x /usr/bin/cargo ] && [ -x /usr/bin/rustc ]; then
+# a rustup proxy earlier in PATH may want to fetch another toolchain. Not where the environment has
+# all tools already (VMM_TOOLS=provided, as in `nix develop`).
+if [ "${VMM_TOOLS:-}" != provided ] && [ -x /usr/bin/cargo ] && [ -x /usr/bin/rustc ]; then
     PATH=/usr/bin:$PATH:${CARGO_HOME:-$HOME/.cargo}/bin
 fi
 

@@ -1,24 +1,36 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# The packages of one board. Everything that is particular about it comes from its board.toml.
+# One system: the packages of one board with one guest. Everything that is particular about the
+# board comes from its board.toml, everything that is particular about the system from `wish`
+# (system.nix checks it).
 {
   lib,
+  mkGuest,
   newScope,
   facts,
+  wish,
 }:
 lib.makeScope newScope (self: {
-  inherit facts;
+  inherit facts wish;
 
-  # The protection domain, the guest's kernel and root file system, and the plan that joins them.
-  vmm = self.callPackage ./vmm.nix { config = "release"; };
-  guest = self.callPackage ./guest.nix { };
+  # The guest: somebody's own, or this board's by Buildroot.
+  buildroot = self.callPackage ./guest.nix { };
+  guest = wish.guest or (mkGuest self.buildroot.guest);
+  initrd = self.callPackage ./initramfs.nix { };
+
+  # The protection domain, and the plan that joins it with the guest.
+  vmm = self.callPackage ./vmm.nix { inherit (wish) config; };
   plan = self.callPackage ./plan.nix {
     host = "microkit";
     # Said, so that the boot check's plan is this one and what it boots is the image itself.
     gic = facts.gicOn "microkit";
-    vcpus = 1;
-    kernel = "${self.guest}/${self.guest.kernel}";
-    initrd = "${self.guest}/${self.guest.initrd}";
-    extraArguments = [ ];
+    inherit (wish) vcpus;
+    inherit (self.guest) kernel;
+    inherit (self) initrd;
+    extraArguments = lib.concatLists [
+      (lib.optional (wish.ram != null) "--ram=${toString wish.ram}")
+      (lib.optional (self.guest.append != "") "--append=${self.guest.append}")
+      (map (finding: "--accept=${finding}") wish.accept)
+    ];
   };
 
   image = self.callPackage ./image.nix { inherit (self.vmm) config; };

@@ -2,6 +2,7 @@
 # What a board boots from: its image, an SD card's image with it, manifest and checksums. Made by
 # ci/image, as without Nix.
 {
+  lib,
   dosfstools,
   facts,
   image,
@@ -27,7 +28,12 @@ runCommand "${facts.alias}-image"
     env.REVISION = revision;
     allowedReferences = [ ];
     passthru = { inherit (image) loader; };
-    meta.description = "Bootable image and SD card image for ${facts.title}";
+    meta = {
+      description = "Bootable image and SD card image for ${facts.title}";
+      # The monitor's; the kernel, Linux and what is in its file system have theirs (release).
+      license = lib.licenses.bsd2;
+      platforms = lib.platforms.linux;
+    };
   }
   ''
     cp -r ${plan} from

@@ -21,10 +21,11 @@ let
       };
     in
     {
+      # It finds deny.toml by itself; where the option for it stands changed between versions.
       "deny-${name}" = craneLib.cargoDeny (
         common
         // {
-          cargoDenyExtraArgs = "--all-features --manifest-path ${folder}/Cargo.toml --config deny.toml";
+          cargoDenyExtraArgs = "--all-features --manifest-path ${folder}/Cargo.toml";
         }
       );
       "audit-${name}" = craneLib.cargoAudit (

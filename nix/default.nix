@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# The project's packages for one system: a scope, so that every file in this folder names what it
-# needs in its argument list and anything can be replaced with `overrideScope`.
-{ inputs, system }:
+# The project's packages for one package set: a scope, so that every file in this folder names what
+# it needs in its argument list and anything can be replaced with `overrideScope`.
+{ inputs, pkgs }:
 let
-  pkgs = inputs.nixpkgs.legacyPackages.${system};
   inherit (pkgs) lib;
 in
 lib.makeScope pkgs.newScope (
@@ -16,6 +15,10 @@ lib.makeScope pkgs.newScope (
         "override"
         "overrideDerivation"
       ];
+    # A file that gives a function.
+    callSetIn =
+      scope: file: arguments:
+      removeAttrs (scope.callPackage file { } arguments) [ "override" ];
   in
   {
     inherit (inputs) advisory-db;
@@ -51,10 +54,35 @@ lib.makeScope pkgs.newScope (
     programs = self.callPackage ./programs.nix { };
     guest-env = self.callPackage ./guest-env.nix { };
 
-    # Facts of every board under boards/, and its packages; both by alias.
+    # The public interface: README.md, 'For others'.
+    mkGuest = import ./make-guest.nix { inherit lib; };
+    mkSystem =
+      wish:
+      let
+        own = lib.intersectAttrs {
+          boards = null;
+          profiles = null;
+        } wish;
+        scope = self.overrideScope (_: previous: { sources = previous.sources // own; });
+        # With nothing of its own the same packages, not others that are equal.
+        chosen = if own == { } then self else scope;
+      in
+      callSetIn chosen ./system.nix (removeAttrs wish (lib.attrNames own));
+
+    # Facts of every board under boards/, by alias; and its system, with its own guest.
     boardFacts = callSet ./board-facts.nix { };
-    boards = lib.mapAttrs (_: facts: self.callPackage ./board.nix { inherit facts; }) self.boardFacts;
-    forBoards = outputsOf: lib.concatMapAttrs outputsOf self.boards;
+    systems = lib.mapAttrs (
+      alias: _:
+      self.mkSystem {
+        board = alias;
+        # The guest's own test, and guest/buildroot/README.md's promises.
+        run = [ "guest-selftest" ];
+        expect = "^guest login: ";
+        initWithin = 0.6;
+      }
+    ) self.boardFacts;
+    boards = lib.mapAttrs (_: system: system.internal) self.systems;
+    forBoards = outputsOf: lib.concatMapAttrs outputsOf self.systems;
     images = self.callPackage ./images.nix { };
 
     # The demonstration: the first board that is an emulator's own machine, without seL4.
@@ -64,6 +92,7 @@ lib.makeScope pkgs.newScope (
       import ./treefmt.nix { inherit (self) toolchain; }
     );
     checks = callSet ./checks.nix { flake = inputs.self; };
-    devshell = self.callPackage ./devshell.nix { };
+    devShells = callSet ./devshell.nix { };
+    reproduce = self.callPackage ./reproduce.nix { };
   }
 )

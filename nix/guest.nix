@@ -30,7 +30,9 @@ let
   };
   version = pins.inputs.buildroot.ref;
 in
-stdenvNoCC.mkDerivation {
+lib.throwIfNot (lib.pathExists (../guest/buildroot/configs + "/${facts.folder}_defconfig"))
+"guest/buildroot/configs has no ${facts.folder}_defconfig: give mkSystem a guest (lib.mkGuest), or add the file"
+stdenvNoCC.mkDerivation (finalAttrs: {
   pname = "guest-${facts.alias}";
   inherit version;
   src = buildroot-src;
@@ -66,7 +68,8 @@ stdenvNoCC.mkDerivation {
     runHook preBuild
     buildroot
     buildroot legal-info
-    buildroot --silent show-info >show-info.json
+    # Addresses as they are upstream: those of this build are in the store.
+    buildroot --silent show-info BR2_PRIMARY_SITE= BR2_PRIMARY_SITE_ONLY= >show-info.json
     guest-env -c "BR2_DL_DIR=$PWD/downloads utils/generate-cyclonedx" <show-info.json >sbom.cdx.json
     runHook postBuild
   '';
@@ -88,12 +91,19 @@ stdenvNoCC.mkDerivation {
 
   passthru = {
     inherit downloads;
-    kernel = "Image";
-    initrd = "rootfs.cpio.gz";
+    # For mkGuest.
+    guest = {
+      name = "Linux and BusyBox by Buildroot ${version}";
+      kernel = "${finalAttrs.finalPackage}/Image";
+      initrd = "${finalAttrs.finalPackage}/rootfs.cpio.gz";
+      inherit (finalAttrs.finalPackage) legal;
+      sbom = "${finalAttrs.finalPackage}/sbom.cdx.json";
+    };
   };
   meta = {
     description = "Linux kernel and root file system of the guest for ${facts.title}";
     homepage = "https://buildroot.org";
     license = lib.licenses.gpl2Only;
+    platforms = lib.platforms.linux;
   };
-}
+})

@@ -2,7 +2,7 @@
 # Every board's image, in a folder of its own.
 {
   lib,
-  boards,
+  systems,
   linkFarm,
 }:
-linkFarm "images" (lib.mapAttrs (_: board: board.card) boards)
+linkFarm "images" (lib.mapAttrs (_: system: system.image) systems)

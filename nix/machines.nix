@@ -1,68 +1,63 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # The emulated machines of a board, one for each host and interrupt controller in its board.toml.
-# What a machine is made of stands in tools/machines, where the harness reads it too.
-#   command  starts it with this board's own guest: `emulate [QEMU'S OPTIONS]`
+# What a machine is made of stands in tools/machines; the harness reads it there and in what is made
+# here:
+#   folder   this board's own guest, as the harness takes it (`boot --from`)
 #   run      the same for another guest: a function of a plan for this machine
+#   program  the emulator
 {
   lib,
   facts,
   image,
+  microkit-sdk,
   plan,
   programs,
   qemu,
+  runCommandLocal,
   sources,
-  writeShellApplication,
 }:
 let
   machine =
     host: gic: profileName:
     let
-      profile = lib.importTOML (sources.profiles + "/${profileName}.toml");
-      lines =
-        profile.hosts.${host}
-          or (throw "tools/machines/${profileName}.toml has no [hosts] line '${host}', which boards/${facts.folder}/board.toml promises");
+      profileFile = sources.profiles + "/${profileName}.toml";
+      profile =
+        lib.throwIf (!lib.pathExists profileFile)
+          "boards/${facts.folder}/board.toml names the profile '${profileName}', and there is no tools/machines/${profileName}.toml"
+          (lib.importTOML profileFile);
 
       run =
         planned:
         let
           packed = image.override { plan = planned; };
-          values = {
-            image =
-              {
-                microkit = "${packed}/${packed.loader}";
-                baremetal = "${programs}/bin/vmm-baremetal";
-              }
-              .${host};
-            load_address = "0x${lib.toHexString facts.microkit.loader_address}";
-            cpus = toString planned.vcpus;
+          kernel = "${microkit-sdk}/board/${facts.microkit.board}/${image.config}/include/kernel/gen_config.json";
+          links = {
+            "${profileName}.toml" = profileFile;
           }
           # What plays the board's firmware on an emulated sibling.
-          // lib.optionalAttrs (profile ? shim) { shim = "${programs}/bin/${profile.shim}"; };
-          names = lib.attrNames values;
-          fill = lib.replaceStrings (map (name: "{${name}}") names) (lib.attrValues values);
-          words = lib.concatMap (line: lib.splitString " " (fill line)) (profile.arguments ++ lines);
+          // lib.optionalAttrs (profile ? shim) { ${profile.shim} = "${programs}/bin/${profile.shim}"; }
+          //
+            {
+              microkit = {
+                "loader.img" = "${packed}/${packed.loader}";
+                "kernel.json" = kernel;
+              };
+              # Without seL4 there is no image that holds the guest: the emulator places its files.
+              baremetal."vmm-baremetal.elf" = "${programs}/bin/vmm-baremetal";
+            }
+            .${host};
         in
-        writeShellApplication {
-          name = "emulate";
-          runtimeInputs = [ qemu ];
-          text = ''
-            words=(${lib.escapeShellArgs words})
-          ''
-          # Without seL4 there is no image that holds the guest: the emulator's loader places it.
-          + lib.optionalString (host == "baremetal") ''
-            while read -r what file _ address; do
-              [ "$what" != load ] || words+=(-device "loader,file=${planned}/$file,addr=$address,force-raw=on")
-            done <${planned}/plan.txt
-          ''
-          + ''
-            exec ${profile.program} "''${words[@]}" "$@"
-          '';
-        };
+        runCommandLocal "boot-${facts.alias}-${host}-gicv${toString gic}" { } ''
+          mkdir $out
+          ln -s ${planned}/* $out/
+          ${lib.concatStrings (lib.mapAttrsToList (name: file: "ln -s ${file} $out/${name}\n") links)}
+        '';
     in
     {
       inherit host gic run;
       inherit (profile) title;
-      command = run (plan.override { inherit host gic; });
+      program = "${qemu}/bin/${profile.program}";
+      folder = run (plan.override { inherit host gic; });
     };
 
   ofController =

@@ -64,6 +64,13 @@ craneLib.mkCargoDerivation {
 
   inherit (bareEnv) env;
   preBuild = bareEnv.trimPaths;
+  # Debug information names the compiler's own folder of headers.
+  postPatch = ''
+    for component in loader monitor libmicrokit; do
+      substituteInPlace $component/Makefile --replace-fail \
+        'CFLAGS := -std=gnu11' 'CFLAGS := -ffile-prefix-map=${cross.cc}=compiler -std=gnu11'
+    done
+  '';
   # Debug kernels embed __FILE__: the kernel's source is copied beside Microkit's.
   buildPhaseCargoCommand = ''
     cp -r ${sel4-src} seL4
@@ -94,8 +101,10 @@ craneLib.mkCargoDerivation {
   # The objects are for another machine, and the tool patches the ELF files by their symbols.
   dontStrip = true;
   dontPatchELF = true;
-  # No part of a system may name a source or the compiler.
+  # No part of a system may name a source or a compiler.
   disallowedReferences = [
+    cross.bintools.bintools
+    cross.cc
     microkit-src
     sel4-src
     toolchain

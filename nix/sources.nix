@@ -54,13 +54,15 @@ in
     (fileset.difference ../guest/buildroot (
       fileset.unions [
         ../guest/buildroot/README.md
-        ../guest/buildroot/check-boot
         ../guest/buildroot/check-buildroot
         ../guest/buildroot/debian-build
         ../guest/buildroot/test-check-options
       ]
     ))
   ];
+
+  # What the conformance guests have to do.
+  declared = tree [ ../guest/conformance/guests.toml ];
 
   # What the checks of the tree's own shape read.
   shape = tree [

@@ -9,8 +9,9 @@ use crate::conformance::{self, Guest};
 use crate::console::{Console, MonitorLine};
 use crate::error::{Error, Result};
 use crate::image::{self, Image};
+use crate::made;
 use crate::options::{BootOptions, HostName, Machine};
-use crate::report::{Report, Run, SCHEMA};
+use crate::report::{self, Report, Run, SCHEMA};
 use crate::session::{Outcome, Script, Session};
 
 /// Last lines of a transcript that are shown when a run failed.
@@ -21,6 +22,10 @@ const TAIL: usize = 25;
 /// # Errors
 /// Something is missing or does not build.
 pub fn run(root: &Path, options: &BootOptions) -> Result<u8> {
+    if let (Some(folder), "") = (&options.machine.from, options.machine.board.as_str()) {
+        let machine = made::machine(&options.machine, folder)?;
+        return run(root, &BootOptions { machine, ..options.clone() });
+    }
     if options.interactive && !std::io::stdin().is_terminal() {
         let text = "there is no terminal to hand the console to: use --run (ci/demo: --check)";
         return Err(Error::Usage(text.into()));
@@ -38,10 +43,10 @@ pub fn run(root: &Path, options: &BootOptions) -> Result<u8> {
     if options.interactive {
         return interactive(&image, &machine);
     }
-    let mut report = report(&image, &machine);
+    let mut report = empty(&image, &machine);
     for number in 1..=options.repeat {
         let script = guest.as_ref().map_or_else(|| linux(options), |guest| guest.script(options));
-        let run = once(&image, &machine, script, number)?;
+        let run = in_time(once(&image, &machine, script, number)?, options.init_within);
         show(&run, number, options.repeat);
         if report.exit_code == 0 {
             report.exit_code = run.exit_code;
@@ -71,18 +76,18 @@ pub fn linux(options: &BootOptions) -> Script {
 
 /// A report without runs.
 #[must_use]
-pub fn report(image: &Image, machine: &Machine) -> Report {
+pub fn empty(image: &Image, machine: &Machine) -> Report {
     Report {
         schema: SCHEMA,
-        board: image.plan.board.name.clone(),
+        board: image.facts.board.clone(),
         host: machine.host.name(),
         config: machine.config.name(),
-        gic: image.plan.gic,
+        gic: image.facts.gic,
         profile: image.profile.clone(),
         guest: machine.guest.clone().unwrap_or_else(|| "linux".into()),
         append: machine.append.clone(),
-        ram_mib: image.plan.layout.ram.size >> 20,
-        cpus: image.plan.wish.vcpus,
+        ram_mib: image.facts.ram_mib,
+        cpus: image.facts.cpus,
         icount: machine.icount,
         sizes: image.sizes.clone(),
         runs: Vec::new(),
@@ -103,12 +108,30 @@ pub fn once(image: &Image, machine: &Machine, script: Script, number: u32) -> Re
     Ok(Run::new(&session, outcome, spent, &transcript))
 }
 
+/// The run, failed if Linux's first program came later than `limit`, or never.
+fn in_time(run: Run, limit: Option<f64>) -> Run {
+    let Some(limit) = limit.filter(|_| run.exit_code == 0) else { return run };
+    let late = run.init_seconds.iter().find(|at| **at > limit);
+    let why = match (late, run.init_seconds.is_empty()) {
+        (Some(at), _) => format!("its first program came at {at:.3} s, not within {limit} s"),
+        (None, true) => "no line says when its first program came (--init-within)".into(),
+        (None, false) => return run,
+    };
+    let outcome = Outcome::GuestFailed(why);
+    Run {
+        outcome: report::word(&outcome),
+        message: outcome.words(),
+        exit_code: outcome.code(),
+        ..run
+    }
+}
+
 /// Where the transcript of a run goes: outside the tree, one file for each kind of run.
 fn transcript(image: &Image, machine: &Machine, number: u32) -> Result<PathBuf> {
     let folder = image::cache()?.join("transcripts");
     fs::create_dir_all(&folder).map_err(|e| Error::file("make", &folder, &e))?;
     let guest = machine.guest.as_deref().unwrap_or("linux");
-    Ok(folder.join(format!("{}-{guest}-{number}.log", image::name(machine, &image.plan))))
+    Ok(folder.join(format!("{}-{guest}-{number}.log", image::name(machine, &image.facts))))
 }
 
 /// The outputs of the commands go to standard output, everything else to standard error.
@@ -149,7 +172,7 @@ fn interactive(image: &Image, machine: &Machine) -> Result<u8> {
         }
         HostName::Bare => "without a monitor",
     };
-    eprintln!("{}, {under}.", image.plan.board.title);
+    eprintln!("{}, {under}.", image.facts.title);
     eprintln!("To leave: type 'poweroff', or Ctrl-A x at any time.");
     eprintln!("Transcript: {}", transcript.display());
     let status = image.emulator.hand_over(&transcript)?;
@@ -164,4 +187,36 @@ fn interactive(image: &Image, machine: &Machine) -> Result<u8> {
         Some(0) => 0,
         _ => 125,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(init_seconds: Vec<f64>, exit_code: u8) -> Run {
+        Run {
+            outcome: "",
+            message: "it ended".into(),
+            exit_code,
+            seconds: 1.0,
+            first_line_seconds: None,
+            init_seconds,
+            commands: vec![],
+            events: vec![],
+            monitor: vec![],
+            transcript: "x.log".into(),
+        }
+    }
+
+    #[test]
+    fn a_late_first_program_fails_the_run_and_so_does_none() {
+        let code = |times: &[f64], limit| in_time(run(times.to_vec(), 0), limit).exit_code;
+        assert_eq!(code(&[0.5], Some(0.5)), 0);
+        assert_eq!(code(&[0.4, 0.6], Some(0.5)), 1);
+        assert_eq!(code(&[], Some(0.5)), 1);
+        assert_eq!(code(&[], None), 0);
+        assert_eq!(in_time(run(vec![], 124), Some(0.5)).exit_code, 124);
+        let text = in_time(run(vec![0.6], 0), Some(0.5)).message;
+        assert_eq!(text, "the guest failed: its first program came at 0.600 s, not within 0.5 s");
+    }
 }

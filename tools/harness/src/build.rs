@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use vmm_plan::Plan;
+use vmm_plan::files::Facts;
 
 use crate::error::Result;
 use crate::image;
@@ -31,6 +31,6 @@ pub fn run(root: &Path, options: &BuildOptions) -> Result<u8> {
 }
 
 /// Not the folder of `ci/boot`, which may run at the same time.
-fn name(machine: &Machine, plan: &Plan) -> String {
-    format!("image-{}-{}", plan.board.name, machine.config.name())
+fn name(machine: &Machine, facts: &Facts) -> String {
+    format!("image-{}-{}", facts.board, machine.config.name())
 }

@@ -98,10 +98,16 @@ impl Guest {
         all.into_iter().find(|guest| guest.name == name).ok_or(Error::Usage(text))
     }
 
-    /// The machine as it needs it: with no fewer virtual CPUs than it declares.
+    /// The machine as it needs it: with no fewer virtual CPUs than it declares. What was built for
+    /// all guests is in folders by their names.
     #[must_use]
     pub fn machine(&self, asked: &Machine) -> Machine {
+        let all = asked.guest.as_deref() == Some("all");
         Machine {
+            from: asked
+                .from
+                .as_ref()
+                .map(|from| if all { from.join(&self.name) } else { from.clone() }),
             guest: Some(self.name.clone()),
             cpus: Some(asked.cpus.unwrap_or(1).max(self.cpus)),
             unowned: self.unowned.or(asked.unowned),
@@ -168,12 +174,15 @@ impl Guest {
 /// Whether what is under the monitor survives a guest's debug exceptions: a kernel of seL4 does with
 /// HardwareDebugAPI, else the guest's single steps are taken by the monitor, too.
 fn survives_stepping(root: &Path, machine: &Machine) -> Result<bool> {
-    match machine.host {
-        HostName::Microkit => {
+    match (machine.host, &machine.from) {
+        (HostName::Microkit, Some(folder)) => {
+            program::survives_stepping(&folder.join(image::KERNEL_FILE))
+        }
+        (HostName::Microkit, None) => {
             let board = image::board(root, machine)?;
             Sdk::find()?.survives_stepping(&board.microkit.board, machine.config)
         }
-        HostName::Baremetal | HostName::Bare => Ok(true),
+        (HostName::Baremetal | HostName::Bare, _) => Ok(true),
     }
 }
 
@@ -183,8 +192,10 @@ fn survives_stepping(root: &Path, machine: &Machine) -> Result<bool> {
 /// Something is missing or does not build.
 pub fn run(root: &Path, options: &BootOptions) -> Result<u8> {
     let host = options.machine.host;
-    let gic = image::gic(root, &options.machine)?;
-    let survives = survives_stepping(root, &options.machine)?;
+    let gic = match (&options.machine.from, options.machine.gic) {
+        (Some(_), Some(gic)) => gic,
+        _ => image::gic(root, &options.machine)?,
+    };
     let mut report = None;
     let (mut passed, mut failed, mut skipped) = (0_u32, 0_u32, 0_u32);
     for guest in Guest::all(root)? {
@@ -192,7 +203,8 @@ pub fn run(root: &Path, options: &BootOptions) -> Result<u8> {
             skipped = skipped.saturating_add(1);
             continue;
         }
-        if guest.debugs && !survives {
+        let machine = guest.machine(&options.machine);
+        if guest.debugs && !survives_stepping(root, &machine)? {
             println!(
                 "{:<20} skipped: this SDK's kernel lacks HardwareDebugAPI and hangs",
                 guest.name
@@ -200,9 +212,8 @@ pub fn run(root: &Path, options: &BootOptions) -> Result<u8> {
             skipped = skipped.saturating_add(1);
             continue;
         }
-        let machine = guest.machine(&options.machine);
         let image = Image::prepare(root, &machine)?;
-        let report = report.get_or_insert_with(|| boot::report(&image, &machine));
+        let report = report.get_or_insert_with(|| boot::empty(&image, &machine));
         report.guest = "all".into();
         for number in 1..=options.repeat {
             let run = boot::once(&image, &machine, guest.script(options), number)?;

@@ -5,14 +5,21 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
+use vmm_plan::files::Facts;
 use vmm_plan::{Board, Images, Plan, Wish};
 
 use crate::board_tree;
 use crate::emulator::Emulator;
 use crate::error::{Error, Result};
+use crate::made;
 use crate::options::{HostName, Machine};
-use crate::profile::{Profile, Values};
+use crate::profile::{self, Profile};
 use crate::program::{self, Sdk};
+
+/// File name of the bare-metal monitor.
+pub const MONITOR_FILE: &str = "vmm-baremetal.elf";
+/// File name of the kernel's description of itself: seL4's `gen_config.json`.
+pub const KERNEL_FILE: &str = "kernel.json";
 
 /// Emulated time of an instruction under `--icount`; a power of two, because the emulator takes its
 /// logarithm.
@@ -21,8 +28,10 @@ pub const NANOSECONDS_PER_INSTRUCTION: u32 = 2;
 /// Everything that is needed to boot once more.
 #[derive(Debug)]
 pub struct Image {
-    /// The plan of the guest.
-    pub plan: Plan,
+    /// What has to be known of it.
+    pub facts: Facts,
+    /// The plan of the guest; `None` for what was built elsewhere.
+    pub plan: Option<Plan>,
     /// Name of the emulated machine.
     pub profile: String,
     /// Its command line.
@@ -31,8 +40,9 @@ pub struct Image {
     pub monitor: Option<PathBuf>,
     /// Sizes of what was built and loaded, in bytes, by file name.
     pub sizes: BTreeMap<String, u64>,
-    /// Keeps another harness from rewriting the files while they are in use.
-    _lock: File,
+    /// Keeps another harness from rewriting the files while they are in use; none is needed for
+    /// what was built elsewhere.
+    pub(crate) _lock: Option<File>,
 }
 
 /// Version of the interrupt controller that the guest will have.
@@ -79,13 +89,13 @@ pub fn cache() -> Result<PathBuf> {
 
 /// Name of what is booted, without spaces: for folders and transcripts.
 #[must_use]
-pub fn name(machine: &Machine, plan: &Plan) -> String {
+pub fn name(machine: &Machine, facts: &Facts) -> String {
     let (host, config) = (machine.host.name(), machine.config.name());
-    let cpus = match plan.wish.vcpus {
+    let cpus = match facts.cpus {
         1 => String::new(),
         several => format!("-cpus{several}"),
     };
-    format!("{}-{host}-{config}-gicv{}{cpus}", plan.board.name, plan.gic)
+    format!("{}-{host}-{config}-gicv{}{cpus}", facts.board, facts.gic)
 }
 
 impl Image {
@@ -94,7 +104,10 @@ impl Image {
     /// # Errors
     /// Something is missing, does not fit or does not build; the text says what to do.
     pub fn prepare(root: &Path, machine: &Machine) -> Result<Self> {
-        Self::prepare_with(root, machine, |_| Ok(()))
+        match &machine.from {
+            Some(folder) => made::image(machine, folder),
+            None => Self::prepare_with(root, machine, |_| Ok(())),
+        }
     }
 
     /// As [`Image::prepare`]; `touch` has the folder between its planning and its building.
@@ -122,46 +135,82 @@ impl Image {
             (host, _) => host.name(),
         };
         let machine_profile = Profile::load(root, &profile)?;
-        let values = values(machine, &plan, &folder, image)?;
-        let mut emulator = emulator(root, machine, &machine_profile, enter, values)?;
-        if machine.host == HostName::Baremetal {
-            for load in plan.loads() {
-                let file = folder.join(load.file);
-                let loader =
-                    format!("loader,file={},addr={:#x},force-raw=on", file.display(), load.address);
-                emulator.arguments.extend(["-device".into(), loader]);
-            }
-        }
-        Ok(Self { sizes: sizes(&folder), plan, profile, emulator, monitor, _lock: lock })
+        let facts = plan.facts();
+        let values = Values {
+            facts: &facts,
+            folder: &folder,
+            image,
+            cores: kernel_cores(machine, &plan.board)?,
+            append: &machine.append,
+            shim: shim(root, &machine_profile)?,
+        };
+        let emulator = emulator(machine, &machine_profile, enter, values)?;
+        let sizes = sizes(&folder);
+        Ok(Self { facts, plan: Some(plan), profile, emulator, monitor, sizes, _lock: Some(lock) })
     }
-}
 
-impl Image {
     /// Boots another Microkit image, in the place of this one.
     ///
     /// # Errors
     /// There is no emulated machine for it, or its shim does not build.
     pub fn enter_loader(&mut self, root: &Path, machine: &Machine, loader: &Path) -> Result<()> {
         let profile = Profile::load(root, &self.profile)?;
-        let values = values(machine, &self.plan, Path::new("."), Some(loader.to_owned()))?;
-        self.emulator = emulator(root, machine, &profile, HostName::Microkit.name(), values)?;
+        let board = Board::find(&root.join("boards"), &machine.board).map_err(usage)?;
+        let values = Values {
+            facts: &self.facts,
+            folder: Path::new("."),
+            image: Some(loader.to_owned()),
+            cores: kernel_cores(machine, &board)?,
+            append: &machine.append,
+            shim: shim(root, &profile)?,
+        };
+        self.emulator = emulator(machine, &profile, HostName::Microkit.name(), values)?;
         Ok(())
     }
 }
 
-/// The emulator, its shim built if it has one.
-fn emulator(
-    root: &Path,
+/// What fills the placeholders of a profile.
+#[derive(Debug)]
+pub struct Values<'a> {
+    /// Of what is booted.
+    pub facts: &'a Facts,
+    /// Where the plan's files are.
+    pub folder: &'a Path,
+    /// What the machine enters.
+    pub image: Option<PathBuf>,
+    /// Cores of the kernel under the monitor.
+    pub cores: u32,
+    /// Boot arguments, where the emulator hands them over.
+    pub append: &'a str,
+    /// What plays the board's firmware.
+    pub shim: Option<PathBuf>,
+}
+
+/// The shim that a machine needs, built.
+fn shim(root: &Path, profile: &Profile) -> Result<Option<PathBuf>> {
+    profile.shim.as_ref().map(|shim| Ok(program::build(root, "machine-shims")?.join(shim))).transpose()
+}
+
+/// The emulator's command line.
+///
+/// # Errors
+/// The machine does not know the host, or the program is missing.
+pub fn emulator(
     machine: &Machine,
     profile: &Profile,
     enter: &str,
-    mut values: Values,
+    values: Values<'_>,
 ) -> Result<Emulator> {
-    if let Some(shim) = &profile.shim {
-        let built = program::build(root, "machine-shims")?.join(shim);
-        values.insert("shim", Some(built.display().to_string()));
+    let program = machine.emulator.clone().map_or_else(|| profile.program(), Ok)?;
+    let mut emulator = profile.emulator(program, enter, &values.placeholders())?;
+    if machine.host == HostName::Baremetal {
+        for load in &values.facts.loads {
+            let file = values.folder.join(&load.file);
+            let loader =
+                format!("loader,file={},addr={:#x},force-raw=on", file.display(), load.address);
+            emulator.arguments.extend(["-device".into(), loader]);
+        }
     }
-    let mut emulator = profile.emulator(enter, &values)?;
     if machine.icount {
         let shift = NANOSECONDS_PER_INSTRUCTION.ilog2();
         emulator.arguments.extend(["-icount".into(), format!("shift={shift},sleep=off")]);
@@ -189,11 +238,11 @@ pub struct Built {
 pub fn build(
     root: &Path,
     machine: &Machine,
-    name: fn(&Machine, &Plan) -> String,
+    name: fn(&Machine, &Facts) -> String,
     touch: impl Fn(&Path) -> Result<()>,
 ) -> Result<Built> {
     let plan = plan(root, machine)?;
-    let folder = root.join("build").join(name(machine, &plan));
+    let folder = root.join("build").join(name(machine, &plan.facts()));
     let lock = lock(&folder)?;
     plan.write_to(&folder).map_err(usage)?;
     touch(&folder)?;
@@ -281,7 +330,7 @@ fn monitor(root: &Path, machine: &Machine, plan: &Plan, folder: &Path) -> Result
         }
         HostName::Baremetal => {
             let built = program::build(root, "vmm-baremetal")?.join("vmm-baremetal");
-            let monitor = folder.join("vmm-baremetal.elf");
+            let monitor = folder.join(MONITOR_FILE);
             copy(&built, &monitor)?;
             Ok(Some(monitor))
         }
@@ -319,45 +368,53 @@ fn images(root: &Path, machine: &Machine) -> Result<Images> {
     Images::read(&kernel, Some(&initrd), dtb).map_err(usage)
 }
 
-/// Kernel and initial RAM file system that `ci/setup` makes of Debian's packages.
+/// Kernel and initial RAM file system that `ci/setup` makes of Debian's packages, or those in the
+/// folder that `VMM_GUEST` names.
 ///
 /// # Errors
 /// They are not there.
 pub fn test_guest() -> Result<(PathBuf, PathBuf)> {
-    let guest = cache()?.join("guest");
+    let guest = match std::env::var_os("VMM_GUEST").filter(|value| !value.is_empty()) {
+        Some(folder) => PathBuf::from(folder),
+        None => cache()?.join("guest"),
+    };
     let (kernel, initrd) = (guest.join("Image"), guest.join("initrd.cpio"));
     if !kernel.exists() || !initrd.exists() {
         let folder = guest.display();
-        return Err(Error::Usage(format!("there is no test guest in {folder}: run ci/setup")));
+        return Err(Error::Usage(format!(
+            "there is no test guest in {folder}: run ci/setup, give --kernel, or set VMM_GUEST to a folder with Image and initrd.cpio"
+        )));
     }
     Ok((kernel, initrd))
 }
 
-/// What fills the placeholders of a profile.
-///
-/// # Errors
-/// Those of [`kernel_cores`].
-fn values(machine: &Machine, plan: &Plan, folder: &Path, image: Option<PathBuf>) -> Result<Values> {
-    let file = |name: &str| Some(folder.join(name).display().to_string());
-    let initrd = plan.images.initrd.is_some();
-    // An SMP kernel waits for all of its cores.
-    let cpus = plan.wish.vcpus.max(kernel_cores(machine, &plan.board)?);
-    Ok(BTreeMap::from([
-        ("image", image.map(|path| path.display().to_string())),
-        ("load_address", Some(format!("{:#x}", plan.board.microkit.loader_address))),
-        ("kernel", file(vmm_plan::plan::KERNEL_FILE)),
-        ("initrd", file(vmm_plan::plan::INITRD_FILE).filter(|_| initrd)),
-        ("dtb", file(vmm_plan::plan::TREE_FILE)),
-        ("append", Some(machine.append.clone()).filter(|text| !text.is_empty())),
-        ("ram_mib", Some((plan.layout.ram.size >> 20).to_string())),
-        ("cpus", Some(cpus.to_string())),
-    ]))
+impl Values<'_> {
+    fn placeholders(&self) -> profile::Values {
+        let path = |path: &Path| Some(path.display().to_string());
+        let file = |name: &str| path(&self.folder.join(name));
+        let initrd = self.folder.join(vmm_plan::plan::INITRD_FILE);
+        // An SMP kernel waits for all of its cores.
+        let cpus = self.facts.cpus.max(self.cores);
+        BTreeMap::from([
+            ("image", self.image.as_deref().and_then(path)),
+            ("load_address", Some(self.facts.load_address.clone())),
+            ("kernel", file(vmm_plan::plan::KERNEL_FILE)),
+            ("initrd", path(&initrd).filter(|_| initrd.is_file())),
+            ("dtb", file(vmm_plan::plan::TREE_FILE)),
+            ("append", Some(self.append.to_owned()).filter(|text| !text.is_empty())),
+            ("ram_mib", Some(self.facts.ram_mib.to_string())),
+            ("cpus", Some(cpus.to_string())),
+            ("shim", self.shim.as_deref().and_then(path)),
+        ])
+    }
 }
 
-fn sizes(folder: &Path) -> BTreeMap<String, u64> {
+/// Sizes of the files in a folder, in bytes, by name.
+pub fn sizes(folder: &Path) -> BTreeMap<String, u64> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let files = entries.filter_map(|entry| {
-        let data = entry.metadata().ok().filter(fs::Metadata::is_file)?;
+        // What was built elsewhere may be links.
+        let data = fs::metadata(entry.path()).ok().filter(fs::Metadata::is_file)?;
         Some((entry.file_name().into_string().ok()?, data.len()))
     });
     files.collect()

@@ -14,6 +14,7 @@ mod emulator;
 mod error;
 mod event;
 mod image;
+mod made;
 mod options;
 mod outcome;
 mod profile;

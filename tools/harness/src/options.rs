@@ -113,7 +113,8 @@ impl Config {
 /// Which machine and which guest.
 #[derive(Clone, Debug, Default, Args)]
 pub struct Machine {
-    /// Folder under boards/, or its alias.
+    /// Folder under boards/, or its alias; --from needs none.
+    #[arg(required_unless_present = "from", default_value = "", hide_default_value = true)]
     pub board: String,
     /// What the monitor runs on.
     #[arg(long, value_enum, default_value_t)]
@@ -167,6 +168,15 @@ pub struct Machine {
     /// The monitor prints every exit and host call.
     #[arg(long)]
     pub trace: bool,
+    /// Boots what was built already (ci/harness/README.md says what is in the folder), instead of
+    /// building; with --guest all a folder for each guest in it.
+    #[arg(long, value_name = "DIR", conflicts_with_all = [
+        "board", "host", "gic", "kernel", "initrd", "dtb", "append", "ram", "cpus", "cores", "forward", "trace",
+    ])]
+    pub from: Option<PathBuf>,
+    /// The emulator's program, instead of the machine's own.
+    #[arg(long, value_name = "PROGRAM")]
+    pub emulator: Option<PathBuf>,
 }
 
 /// `ci/boot`.
@@ -182,6 +192,10 @@ pub struct BootOptions {
     /// Regular expression that the guest's text must match. Without --run the run ends there.
     #[arg(long, value_name = "RE", value_parser = pattern, allow_hyphen_values = true)]
     pub expect: Option<Regex>,
+    /// Linux must run its first program within so many seconds of its own clock (with --icount they
+    /// are the same on every computer).
+    #[arg(long, value_name = "S", value_parser = seconds, conflicts_with_all = ["interactive", "guest"])]
+    pub init_within: Option<f64>,
     /// Boots N times; the first failure counts.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub repeat: u32,
@@ -341,6 +355,7 @@ impl Default for BootOptions {
             machine: Machine::default(),
             run: Vec::new(),
             expect: None,
+            init_within: None,
             repeat: 1,
             interactive: false,
             timeout: TIMEOUT,
@@ -365,6 +380,11 @@ impl BootOptions {
 
 fn pattern(text: &str) -> Result<Regex, String> {
     Regex::new(&format!("(?m){text}")).map_err(|e| e.to_string())
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    let seconds = text.parse().ok().filter(|seconds| (0.0..=86_400.0).contains(seconds));
+    seconds.ok_or_else(|| "seconds are a number from 0 to 86400".into())
 }
 
 fn minutes(text: &str) -> Result<Duration, String> {
@@ -486,6 +506,18 @@ mod tests {
         assert_eq!(minutes("0"), Ok(Duration::ZERO));
         for bad in ["-1", "NaN", "1e9", "x", ""] {
             assert!(minutes(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_was_built_elsewhere_needs_no_board_and_takes_none() {
+        let options = boot(&["--from", "made", "--emulator", "qemu"]).unwrap();
+        assert_eq!(options.machine.from, Some(PathBuf::from("made")));
+        assert_eq!(options.machine.emulator, Some(PathBuf::from("qemu")));
+        for more in [&["qemu"][..], &["--host", "baremetal"], &["--cpus", "2"], &["--append", "x"]]
+        {
+            let all = [&["--from", "made"], more].concat();
+            assert_eq!(boot(&all).unwrap_err().kind(), ErrorKind::ArgumentConflict, "{all:?}");
         }
     }
 

@@ -64,6 +64,15 @@ impl Profile {
         Self::parse(&text).map_err(|e| Error::Usage(format!("tools/machines/{name}.toml: {e}")))
     }
 
+    /// Reads the file of a profile.
+    ///
+    /// # Errors
+    /// It is not there, or does not parse.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = fs::read_to_string(path).map_err(|e| Error::file("read", path, &e))?;
+        Self::parse(&text).map_err(|e| Error::Usage(format!("{}: {e}", path.display())))
+    }
+
     /// Reads the text of a profile.
     ///
     /// # Errors
@@ -72,13 +81,12 @@ impl Profile {
         toml::from_str(text).map_err(|e| Error::Usage(e.to_string().trim_end().to_owned()))
     }
 
-    /// The emulator for a host, every placeholder filled.
+    /// The emulator `program` for a host, every placeholder filled.
     ///
     /// # Errors
-    /// The machine does not know the host, the program is missing, or a placeholder has no name
-    /// in `values`.
-    pub fn emulator(&self, host: &str, values: &Values) -> Result<Emulator> {
-        Ok(Emulator { program: self.program()?, arguments: self.fill(host, values)?, mishap: None })
+    /// The machine does not know the host, or a placeholder has no name in `values`.
+    pub fn emulator(&self, program: PathBuf, host: &str, values: &Values) -> Result<Emulator> {
+        Ok(Emulator { program, arguments: self.fill(host, values)?, mishap: None })
     }
 
     /// The emulator's program.

@@ -86,14 +86,7 @@ impl Sdk {
     /// # Errors
     /// The SDK has no such board, or its description of the kernel does not read.
     pub fn cores(&self, board: &str, config: Config) -> Result<u32> {
-        let path = self.kernel(board, config)?.join("include/kernel/gen_config.json");
-        let text = std::fs::read_to_string(&path).map_err(|e| Error::file("read", &path, &e))?;
-        cores(&text).ok_or_else(|| {
-            Error::Usage(format!(
-                "{} does not say on how many cores the kernel runs (ENABLE_SMP_SUPPORT, MAX_NUM_NODES)",
-                path.display()
-            ))
-        })
+        cores_of(&self.kernel(board, config)?.join("include/kernel/gen_config.json"))
     }
 
     /// Whether a guest's debug exceptions stay the guest's (`KernelHardwareDebugAPI`).
@@ -101,9 +94,7 @@ impl Sdk {
     /// # Errors
     /// The SDK has no such board, or its description of the kernel does not read.
     pub fn survives_stepping(&self, board: &str, config: Config) -> Result<bool> {
-        let path = self.kernel(board, config)?.join("include/kernel/gen_config.json");
-        let text = std::fs::read_to_string(&path).map_err(|e| Error::file("read", &path, &e))?;
-        Ok(has_debug_api(&text))
+        survives_stepping(&self.kernel(board, config)?.join("include/kernel/gen_config.json"))
     }
 
     /// Builds the monitor as a protection domain for one of the SDK's boards; returns its file.
@@ -140,10 +131,33 @@ impl Sdk {
     }
 }
 
+/// Whether a guest's debug exceptions stay the guest's, by the file `gen_config.json` of the kernel.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn survives_stepping(path: &Path) -> Result<bool> {
+    let text = std::fs::read_to_string(path).map_err(|e| Error::file("read", path, &e))?;
+    Ok(has_debug_api(&text))
+}
+
 /// Whether a kernel's `gen_config.json` names the option, and has it on.
 fn has_debug_api(text: &str) -> bool {
     let values: Option<serde_json::Value> = serde_json::from_str(text).ok();
     values.is_some_and(|values| values.get("HARDWARE_DEBUG_API") == Some(&true.into()))
+}
+
+/// Cores that a kernel runs on, by the file `gen_config.json` that comes with it.
+///
+/// # Errors
+/// The file cannot be read, or does not say.
+pub fn cores_of(path: &Path) -> Result<u32> {
+    let text = std::fs::read_to_string(path).map_err(|e| Error::file("read", path, &e))?;
+    cores(&text).ok_or_else(|| {
+        Error::Usage(format!(
+            "{} does not say on how many cores the kernel runs (ENABLE_SMP_SUPPORT, MAX_NUM_NODES)",
+            path.display()
+        ))
+    })
 }
 
 /// Cores in a kernel's `gen_config.json`: one without SMP support, whatever the limit.
@@ -184,6 +198,12 @@ fn microkit_cargo(folder: &Path) -> Result<Command> {
     {
         let mut command = Command::new(cargo);
         command.env("RUSTC", rustc);
+        return Ok(command);
+    }
+    // The environment has the right one (`nix develop`): what PATH says is meant.
+    if std::env::var_os("VMM_TOOLS").is_some_and(|value| value == "provided") {
+        let mut command = Command::new("cargo");
+        command.env("RUSTC_BOOTSTRAP", "1");
         return Ok(command);
     }
     let mut command = Command::new(which(&["cargo"]).unwrap_or_else(|| "/usr/bin/cargo".into()));

@@ -106,7 +106,9 @@ impl Report {
     }
 }
 
-const fn word(outcome: &Outcome) -> &'static str {
+/// The outcome in a word.
+#[must_use]
+pub const fn word(outcome: &Outcome) -> &'static str {
     match outcome {
         Outcome::PoweredOff => "powered-off",
         Outcome::Expected => "expected",

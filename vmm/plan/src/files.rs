@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::error::PlanError;
 use crate::map::Map;
@@ -25,13 +25,13 @@ pub const INITRD_FILE: &str = "initrd.img";
 pub const SYSTEM_FILE: &str = "guest.system";
 /// File name of the image that the Microkit tool makes.
 pub const LOADER_FILE: &str = "loader.img";
-/// File name of what `ci/image` has to know of that image, as JSON.
+/// File name of what whoever boots or packs the plan has to know, as JSON.
 pub const IMAGE_FILE: &str = "image.json";
 /// File name of the memory map for people.
 pub const MAP_FILE: &str = "memory-map.md";
 
 /// A file that an emulator has to put into memory before it starts.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Load {
     /// File name in the output folder; for [`LOADER_FILE`] in the Microkit tool's.
     pub file: String,
@@ -39,8 +39,8 @@ pub struct Load {
     pub address: u64,
 }
 
-/// What a boot loader, and who writes a card, has to know of an image.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+/// What a boot loader, an emulator, and who writes a card, has to know of an image.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Facts {
     /// Folder under `boards/`.
     pub board: String,
@@ -48,12 +48,37 @@ pub struct Facts {
     pub title: String,
     /// The Microkit board.
     pub microkit_board: String,
+    /// What the monitor runs on.
+    pub host: Host,
+    /// Version of the guest's interrupt controller.
+    pub gic: u8,
+    /// Virtual CPUs.
+    pub cpus: u32,
+    /// Names of the emulated machines (ci/profiles), the usual one first.
+    pub profiles: Vec<String>,
+    /// What an emulator loads, besides the bare-metal monitor itself.
+    pub loads: Vec<Load>,
     /// Where a boot loader puts the image and enters it: a hexadecimal number.
     pub load_address: String,
     /// Guest RAM in MiB.
     pub ram_mib: u64,
     /// How the first lines on the serial line begin: the monitor's own, then Linux's.
     pub first_lines: Vec<String>,
+}
+
+impl Facts {
+    /// Reads what a plan wrote into `folder`.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is not what this version writes.
+    pub fn read(folder: &Path) -> Result<Self, PlanError> {
+        let path = folder.join(IMAGE_FILE);
+        let text = std::fs::read_to_string(&path).map_err(PlanError::file(&path))?;
+        serde_json::from_str(&text).map_err(|error| PlanError::BoardFile {
+            path: path.display().to_string(),
+            why: error.to_string(),
+        })
+    }
 }
 
 impl Plan {
@@ -69,6 +94,11 @@ impl Plan {
             board: board.name.clone(),
             title: board.title.clone(),
             microkit_board: board.microkit.board.clone(),
+            host: self.wish.host,
+            gic: self.gic,
+            cpus: self.wish.vcpus,
+            profiles: self.profiles(),
+            loads: self.loads(),
             load_address: format!("{:#x}", board.microkit.loader_address),
             ram_mib: self.layout.ram.size >> 20,
             first_lines: vec![start, "[    0.000000] Booting Linux on physical CPU ".into()],
@@ -128,10 +158,9 @@ impl Plan {
         }
         if let Some(system) = self.system() {
             put(SYSTEM_FILE, system.as_bytes())?;
-            // Facts are text and numbers: they always become JSON.
-            let facts = serde_json::to_string_pretty(&self.facts()).unwrap_or_default();
-            put(IMAGE_FILE, (facts + "\n").as_bytes())?;
         }
-        Ok(())
+        // Facts are text and numbers: they always become JSON.
+        let facts = serde_json::to_string_pretty(&self.facts()).unwrap_or_default();
+        put(IMAGE_FILE, (facts + "\n").as_bytes())
     }
 }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! What a guest wants of the board.
 
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::board::Rule;
 
 /// The kernel that the monitor runs on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Host {
     /// A protection domain of seL4 Microkit.

@@ -30,7 +30,8 @@ pub fn measure(image: &Image, machine: &Machine, column: &mut Column) -> Result<
     let program = program::memory_size(monitor)?;
     let mut ram = program.next_multiple_of(PAGE);
     let mut images = 0_u64;
-    for region in image.plan.regions.iter().filter(|region| region.kind == Kind::Normal) {
+    let regions = image.plan.iter().flat_map(|plan| &plan.regions);
+    for region in regions.filter(|region| region.kind == Kind::Normal) {
         match &region.prefill {
             // On seL4 it takes its file's pages, on bare metal all that is set aside for it.
             Some((file, _)) if file == PLAN_FILE && machine.host == HostName::Microkit => {
