@@ -96,7 +96,7 @@
             reproduce = app project.reproduce;
           }
           // project.forBoards (
-            _: system: { ${system.internal.emulator.name} = app system.qemu; }
+            _: system: { ${system.internal.emulator.name} = system.qemu; }
           )
         );
 

@@ -44,6 +44,11 @@ let
     }
     // lib.optionalAttrs (guest != null) { inherit guest; };
   };
+  app = program: {
+    type = "app";
+    program = lib.getExe program;
+    meta.description = program.meta.description;
+  };
   bootCheck = scope.callPackage ./boot-check.nix { };
   file =
     name: description:
@@ -63,8 +68,8 @@ in
   map = file "memory-map.md" "Memory map of ${facts.title}";
   # Inputs with revisions and hashes, configuration, outputs with hashes.
   manifest = file "MANIFEST.json" "What the image for ${facts.title} is made of";
-  # A program: the image in an emulator, on this terminal. Without an argument interactive.
-  qemu = scope.emulator.image;
+  # An app: the image in an emulator, on this terminal. Without an argument interactive.
+  qemu = app scope.emulator.image;
 
   checks = {
     inherit (scope) plan;
