@@ -20,7 +20,7 @@ runCommand "boot-${name}"
   ''
     mkdir $out
     export XDG_CACHE_HOME=$PWD/cache
-    ci-harness boot --from ${machine.folder} --emulator ${machine.program} \
+    harness boot --from ${machine.folder} --emulator ${machine.program} \
       --config ${wish.config} --icount --timeout 600 --report $out/report.json ${
         lib.escapeShellArgs (
           map (command: "--run=${command}") wish.run

@@ -46,7 +46,7 @@ runCommand "conformance-${name}"
   ''
     mkdir $out
     export XDG_CACHE_HOME=$PWD/cache
-    ci-harness --root ${sources.declared} boot --from ${folders} --emulator ${machine.program} \
+    harness --root ${sources.declared} boot --from ${folders} --emulator ${machine.program} \
       --guest all --icount --timeout 120 --report $out/report.json
     cp cache/sel4-linux-vmm/transcripts/* $out
   ''

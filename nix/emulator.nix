@@ -37,7 +37,7 @@ let
         echo "${facts.title}, emulated as ${machine.title}; guest: ${guest.name}" >&2
         echo "${under.${host}}" >&2
         [ $# -gt 0 ] || set -- --interactive
-        exec ci-harness boot --from ${machine.folder} --emulator ${machine.program} --config ${wish.config} "$@"
+        exec harness boot --from ${machine.folder} --emulator ${machine.program} --config ${wish.config} "$@"
       '';
       meta = {
         description = "${facts.title} in an emulator, ${under.${host}}";

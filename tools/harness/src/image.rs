@@ -188,7 +188,11 @@ pub struct Values<'a> {
 
 /// The shim that a machine needs, built.
 fn shim(root: &Path, profile: &Profile) -> Result<Option<PathBuf>> {
-    profile.shim.as_ref().map(|shim| Ok(program::build(root, "machine-shims")?.join(shim))).transpose()
+    profile
+        .shim
+        .as_ref()
+        .map(|shim| Ok(program::build(root, "machine-shims")?.join(shim)))
+        .transpose()
 }
 
 /// The emulator's command line.

@@ -114,7 +114,7 @@ fn file(folder: &Path, name: &str) -> Result<PathBuf> {
     }
     let folder = folder.display();
     Err(Error::Usage(format!(
-        "{folder} has no {name}, which --from needs; ci/harness/README.md says what is in such a folder"
+        "{folder} has no {name}, which --from needs; tools/harness/README.md says what is in such a folder"
     )))
 }
 

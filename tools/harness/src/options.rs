@@ -168,7 +168,7 @@ pub struct Machine {
     /// The monitor prints every exit and host call.
     #[arg(long)]
     pub trace: bool,
-    /// Boots what was built already (ci/harness/README.md says what is in the folder), instead of
+    /// Boots what was built already (tools/harness/README.md says what is in the folder), instead of
     /// building; with --guest all a folder for each guest in it.
     #[arg(long, value_name = "DIR", conflicts_with_all = [
         "board", "host", "gic", "kernel", "initrd", "dtb", "append", "ram", "cpus", "cores", "forward", "trace",

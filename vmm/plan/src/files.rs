@@ -54,7 +54,7 @@ pub struct Facts {
     pub gic: u8,
     /// Virtual CPUs.
     pub cpus: u32,
-    /// Names of the emulated machines (ci/profiles), the usual one first.
+    /// Names of the emulated machines (tools/machines), the usual one first.
     pub profiles: Vec<String>,
     /// What an emulator loads, besides the bare-metal monitor itself.
     pub loads: Vec<Load>,
