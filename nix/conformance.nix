@@ -28,7 +28,10 @@ let
         vcpus = guest.cpus or 1;
         kernel = "${programs}/bin/${guest.name}";
         initrd = null;
-        extraArguments = [ "--append=marker=${marker}" ];
+        extraArguments = [
+          "--append=marker=${marker}"
+        ]
+        ++ lib.optional (guest ? unowned) "--unowned=${guest.unowned}";
       }
     );
   folders = linkFarm "conformance-guests-${name}" (

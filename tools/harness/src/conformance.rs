@@ -10,7 +10,7 @@ use crate::boot;
 use crate::error::{Error, Result};
 use crate::image::{self, Image};
 use crate::options::{BootOptions, HostName, Machine};
-use crate::program::Sdk;
+use crate::program::{self, Sdk};
 use crate::report::Run;
 use crate::session::Script;
 
