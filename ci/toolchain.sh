@@ -32,6 +32,37 @@ imx_emulator() {
     return 1
 }
 
+# progress WHAT LOG COMMAND...: runs a command whose output, both streams, goes to the file LOG.
+# Meanwhile a terminal shows WHAT, for how long, and the log's last line; elsewhere it is quiet.
+progress() {
+    local what=$1 log=$2 ticker='' code=0
+    shift 2
+    if [ -t 2 ]; then
+        tick "$what" "$log" &
+        ticker=$!
+    fi
+    "$@" >"$log" 2>&1 </dev/null || code=$?
+    if [ -n "$ticker" ]; then
+        kill "$ticker"
+        wait "$ticker" 2>/dev/null || true
+        printf '\r\033[K' >&2
+    fi
+    return "$code"
+}
+
+# tick WHAT LOG: the moving line, as long as the script lives. (Ctrl-C does not reach what bash runs
+# in the background.)
+tick() {
+    local from=$SECONDS columns line
+    columns=$(stty size <&2 2>/dev/null | cut -d' ' -f2)
+    while kill -0 $$ 2>/dev/null; do
+        line="$1, $((SECONDS - from)) s"
+        [ ! -s "$2" ] || line+=": $(tail -c 400 "$2" | tr -d '\r' | sed 's/\x1b\[[0-9;]*m//g; s/^ *//' | tail -n 1)"
+        printf '\r\033[K%s' "${line:0:$((${columns:-80} - 1))}" >&2
+        sleep 1
+    done
+}
+
 # harness TASK ARGUMENTS...: becomes the program behind these commands, built first if need be.
 # Needs $root. Relative paths stay relative to where the caller stands.
 harness() {

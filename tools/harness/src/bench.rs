@@ -55,7 +55,7 @@ pub fn run(root: &Path, options: &BenchOptions) -> Result<u8> {
         publish::write(folder, &numbers)?;
     }
     if options.readme {
-        publish::readme(root, &numbers)?;
+        publish::write(&root.join(publish::FOLDER), &numbers)?;
     }
     for missed in &numbers.missed {
         eprintln!("missed: {missed}");

@@ -57,7 +57,11 @@ pub fn find(root: &Path, machine: &Machine, board: &Board, folder: &Path) -> Res
         }
     };
     if !path.is_file() {
-        eprintln!("note: no {} (ci/setup fetches it): reports will name no device", path.display());
+        eprintln!(
+            "note: there is no {}, which tools/machines/{name}.toml names: reports will name no device \
+             until the board's device tree is put there",
+            path.display()
+        );
         return Ok(None);
     }
     Ok(Some(dt::read_file(&path).map_err(usage)?.1))

@@ -10,7 +10,7 @@ use crate::console::{Console, MonitorLine};
 use crate::error::{Error, Result};
 use crate::image::{self, Image};
 use crate::made;
-use crate::options::{BootOptions, HostName, Machine};
+use crate::options::{BootOptions, DemoOptions, HostName, Machine};
 use crate::report::{self, Report, Run, SCHEMA};
 use crate::session::{Outcome, Script, Session};
 
@@ -32,6 +32,9 @@ pub fn run(root: &Path, options: &BootOptions) -> Result<u8> {
     }
     let guest = match options.machine.guest.as_deref() {
         None => None,
+        Some("all") if options.gdb.is_some() => {
+            return Err(Error::Usage("--gdb looks at one guest: name it with --guest".into()));
+        }
         Some("all") => return conformance::run(root, options),
         Some(name) => Some(Guest::find(root, name)?),
     };
@@ -39,7 +42,11 @@ pub fn run(root: &Path, options: &BootOptions) -> Result<u8> {
         Some(guest) => guest.machine(&options.machine),
         None => options.machine.clone(),
     };
-    let image = Image::prepare(root, &machine)?;
+    let mut image = Image::prepare(root, &machine)?;
+    if let Some(port) = options.gdb {
+        image.emulator.wait_for_gdb(port);
+        eprintln!("{}", gdb_advice(&image, port));
+    }
     if options.interactive {
         return interactive(&image, &machine);
     }
@@ -57,6 +64,35 @@ pub fn run(root: &Path, options: &BootOptions) -> Result<u8> {
         report.write(path)?;
     }
     Ok(report.exit_code)
+}
+
+/// `ci/demo`. Whoever had the console is told where to go on.
+///
+/// # Errors
+/// As [`run`].
+pub fn demo(root: &Path, options: &DemoOptions) -> Result<u8> {
+    let code = run(root, &options.boot().map_err(Error::Usage)?)?;
+    if code == 0 && !options.check {
+        eprint!("{SEEN}");
+    }
+    Ok(code)
+}
+
+/// What was seen, what to try next, where to read.
+const SEEN: &str = "
+Seen: Debian's own arm64 kernel, unchanged, under the monitor. Lines that begin with @ are the monitor's.
+Next: ci/boot qemu --host baremetal --gic 3 --cpus 4 --interactive, then ci/test. On seL4: README.md, 'Try it'.
+Read: docs/architecture.md follows one exit all the way; docs/debugging.md stops it with gdb.
+";
+
+/// What to paste into another terminal.
+fn gdb_advice(image: &Image, port: u16) -> String {
+    let program = image.monitor.as_ref().map(|path| format!(" {}", path.display()));
+    format!(
+        "Nothing runs before gdb says 'continue'. In another terminal:\n    \
+         gdb-multiarch -ex 'target remote 127.0.0.1:{port}'{}",
+        program.unwrap_or_default()
+    )
 }
 
 /// What a run of Linux is to do. Without commands it is powered off at its shell, unless a text is

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! `ci/drills`: things that go wrong, and how `ci/boot` ends then. README.md has the table of what
-//! must happen; this has what to break.
+//! `ci/drills`: things that go wrong, and how `ci/boot` ends then. docs/failures.md has the table of
+//! what must happen; this has what to break.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,6 +13,9 @@ use crate::emulator::Mishap;
 use crate::error::{Error, Result};
 use crate::image::{self, Image};
 use crate::options::{BootOptions, Machine, Place};
+
+/// What must happen.
+const TABLE: &str = "docs/failures.md";
 
 /// Silence after which a guest that nobody hears is given up.
 const SILENCE: u64 = 5;
@@ -41,7 +44,7 @@ enum Kept {
     No,
 }
 
-/// Everything that can be tried, by its name in README.md.
+/// Everything that can be tried, by its name in docs/failures.md.
 const DRILLS: [(&str, Trouble); 11] = [
     ("kernel without its header", Trouble::Kernel(|kernel| fill(kernel, ..64))),
     ("kernel with zeros for code", Trouble::Kernel(|kernel| fill(kernel, 64..))),
@@ -57,13 +60,13 @@ const DRILLS: [(&str, Trouble); 11] = [
 ];
 
 /// Tries everything and prints the table. The exit code is 1 if something ends in another way than
-/// README.md says.
+/// docs/failures.md says.
 ///
 /// # Errors
-/// README.md cannot be read, or a drill cannot be prepared.
+/// docs/failures.md cannot be read, or a drill cannot be prepared.
 pub fn run(root: &Path, place: &Place) -> Result<u8> {
-    let readme = root.join("README.md");
-    let readme = fs::read_to_string(&readme).map_err(|e| Error::file("read", &readme, &e))?;
+    let table = root.join(TABLE);
+    let table = fs::read_to_string(&table).map_err(|e| Error::file("read", &table, &e))?;
     let mut code = 0;
     println!("| What goes wrong | Exit code | What is said |\n|---|---|---|");
     for (name, trouble) in DRILLS {
@@ -71,7 +74,7 @@ pub fn run(root: &Path, place: &Place) -> Result<u8> {
         let sentence = sentence.replace(&format!("{}/", root.display()), "").replace('|', "\\|");
         let row = format!("| {name} | {exit_code} | {sentence} |");
         println!("{row}");
-        if let Some(complaint) = complaint(&readme, name, &row) {
+        if let Some(complaint) = complaint(&table, name, &row) {
             eprintln!("error: {name}: {complaint}");
             code = 1;
         }
@@ -79,13 +82,13 @@ pub fn run(root: &Path, place: &Place) -> Result<u8> {
     Ok(code)
 }
 
-/// What a row differs in from the README's; `None` if it does not.
-fn complaint(readme: &str, name: &str, row: &str) -> Option<String> {
+/// What a row differs in from the document's; `None` if it does not.
+fn complaint(document: &str, name: &str, row: &str) -> Option<String> {
     let is_it = |line: &&str| line.starts_with(&format!("| {name} |"));
-    let Some(should) = readme.lines().find(is_it) else {
-        return Some("README.md has no such row".into());
+    let Some(should) = document.lines().find(is_it) else {
+        return Some(format!("{TABLE} has no such row"));
     };
-    (but_for_numbers(should) != but_for_numbers(row)).then(|| format!("README.md has: {should}"))
+    (but_for_numbers(should) != but_for_numbers(row)).then(|| format!("{TABLE} has: {should}"))
 }
 
 /// Sizes, addresses and versions depend on kernel, board and host; everything else counts, the exit
@@ -239,7 +242,10 @@ mod tests {
     fn a_row_may_not_differ_in_its_code_or_words() {
         for (from, to) in [("| 3 |", "| 2 |"), ("left", "right"), ("takes", "took")] {
             let text = complaint(ROW, "guest RAM too small", &ROW.replace(from, to));
-            assert!(text.is_some_and(|text| text.contains("README.md has: ")), "{from} {to}");
+            assert!(
+                text.is_some_and(|text| text.contains("docs/failures.md has: ")),
+                "{from} {to}"
+            );
         }
     }
 
@@ -249,9 +255,9 @@ mod tests {
     }
 
     #[test]
-    fn the_readme_has_a_row_for_every_drill() {
+    fn the_document_has_a_row_for_every_drill() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-        let readme = fs::read_to_string(root.join("README.md")).unwrap();
+        let readme = fs::read_to_string(root.join(TABLE)).unwrap();
         for (name, _) in DRILLS {
             let row = format!("| {name} |");
             assert_eq!(readme.matches(&row).count(), 1, "{name}");

@@ -40,6 +40,11 @@ pub enum Mishap {
 }
 
 impl Emulator {
+    /// Has it wait for gdb on a port of the loopback address before anything runs.
+    pub fn wait_for_gdb(&mut self, port: u16) {
+        self.arguments.extend(["-S".into(), "-gdb".into(), format!("tcp:127.0.0.1:{port}")]);
+    }
+
     /// The command. If the harness dies by whatever cause, the kernel ends the emulator too:
     /// `setpriv` comes with util-linux, which every Linux system has.
     fn command(&self, log: Option<&Path>) -> Command {
@@ -243,6 +248,13 @@ mod tests {
     #[test]
     fn this_process_holds_some_memory() {
         assert!(resident(std::process::id()).is_some_and(|bytes| bytes > 100 * 1024));
+    }
+
+    #[test]
+    fn gdb_is_waited_for_on_the_loopback_address() {
+        let mut emulator = Emulator { program: "qemu".into(), arguments: vec![], mishap: None };
+        emulator.wait_for_gdb(1234);
+        assert_eq!(emulator.arguments, ["-S", "-gdb", "tcp:127.0.0.1:1234"]);
     }
 
     #[test]

@@ -19,6 +19,7 @@ mod options;
 mod outcome;
 mod profile;
 mod program;
+mod progress;
 mod report;
 mod session;
 mod soak;
@@ -28,7 +29,6 @@ use std::process::ExitCode;
 use clap::Parser;
 use clap::error::ErrorKind;
 
-use crate::error::Error;
 use crate::options::{Cli, Task};
 
 fn main() -> ExitCode {
@@ -47,9 +47,7 @@ fn main() -> ExitCode {
         Task::Bench(options) => bench::run(&cli.root, options),
         Task::Drills(place) => drill::run(&cli.root, place),
         Task::Soak(options) => soak::run(&cli.root, options),
-        Task::Demo(options) => {
-            options.boot().map_err(Error::Usage).and_then(|boot| boot::run(&cli.root, &boot))
-        }
+        Task::Demo(options) => boot::demo(&cli.root, options),
     };
     match result {
         Ok(code) => ExitCode::from(code),

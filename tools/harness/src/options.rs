@@ -22,6 +22,12 @@ Exit codes:
 /// Longest silence on the console unless another is given, in seconds.
 const TIMEOUT: u64 = 60;
 
+/// The longest that may be given.
+const LONGEST: u64 = 86_400;
+
+/// Where gdb is waited for unless another port is given.
+const GDB_PORT: &str = "1234";
+
 /// Everything that the scripts in `ci/` call.
 #[derive(Debug, Parser)]
 #[command(name = "harness", about, disable_help_subcommand = true)]
@@ -38,23 +44,23 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Task {
     /// Builds an image, boots it in an emulator and judges what comes over the serial line.
-    #[command(bin_name = "ci/boot", after_help = EXIT_CODES)]
+    #[command(override_usage = "ci/boot [OPTIONS] <BOARD>", after_help = EXIT_CODES)]
     Boot(Box<BootOptions>),
     /// Builds a board's image for ci/image and prints the folder that holds it.
     #[command(hide = true)]
     Build(BuildOptions),
     /// Measures the monitor against no monitor, on the same machine with the same images.
-    #[command(bin_name = "ci/bench", after_help = EXIT_CODES)]
+    #[command(override_usage = "ci/bench [OPTIONS] [BOARD]", after_help = EXIT_CODES)]
     Bench(BenchOptions),
-    /// Lets things go wrong, one after the other, and compares how each ends with README.md. Prints
-    /// the table.
-    #[command(bin_name = "ci/drills", after_help = EXIT_CODES)]
+    /// Lets things go wrong, one after the other, and compares how each ends with
+    /// docs/failures.md. Prints the table.
+    #[command(override_usage = "ci/drills [OPTIONS] [BOARD]", after_help = EXIT_CODES)]
     Drills(Place),
     /// Runs for long: a hostile guest, restarts in a row, idle and load.
-    #[command(bin_name = "ci/soak", after_help = EXIT_CODES)]
+    #[command(override_usage = "ci/soak [OPTIONS] [BOARD]", after_help = EXIT_CODES)]
     Soak(SoakOptions),
     /// Boots Linux under the monitor, without seL4, and hands its console over.
-    #[command(bin_name = "ci/demo", after_help = EXIT_CODES)]
+    #[command(override_usage = "ci/demo [OPTIONS]", after_help = EXIT_CODES)]
     Demo(DemoOptions),
 }
 
@@ -202,8 +208,13 @@ pub struct BootOptions {
     /// Hands the console over to this terminal (Ctrl-A x ends the emulator).
     #[arg(long, conflicts_with_all = ["run", "expect", "repeat"])]
     pub interactive: bool,
+    /// Waits for gdb on a port of the loopback address (1234) before anything runs, and prints the
+    /// command for it (docs/debugging.md). Nothing times out.
+    #[arg(long, value_name = "PORT", num_args = 0..=1, require_equals = true, default_missing_value = GDB_PORT,
+        value_parser = clap::value_parser!(u16).range(1..), conflicts_with = "repeat")]
+    pub gdb: Option<u16>,
     /// Longest silence on the console, in seconds; a run may take ten times as long in all.
-    #[arg(long, value_name = "S", default_value_t = TIMEOUT, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    #[arg(long, value_name = "S", default_value_t = TIMEOUT, value_parser = clap::value_parser!(u64).range(1..=LONGEST))]
     pub timeout: u64,
     /// Writes a JSON report (its fields are in tools/harness/README.md).
     #[arg(long, value_name = "FILE")]
@@ -258,7 +269,7 @@ pub struct BenchOptions {
     /// Writes numbers.md, numbers.svg and numbers.json there.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Writes them to docs/, and README's part.
+    /// Writes them to docs/, where README.md leads.
     #[arg(long)]
     pub readme: bool,
 }
@@ -358,6 +369,7 @@ impl Default for BootOptions {
             init_within: None,
             repeat: 1,
             interactive: false,
+            gdb: None,
             timeout: TIMEOUT,
             report: None,
         }
@@ -368,13 +380,18 @@ impl BootOptions {
     /// Longest silence on the console.
     #[must_use]
     pub const fn silence(&self) -> Duration {
-        Duration::from_secs(self.timeout)
+        Duration::from_secs(self.patience())
     }
 
     /// Longest run.
     #[must_use]
     pub const fn total(&self) -> Duration {
-        Duration::from_secs(self.timeout.saturating_mul(10))
+        Duration::from_secs(self.patience().saturating_mul(10))
+    }
+
+    /// Seconds. Whoever looks at registers takes as long as it takes.
+    const fn patience(&self) -> u64 {
+        if self.gdb.is_some() { LONGEST } else { self.timeout }
     }
 }
 
@@ -488,6 +505,43 @@ mod tests {
         let help = boot(&["--help"]).unwrap_err().to_string();
         for code in ["0 ", "1 ", "2 ", "3 ", "124", "125"] {
             assert!(help.contains(&format!("\n  {code}")), "{code} in {help}");
+        }
+    }
+
+    #[test]
+    fn usage_names_the_command_that_was_typed() {
+        for name in ["boot", "bench", "drills", "soak", "demo"] {
+            let help = Cli::try_parse_from(["harness", name, "--help"]).unwrap_err().to_string();
+            assert!(help.contains(&format!("Usage: ci/{name} ")), "{help}");
+            assert!(!help.contains("harness boot"), "{help}");
+        }
+        let error = boot(&["--no-such-option"]).unwrap_err().to_string();
+        assert!(error.contains("Usage: ci/boot [OPTIONS] <BOARD>"), "{error}");
+    }
+
+    #[test]
+    fn the_help_of_ci_demo_has_every_option() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let script = std::fs::read_to_string(root.join("ci/demo")).unwrap();
+        let command = Cli::command();
+        let demo = command.get_subcommands().find(|task| task.get_name() == "demo").unwrap();
+        for option in demo.get_arguments().filter_map(|argument| argument.get_long()) {
+            let known = script.contains(&format!("[--{option}"));
+            assert!(
+                known || matches!(option, "help" | "root"),
+                "ci/demo does not explain --{option}"
+            );
+        }
+    }
+
+    #[test]
+    fn gdb_has_a_port_and_all_the_time() {
+        assert_eq!(boot(&["qemu"]).unwrap().gdb, None);
+        let options = boot(&["qemu", "--gdb"]).unwrap();
+        assert_eq!((options.gdb, options.silence()), (Some(1234), Duration::from_secs(LONGEST)));
+        assert_eq!(boot(&["--gdb=4000", "qemu"]).unwrap().gdb, Some(4000));
+        for bad in ["--gdb=0", "--gdb=65536", "--gdb=0.0.0.0:1"] {
+            assert!(boot(&["qemu", bad]).is_err(), "{bad}");
         }
     }
 

@@ -3,9 +3,6 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::mpsc::{self, RecvTimeoutError};
-use std::thread;
-use std::time::Duration;
 
 use object::LittleEndian;
 use object::elf::{FileHeader64, PT_LOAD};
@@ -14,12 +11,10 @@ use serde::Deserialize;
 
 use crate::error::{Error, Result};
 use crate::options::Config;
+use crate::progress;
 
 /// The target of everything without an operating system.
 const TARGET: &str = "aarch64-unknown-none";
-
-/// How long a build step may take in silence.
-const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Builds one crate of the root workspace for the machine under it; returns the folder of its
 /// programs. One target folder for all of them, so that `core` is built once.
@@ -213,7 +208,7 @@ fn microkit_cargo(folder: &Path) -> Result<Command> {
 
 fn run_cargo(mut cargo: Command, target: &Path, package: &str) -> Result<PathBuf> {
     cargo
-        .args(["build", "--release", "--locked", "--quiet", "--target", TARGET])
+        .args(["build", "--release", "--locked", "--target", TARGET])
         .args(["--package", package])
         .args(["-Zbuild-std=core,alloc,compiler_builtins"])
         .args(["-Zbuild-std-features=compiler-builtins-mem", "--target-dir"])
@@ -224,22 +219,12 @@ fn run_cargo(mut cargo: Command, target: &Path, package: &str) -> Result<PathBuf
     Ok(target.join(TARGET).join("release"))
 }
 
-/// Runs a build step quietly; its words matter only when it fails. A step that takes long is
-/// announced.
-fn run(mut command: Command, what: &str) -> Result<()> {
-    let (done, running) = mpsc::channel::<()>();
-    let name = what.to_owned();
-    thread::spawn(move || {
-        if running.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
-            eprintln!("building {name} ...");
-        }
-    });
-    command.stdin(Stdio::null());
-    let output = command.output();
-    drop(done);
+/// Runs a build step; its words matter only when it fails. A terminal sees that it runs.
+fn run(command: Command, what: &str) -> Result<()> {
     let failed = |why: &str| Error::Build(format!("{what} does not build: {why}"));
-    let output = output
-        .map_err(|e| failed(&format!("cannot start {}: {e}", command.get_program().display())))?;
+    let program = command.get_program().display().to_string();
+    let output = progress::output(command, &format!("building {what}, then: what boots it"))
+        .map_err(|e| failed(&format!("cannot start {program}: {e}")))?;
     if output.status.success() {
         return Ok(());
     }

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use super::figure::{Column, Numbers, ROWS, Row, Subject, Table};
 use super::growth::Growth;
 
-/// What README shows; everything is in the document beside the plot.
+/// What the table in short shows, all machines beside each other.
 const SHORT: [&str; 10] = [
     "init_ratio",
     "own_first_line_s",
@@ -20,20 +20,68 @@ const SHORT: [&str; 10] = [
     "ram_kib",
 ];
 
+/// One boot each that shows the same as `ci/bench`; B is a board, H a host (`bare` is no monitor).
+const MADE: [(&[&str], &str); 7] = [
+    (&["init_s", "init_ratio"], "ci/boot B --host H --icount --expect 'Run /init'"),
+    (&["first_line_s"], "ci/boot B --host H --report FILE"),
+    (&["own_first_line_s"], "ci/boot B --kernel Image --initrd initrd --report FILE"),
+    (&["idle_percent", "idle_exits"], "ci/boot B --host H --run 'sleep 30' --report FILE"),
+    (
+        &["exits", "mmio_calls", "mmio_registers", "exit_calls"],
+        "ci/boot B --host H --run 'devmem MARKER 32 1' --report FILE",
+    ),
+    (
+        &[
+            "load_instructions",
+            "store_instructions",
+            "smc_instructions",
+            "interrupt_instructions",
+            "load_calls",
+            "store_calls",
+            "smc_calls",
+            "interrupt_calls",
+            "interrupt_exit_calls",
+        ],
+        "ci/boot B --host H --guest costs --icount",
+    ),
+    (
+        &["program_kib", "elf_kib", "ram_kib", "images_kib", "image_kib"],
+        "ci/boot B --host H --report FILE",
+    ),
+];
+
 /// Everything.
 #[must_use]
 pub fn document(numbers: &Numbers) -> String {
     let mut text = format!(
-        "# Numbers\n\nWritten by `ci/bench`, which measures everything here in one run. {}.\n\n\
+        "# Numbers\n\nWritten by `ci/bench --readme`, which measures everything here in one run. {}.\n\n\
          Times by instructions repeat exactly; those by the host's clock and processor wander with \
          the host. Both guests of a row have the same device tree, RAM and images. **Bold**: the \
          target in the last column was missed.\n",
         numbers.setting.words()
     );
+    text.push_str(&short(numbers));
     for one in &numbers.tables {
         text.push_str(&table(one));
         text.push_str(&growth(one));
     }
+    text.push_str(&made());
+    text
+}
+
+/// Which command makes each figure.
+#[must_use]
+pub fn made() -> String {
+    let mut text = String::from(
+        "\n## The command behind each figure\n\n`ci/bench B --host H` measures them all. One at a time, where B is a \
+         board and H a host (`microkit`, `baremetal`, or `bare` for no monitor):\n\n| Figure | Command |\n|---|---|\n",
+    );
+    for row in &ROWS {
+        let command = MADE.iter().find(|(keys, _)| keys.contains(&row.key));
+        let command = command.map_or_else(String::new, |(_, command)| format!("`{command}`"));
+        let _ = writeln!(text, "| {} | {command} |", row.name);
+    }
+    text.push_str("| growth with virtual CPUs and RAM | `ci/boot B --host H --icount --cpus N --ram MIB --expect 'Run /init'` |\n");
     text
 }
 
@@ -90,9 +138,8 @@ fn grown(growth: &Growth) -> Vec<String> {
     growth.init_s.iter().map(|init| init.seconds).enumerate().map(cell).collect()
 }
 
-/// The part of README.
-#[must_use]
-pub fn short(numbers: &Numbers) -> String {
+/// What matters most, all machines beside each other.
+fn short(numbers: &Numbers) -> String {
     let columns = || {
         let of = |table: &'_ Table| table.columns.len();
         numbers.tables.iter().filter(move |table| of(table) > 0).flat_map(|table| {
@@ -107,7 +154,7 @@ pub fn short(numbers: &Numbers) -> String {
             format!("`{}` GICv{}, {}", table.board, table.gic, column.subject.name())
         })
         .collect();
-    let mut text = format!("`ci/bench --readme`, {}:\n\n", numbers.setting.words());
+    let mut text = String::from("\n## In short\n\n");
     line(&mut text, "", &heads, "at most");
     rule(&mut text, heads.len().saturating_add(1));
     for row in ROWS.iter().filter(|row| SHORT.contains(&row.key)) {
@@ -116,10 +163,6 @@ pub fn short(numbers: &Numbers) -> String {
             line(&mut text, row.name, &cells, &target(row));
         }
     }
-    text.push_str(
-        "\n**Bold**: a target is missed. Every figure, exits by cause, growth with virtual CPUs and \
-         RAM: [docs/numbers.md](docs/numbers.md).\n\n![Figures](docs/numbers.svg)\n",
-    );
     text
 }
 
@@ -201,7 +244,16 @@ mod tests {
     }
 
     #[test]
-    fn readme_s_rows_are_there() {
+    fn every_figure_has_its_command() {
+        for row in &ROWS {
+            let commands = MADE.iter().filter(|(keys, _)| keys.contains(&row.key)).count();
+            assert_eq!(commands, 1, "{}", row.key);
+        }
+        assert!(made().contains("| exits to the shell | `ci/boot "), "{}", made());
+    }
+
+    #[test]
+    fn the_short_rows_are_there() {
         for key in SHORT {
             assert!(ROWS.iter().any(|row| row.key == key), "{key}");
         }
