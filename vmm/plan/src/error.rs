@@ -60,6 +60,28 @@ pub enum PlanError {
         /// What is wrong with the header.
         what: String,
     },
+    /// The kernel's file ends before what its header promises.
+    #[error(
+        "the kernel ends at byte {bytes}, and its {part} at byte {end}: it was cut short, make or copy it again"
+    )]
+    CutShort {
+        /// What is not whole.
+        part: String,
+        /// Where that would end.
+        end: u64,
+        /// Bytes of the file.
+        bytes: u64,
+    },
+    /// A file with more bytes than could ever be used.
+    #[error("{path}: more than {}, and no guest takes so much as {what}", Size(*most))]
+    TooLong {
+        /// The file.
+        path: String,
+        /// What it was to be.
+        what: &'static str,
+        /// Most bytes of it.
+        most: u64,
+    },
     /// The initial RAM file system is a cpio archive that ends too early.
     #[error(
         "the initial RAM file system ends within the cpio archive that begins at byte {at} of {bytes}: it was cut short, make or copy it again"

@@ -1,13 +1,39 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! The images that a guest starts from.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use crate::error::PlanError;
-use crate::span::length;
+use crate::layout::MAX_TREE;
+use crate::span::{PAGE, length};
 
 /// "ARM\x64" at byte 56 of an arm64 `Image` (booting.rst, 4).
 const IMAGE_MAGIC: u32 = u32::from_le_bytes(*b"ARM\x64");
+
+/// Most bytes of an image. It is held twice, as it came and in guest RAM.
+pub const MAX_IMAGE: u64 = 1 << 30;
+
+/// Reads a file whole: a plain one, a device or a pipe. `what` it is to be names it in errors.
+///
+/// # Errors
+/// It does not read, or has more than `most` bytes.
+pub fn read(path: &Path, what: &'static str, most: u64) -> Result<Vec<u8>, PlanError> {
+    let wrong = PlanError::file(path);
+    let bytes = || -> std::io::Result<Option<Vec<u8>>> {
+        let file = File::open(path)?;
+        // Of a plain file the length is known before.
+        if file.metadata()?.len() > most {
+            return Ok(None);
+        }
+        let mut bytes = Vec::new();
+        file.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+        Ok(Some(bytes).filter(|bytes| length(bytes) <= most))
+    };
+    let too_long = || PlanError::TooLong { path: path.display().to_string(), what, most };
+    bytes().map_err(wrong)?.ok_or_else(too_long)
+}
 
 /// The images that a guest starts from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -32,19 +58,70 @@ impl Images {
     /// Reads the files.
     ///
     /// # Errors
-    /// [`PlanError::File`] for the first one that does not read.
+    /// The first one that does not read or is too long.
     pub fn read(
         kernel: &Path,
         initrd: Option<&Path>,
         dtb: Option<&Path>,
     ) -> Result<Self, PlanError> {
-        let read = |path: &Path| std::fs::read(path).map_err(PlanError::file(path));
+        let initrd = initrd.map(|path| read(path, "an initial RAM file system", MAX_IMAGE));
+        let dtb = dtb.map(|path| read(path, "a guest's device tree", MAX_TREE));
         Ok(Self {
-            kernel: read(kernel)?,
-            initrd: initrd.map(read).transpose()?,
-            dtb: dtb.map(read).transpose()?,
+            kernel: read(kernel, "a kernel", MAX_IMAGE)?,
+            initrd: initrd.transpose()?,
+            dtb: dtb.transpose()?,
         })
     }
+}
+
+/// What a file is that is no arm64 `Image`, and what to do with it.
+fn kind(file: &[u8]) -> Option<String> {
+    let word = |at: usize| -> Option<u32> {
+        let bytes = file.get(at..at.checked_add(4)?)?;
+        Some(u32::from_le_bytes(bytes.try_into().ok()?))
+    };
+    let known = match file {
+        [0x1f, 0x8b, ..] => "it is compressed with gzip: gunzip < FILE > Image",
+        [0xfd, b'7', b'z', b'X', b'Z', ..] => "it is compressed with xz: xz -dc FILE > Image",
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => "it is compressed with zstd: zstd -dc FILE > Image",
+        [0x02, 0x21, 0x4c, 0x18, ..] | [0x04, 0x22, 0x4d, 0x18, ..] => {
+            "it is compressed with lz4: lz4 -dc FILE > Image"
+        }
+        [b'B', b'Z', b'h', ..] => "it is compressed with bzip2: bunzip2 < FILE > Image",
+        [0x5d, 0, 0, ..] => "it is compressed with lzma: xz -dc --format=lzma FILE > Image",
+        [0x89, b'L', b'Z', b'O', ..] => "it is compressed with lzop: lzop -dc FILE > Image",
+        [0x27, 0x05, 0x19, 0x56, ..] => {
+            "it is a uImage, wrapped for U-Boot: tail -c +65 FILE > Image, then unpack that if need be"
+        }
+        [0xd0, 0x0d, 0xfe, 0xed, ..] => {
+            "it is a FIT image, or a device tree: dumpimage -T flat_dt -p 0 -o Image FILE"
+        }
+        [0x7f, b'E', b'L', b'F', ..] => {
+            "it is an ELF file (vmlinux): aarch64-linux-gnu-objcopy -O binary FILE Image"
+        }
+        [b'0', b'7', b'0', b'7', b'0', ..] => {
+            "it is a cpio archive: have --kernel and --initrd changed places?"
+        }
+        [b'A', b'N', b'D', b'R', b'O', b'I', b'D', b'!', ..] => {
+            "it is an Android boot image: unpack_bootimg --boot_img FILE"
+        }
+        [b'M', b'Z', _, _, b'z', b'i', b'm', b'g', ..] => {
+            // Linux drivers/firmware/efi/libstub/zboot-header.S.
+            let (at, size) = (word(8)?, word(12)?);
+            let how = file.get(24..56).unwrap_or_default();
+            let how = how.split(|&byte| byte == 0).next().unwrap_or_default();
+            return Some(format!(
+                "it is a compressed EFI kernel (zboot): tail -c +{} FILE | head -c {size}, then unpack that ({})",
+                u64::from(at).saturating_add(1),
+                String::from_utf8_lossy(how).escape_debug()
+            ));
+        }
+        // Linux arch/arm/boot/compressed/head.S.
+        _ if word(0x24) == Some(0x016f_2818) => "it is a zImage, a kernel for 32-bit Arm",
+        [b'M', b'Z', ..] => "it is an EFI program without that magic",
+        _ => return None,
+    };
+    Some(known.into())
 }
 
 /// What the header of an arm64 `Image` says (Linux Documentation/arch/arm64/booting.rst, 4).
@@ -57,10 +134,10 @@ pub struct KernelHeader {
 }
 
 impl KernelHeader {
-    /// Reads the header of `image`. The size is at least that of the file.
+    /// Reads the header of `image`.
     ///
     /// # Errors
-    /// [`PlanError::NotAnImage`] says what is wrong.
+    /// [`PlanError::NotAnImage`] says what is wrong, [`PlanError::CutShort`] what is missing.
     pub fn read(image: &[u8]) -> Result<Self, PlanError> {
         let wrong = |what: String| PlanError::NotAnImage { what };
         let word = |offset: usize| -> Result<u64, PlanError> {
@@ -72,12 +149,7 @@ impl KernelHeader {
         };
         let magic = word(56)? & 0xffff_ffff;
         if magic != u64::from(IMAGE_MAGIC) {
-            let hint = match image {
-                [0x1f, 0x8b, ..] => " (it is compressed with gzip)",
-                [0x7f, b'E', b'L', b'F', ..] => " (it is an ELF file)",
-                [b'M', b'Z', ..] => " (it is an EFI program without that magic)",
-                _ => "",
-            };
+            let hint = kind(image).map_or(String::new(), |kind| format!(" ({kind})"));
             return Err(wrong(format!("no magic 'ARM\\x64' at byte 56{hint}")));
         }
         let (text_offset, image_size, flags) = (word(8)?, word(16)?, word(24)?);
@@ -87,11 +159,55 @@ impl KernelHeader {
         if image_size == 0 {
             return Err(wrong("the header gives no image_size (a kernel before 3.17)".into()));
         }
-        if text_offset >= crate::span::LARGE_PAGE {
-            return Err(wrong(format!("text_offset {text_offset:#x} is not below 2 MiB")));
+        if text_offset >= crate::span::LARGE_PAGE || !text_offset.is_multiple_of(PAGE) {
+            return Err(wrong(format!(
+                "text_offset {text_offset:#x} is no multiple of 4 KiB below 2 MiB"
+            )));
         }
-        Ok(Self { text_offset, image_size: image_size.max(length(image)) })
+        whole(image)?;
+        if image_size < length(image) {
+            return Err(wrong(format!(
+                "image_size {image_size:#x} is less than the file's {:#x} bytes, so it is not of this file",
+                image.len()
+            )));
+        }
+        Ok(Self { text_offset, image_size })
     }
+}
+
+/// Whether the sections of a kernel that is an EFI program as well (Microsoft PE format, 'Section
+/// Table') are all in its file. Of another one nobody knows how long its file should be.
+fn whole(image: &[u8]) -> Result<(), PlanError> {
+    let word = |at: u64, bytes: u64| -> Option<u64> {
+        let at = usize::try_from(at).ok()?;
+        let bytes = image.get(at..at.checked_add(usize::try_from(bytes).ok()?)?)?;
+        Some(bytes.iter().rev().fold(0, |word, &byte| (word << 8) | u64::from(byte)))
+    };
+    let bytes = length(image);
+    let within = |part: &str, end: u64| {
+        if end <= bytes {
+            return Ok(());
+        }
+        Err(PlanError::CutShort { part: part.into(), end, bytes })
+    };
+    let (true, Some(pe)) = (image.starts_with(b"MZ"), word(60, 4)) else { return Ok(()) };
+    let coff = pe.saturating_add(24);
+    within("EFI header", coff)?;
+    if word(pe, 4) != Some(u32::from_le_bytes(*b"PE\0\0").into()) {
+        return Ok(());
+    }
+    let (count, optional) = (word(pe.saturating_add(6), 2), word(pe.saturating_add(20), 2));
+    let first = coff.saturating_add(optional.unwrap_or(0));
+    for section in 0..count.unwrap_or(0) {
+        let at = first.saturating_add(section.saturating_mul(40));
+        within("table of sections", at.saturating_add(40))?;
+        let (size, from) = (word(at.saturating_add(16), 4), word(at.saturating_add(20), 4));
+        let end = from.unwrap_or(0).saturating_add(size.unwrap_or(0));
+        let name = word(at, 8).unwrap_or(0).to_le_bytes();
+        let name = String::from_utf8_lossy(&name).trim_end_matches('\0').to_owned();
+        within(&format!("section {}", name.escape_debug()), end)?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -106,6 +222,28 @@ pub(crate) mod tests {
         image
     }
 
+    /// The same as an EFI program with two sections that end with the file.
+    fn efi() -> Vec<u8> {
+        let mut image = kernel(0x3000, 0x8000);
+        let mut put = |at: usize, bytes: &[u8]| image[at..at + bytes.len()].copy_from_slice(bytes);
+        put(0, b"MZ");
+        put(60, &0x40_u32.to_le_bytes());
+        put(0x40, b"PE\0\0");
+        put(0x46, &2_u16.to_le_bytes());
+        put(0x54, &0xa0_u16.to_le_bytes());
+        for (index, (name, size, from)) in
+            [(b".text\0\0\0", 0x1000_u32, 0x1000_u32), (b".data\0\0\0", 0x1000, 0x2000)]
+                .into_iter()
+                .enumerate()
+        {
+            let at = 0x40 + 24 + 0xa0 + index * 40;
+            put(at, name);
+            put(at + 16, &size.to_le_bytes());
+            put(at + 20, &from.to_le_bytes());
+        }
+        image
+    }
+
     #[test]
     fn the_size_counts_zeroed_data() {
         let header = KernelHeader::read(&kernel(100, 0x30_0000)).unwrap();
@@ -114,22 +252,85 @@ pub(crate) mod tests {
 
     #[test]
     fn what_is_no_image_is_refused_by_name() {
-        let mut elf = kernel(64, 1);
-        elf[..4].copy_from_slice(b"\x7fELF");
-        elf[56] = 0;
-        let mut endian = kernel(64, 1);
+        let mut endian = kernel(64, 64);
         endian[24] = 1;
-        let mut offset = kernel(64, 1);
-        offset[8..16].copy_from_slice(&0x20_0000u64.to_le_bytes());
+        let offset = |offset: u64| {
+            let mut image = kernel(64, 64);
+            image[8..16].copy_from_slice(&offset.to_le_bytes());
+            image
+        };
         for (image, say) in [
             (vec![0x1f, 0x8b], "2 bytes"),
-            (elf, "ELF"),
             (endian, "big-endian"),
             (kernel(64, 0), "image_size"),
-            (offset, "text_offset 0x200000"),
+            (kernel(64, 63), "image_size 0x3f is less than the file's 0x40 bytes"),
+            (offset(0x20_0000), "text_offset 0x200000"),
+            (offset(0x1008), "text_offset 0x1008"),
         ] {
             let error = KernelHeader::read(&image).unwrap_err().to_string();
             assert!(error.contains(say), "{error}");
         }
+    }
+
+    #[test]
+    fn other_kinds_of_kernels_are_named_with_the_way_to_an_image() {
+        let mut zimage = vec![0; 64];
+        zimage[0x24..0x28].copy_from_slice(&0x016f_2818_u32.to_le_bytes());
+        let mut zboot = vec![0; 64];
+        zboot[..8].copy_from_slice(b"MZ\0\0zimg");
+        zboot[8..12].copy_from_slice(&0x400_u32.to_le_bytes());
+        zboot[12..16].copy_from_slice(&0x500_u32.to_le_bytes());
+        zboot[24..28].copy_from_slice(b"zstd");
+        for (start, say) in [
+            (&b"\x1f\x8b"[..], "gunzip < FILE > Image"),
+            (b"\xfd7zXZ\0", "xz -dc FILE > Image"),
+            (b"\x28\xb5\x2f\xfd", "zstd -dc FILE > Image"),
+            (b"\x02\x21\x4c\x18", "lz4 -dc"),
+            (b"BZh9", "bunzip2"),
+            (b"\x27\x05\x19\x56", "uImage"),
+            (b"\xd0\x0d\xfe\xed", "FIT"),
+            (b"\x7fELF", "objcopy -O binary"),
+            (b"070701", "changed places"),
+            (b"ANDROID!", "Android"),
+            (b"MZ", "EFI program"),
+            (&zimage, "zImage, a kernel for 32-bit Arm"),
+            (&zboot, "tail -c +1025 FILE | head -c 1280, then unpack that (zstd)"),
+        ] {
+            let mut image = start.to_vec();
+            image.resize(64, 0);
+            let error = KernelHeader::read(&image).unwrap_err().to_string();
+            assert!(error.contains(say) && error.contains("arm64 Image"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_kernel_that_was_cut_short_is_refused_with_what_is_missing() {
+        let whole = efi();
+        assert_eq!(KernelHeader::read(&whole).unwrap().image_size, 0x8000);
+        for cut in 64..whole.len() {
+            let error = KernelHeader::read(&whole[..cut]).unwrap_err().to_string();
+            assert!(error.contains("cut short") && error.contains(&cut.to_string()), "{error}");
+        }
+        let error = KernelHeader::read(&whole[..0x2800]).unwrap_err().to_string();
+        assert!(error.contains("section .data at byte 12288"), "{error}");
+    }
+
+    #[test]
+    fn no_more_is_read_than_could_be_used() {
+        let folder = std::env::temp_dir().join(format!("guestplan-image-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        // A file of 5 GB that takes no room.
+        let long = folder.join("long");
+        File::create(&long).unwrap().set_len(5_000_000_000).unwrap();
+        for path in [Path::new("/dev/zero"), &long] {
+            let error = read(path, "a kernel", 0x10_0000).unwrap_err().to_string();
+            assert!(error.contains("more than 1 MiB") && error.contains("a kernel"), "{error}");
+        }
+        let error = Images::read(&long, None, None).unwrap_err().to_string();
+        assert!(error.contains("more than 1 GiB"), "{error}");
+        std::fs::write(&long, [7; 100]).unwrap();
+        assert_eq!(read(&long, "a kernel", 100).unwrap(), [7; 100]);
+        assert!(read(&long, "a kernel", 99).is_err());
+        std::fs::remove_dir_all(&folder).unwrap();
     }
 }

@@ -11,6 +11,8 @@ pub enum Unpacked {
     Known(u64),
     /// At least this; the rest is in a format whose size is not on its outside.
     AtLeast(u64, &'static str),
+    /// Linux does not unpack it: what it is, and what to do instead.
+    Unusable(&'static str, &'static str),
     /// An archive that ends before its trailer, or is none after so many bytes of the file.
     Damaged(u64),
 }
@@ -45,12 +47,51 @@ pub fn unpacked(image: &[u8]) -> Unpacked {
                     None => Unpacked::AtLeast(sum, "zstd without a content size"),
                 };
             }
+            // Of the checks of xz Linux knows none and CRC32 (Documentation/staging/xz.rst).
+            [0xfd, b'7', b'z', b'X', b'Z', 0, 0, check, ..] if !matches!(check & 0xf, 0 | 1) => {
+                return Unpacked::Unusable(
+                    "xz with another check than CRC32",
+                    "xz --check=crc32 makes one that Linux reads",
+                );
+            }
             [0xfd, b'7', b'z', b'X', b'Z', ..] => return Unpacked::AtLeast(sum, "xz"),
             [b'B', b'Z', b'h', ..] => return Unpacked::AtLeast(sum, "bzip2"),
             [0x02, 0x21, 0x4c, 0x18, ..] => return Unpacked::AtLeast(sum, "lz4"),
             [0x5d, 0, ..] => return Unpacked::AtLeast(sum, "lzma"),
-            _ => return Unpacked::AtLeast(sum, "an unknown format"),
+            [0x89, b'L', b'Z', b'O', ..] => return Unpacked::AtLeast(sum, "lzo"),
+            _ => {
+                let (what, way_out) = foreign(rest);
+                return Unpacked::Unusable(what, way_out);
+            }
         }
+    }
+}
+
+/// What a file is that Linux does not unpack (lib/decompress.c, init/initramfs.c), and the way out.
+fn foreign(file: &[u8]) -> (&'static str, &'static str) {
+    const PACK: &str = "in a folder with its files: find . | cpio -o -H newc | gzip > initrd.gz";
+    let at = |offset: usize, magic: &[u8]| {
+        file.get(offset..).is_some_and(|rest| rest.starts_with(magic))
+    };
+    match file {
+        [0x04, 0x22, 0x4d, 0x18, ..] => {
+            ("lz4 in its frame format", "lz4 -l makes the legacy format, which Linux reads")
+        }
+        [0x27, 0x05, 0x19, 0x56, ..] => {
+            ("a file wrapped for U-Boot (mkimage)", "tail -c +65 FILE takes the wrapping off")
+        }
+        [0xd0, 0x0d, 0xfe, 0xed, ..] => ("a device tree or a FIT image", PACK),
+        [0x7f, b'E', b'L', b'F', ..] => ("an ELF file", PACK),
+        [0xc7, 0x71, ..] | [0x71, 0xc7, ..] | [b'0', b'7', b'0', b'7', b'0', b'7', ..] => {
+            ("a cpio archive of another format than newc", PACK)
+        }
+        [b'h', b's', b'q', b's', ..] => ("a squashfs image", PACK),
+        _ if at(56, b"ARM\x64") => {
+            ("an arm64 kernel", "have --kernel and --initrd changed places?")
+        }
+        _ if at(1080, &[0x53, 0xef]) => ("an ext2, ext3 or ext4 image", PACK),
+        _ if at(257, b"ustar") => ("a tar archive", PACK),
+        _ => ("no archive, and no compression that Linux knows", PACK),
     }
 }
 
@@ -192,7 +233,28 @@ pub(crate) mod tests {
         let zstd = [0x28, 0xb5, 0x2f, 0xfd, 0xa0, 0, 0, 1, 0];
         assert_eq!(unpacked(&zstd), Unpacked::Known(0x1_0000));
         assert_eq!(unpacked(b"\xfd7zXZ\0"), Unpacked::AtLeast(0, "xz"));
-        assert_eq!(unpacked(b"hello"), Unpacked::AtLeast(0, "an unknown format"));
+        assert_eq!(unpacked(b"\xfd7zXZ\0\0\x01"), Unpacked::AtLeast(0, "xz"));
+    }
+
+    #[test]
+    fn what_linux_does_not_unpack_is_named_with_a_way_out() {
+        let mut ext4 = vec![1; 2048];
+        ext4[1080..1082].copy_from_slice(&[0x53, 0xef]);
+        let mut kernel = vec![1; 64];
+        kernel[56..60].copy_from_slice(b"ARM\x64");
+        for (image, what, how) in [
+            (&b"\xfd7zXZ\0\0\x04"[..], "than CRC32", "xz --check=crc32"),
+            (b"\xfd7zXZ\0\0\x0a", "than CRC32", "xz --check=crc32"),
+            (b"\x04\x22\x4d\x18", "frame format", "lz4 -l"),
+            (b"070707", "than newc", "cpio -o -H newc"),
+            (b"\x27\x05\x19\x56", "U-Boot", "tail -c +65"),
+            (b"hello", "no archive", "cpio -o -H newc"),
+            (&ext4, "ext4", "cpio"),
+            (&kernel, "an arm64 kernel", "changed places"),
+        ] {
+            let Unpacked::Unusable(is, way_out) = unpacked(image) else { panic!("{what}") };
+            assert!(is.contains(what) && way_out.contains(how), "{is}: {way_out}");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! place. The files are written from it and from nothing else.
 
 use dtoolkit::model::DeviceTree;
+use vmm_core::plan::{MAX_LINES, MAX_REGIONS, MAX_RULES};
 
 use crate::board::{Board, Gic, Idle, Rule, Trigger};
 use crate::closure::{Closure, Missing, Unplanned};
@@ -135,6 +136,7 @@ impl Plan {
             images,
         };
         plan.regions = memory::regions(&plan, &closure);
+        plan.unplanned.extend(too_large(&plan));
         match wish.host {
             Host::Microkit => memory::check(&plan)?,
             Host::Baremetal => memory::place(&mut plan)?,
@@ -167,6 +169,26 @@ impl Plan {
         let gic = self.board.gics().find(|gic| gic.version() == self.gic);
         gic.map_or_else(Vec::new, |gic: Gic<'_>| gic.profiles().to_vec())
     }
+}
+
+/// What the plan block has no room for.
+fn too_large(plan: &Plan) -> Vec<Unplanned> {
+    let facts = [
+        ("device interrupts", plan.lines.len(), MAX_LINES, "MAX_LINES"),
+        ("regions", plan.regions.len(), MAX_REGIONS, "MAX_REGIONS"),
+        ("firmware-call rules", plan.rules().count(), MAX_RULES, "MAX_RULES"),
+    ];
+    let beyond = facts.into_iter().filter(|(_, count, room, _)| count > room);
+    beyond
+        .map(|(what, count, room, constant)| Unplanned {
+            rule: "plan-too-large",
+            node: what.into(),
+            what: format!("they are {count}, and the monitor has room for {room}"),
+            way_out: format!(
+                "pass fewer devices through, or raise {constant} in vmm/core/src/plan.rs and build the monitor again"
+            ),
+        })
+        .collect()
 }
 
 /// Whether a guest's tree with these `#address-cells` and `#size-cells` at its root, which are the
@@ -231,7 +253,7 @@ fn check_initrd(images: &Images) -> Result<(), PlanError> {
     let Some(initrd) = &images.initrd else { return Ok(()) };
     match unpacked(initrd) {
         Unpacked::Damaged(at) => Err(PlanError::DamagedInitrd { at, bytes: length(initrd) }),
-        Unpacked::Known(_) | Unpacked::AtLeast(..) => Ok(()),
+        Unpacked::Known(_) | Unpacked::AtLeast(..) | Unpacked::Unusable(..) => Ok(()),
     }
 }
 

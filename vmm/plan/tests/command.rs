@@ -90,7 +90,7 @@ fn findings_are_exit_code_1_and_notes_are_not() {
     let (code, text, _) = run(&folder, &pass);
     assert_eq!(code, 1);
     assert!(
-        text.contains("error provider-missing: /soc/serial@9040000: its clocks is a reference to"),
+        text.contains("error provider-missing: /soc/serial@9040000: its property clocks refers to"),
         "{text}"
     );
     assert_eq!(run(&folder, &format!("{pass} --accept provider-missing")).0, 0);

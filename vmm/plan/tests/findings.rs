@@ -246,6 +246,18 @@ fn every_rule_is_found() {
         planted(|_, subject| packed(Unpacked::AtLeast(0, "xz"))(subject)),
         &["initramfs-unknown"],
     );
+    expect(
+        planted(|_, subject| packed(Unpacked::Unusable("a disk", "make one"))(subject)),
+        &["initramfs-unusable"],
+    );
+    let arguments = |text: String| {
+        planted(move |clean, subject| {
+            subject.tree = clean.tree(|tree| set(tree, "/chosen", "bootargs", text.as_str()))
+        })
+    };
+    expect(arguments("console=ttyS0".into()), &["console-mismatch"]);
+    expect(arguments("x".repeat(2048)), &["arguments-cut"]);
+    expect(arguments("x".repeat(2047)), &[]);
     expect(planted(|_, subject| packed(Unpacked::Damaged(0))(subject)), &["initramfs-unknown"]);
     expect(planted(|_, subject| subject.debug_kernel = true), &["debug-console"]);
     expect(
@@ -259,6 +271,7 @@ fn every_rule_is_found() {
         "board-mismatch",
         "bus-bridge",
         "irq-unresolved",
+        "plan-too-large",
         "ram-over-reserved",
         "registers-missing",
     ]);

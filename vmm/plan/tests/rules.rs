@@ -496,3 +496,82 @@ fn what_every_guest_has_of_its_own_is_not_passed() {
         assert!(error.contains(node) && error.contains("the monitor's"), "{error}");
     }
 }
+
+/// Issue 17, item 12: what the plan block has no room for is a finding, not an error afterwards.
+#[test]
+fn more_interrupts_than_the_monitor_has_room_for_are_found() {
+    let plan = |count: u32| {
+        let lines: Vec<u32> = (40..40 + count).flat_map(|spi| [0, spi, 4]).collect();
+        let node =
+            gpio("gpio@b300000").with("reg", [0xb30_0000_u32, 0x1000]).with("interrupts", lines);
+        plan(&on_soc(node), &wish("gpio")).unwrap()
+    };
+    // One is the console's.
+    let room = u32::try_from(vmm_core::plan::MAX_LINES).unwrap() - 1;
+    assert_eq!(Subject::from_plan(&plan(room)).findings(), []);
+    assert!(plan(room).block().is_ok());
+    let found = Subject::from_plan(&plan(room + 1)).findings();
+    assert_eq!(ids(&found), ["plan-too-large"]);
+    assert_eq!(found[0].subject, "device interrupts");
+    assert!(found[0].way_out.contains("pass fewer devices"), "{}", found[0]);
+}
+
+#[test]
+fn a_tree_that_was_cut_short_says_how_much_is_missing() {
+    let whole = board_tree().to_dtb();
+    for cut in [8, 40, 100, whole.len() - 1] {
+        let error = dt::read("cut", &whole[..cut]).unwrap_err().to_string();
+        let say = format!(
+            "cut short: its header says {} bytes, {cut} are there, {} are missing",
+            whole.len(),
+            whole.len() - cut
+        );
+        assert!(error.contains(&say), "{error}");
+    }
+}
+
+/// Issue 17, item 14.
+#[test]
+fn a_console_that_the_guest_does_not_have_is_found() {
+    for (name, right, wrong) in [("qemu", "ttyAMA0", "ttyS0"), ("maaxboard", "ttymxc0", "ttyAMA0")]
+    {
+        let found = |append: &str| {
+            let wish = Wish { append: append.into(), ..Wish::default() };
+            let plan = Plan::new(&board(name), &wish, images()).unwrap();
+            Subject::from_plan(&plan).findings()
+        };
+        for clean in [
+            "",
+            "quiet",
+            &format!("console={right}"),
+            &format!("console=tty0 console={right},115200"),
+        ] {
+            assert_eq!(found(clean), [], "{clean}");
+        }
+        for (append, asked) in
+            [(format!("console={wrong},115200"), wrong), ("console=tty0 quiet".into(), "tty0")]
+        {
+            let found = found(&append);
+            assert_eq!(ids(&found), ["console-mismatch"]);
+            for say in [asked, right] {
+                assert!(found[0].what.contains(say), "{}", found[0]);
+            }
+            assert!(found[0].way_out.contains(&format!("console={right}")), "{}", found[0]);
+        }
+    }
+}
+
+/// Debian's own kernel, whole and cut: half of it was planned once, and then nothing came.
+#[test]
+fn debians_kernel_is_whole_or_refused() {
+    let Some(kernel) = common::debians_kernel() else { return };
+    let plan = |kernel: &[u8]| {
+        let images = vmm_plan::Images { kernel: kernel.to_vec(), ..images() };
+        Plan::new(&board("qemu"), &Wish::default(), images)
+    };
+    assert!(plan(&kernel).is_ok());
+    for part in [64, kernel.len() / 2, kernel.len() / 100 * 91] {
+        let error = plan(&kernel[..part]).unwrap_err().to_string();
+        assert!(error.contains("cut short"), "{error}");
+    }
+}

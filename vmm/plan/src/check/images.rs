@@ -88,6 +88,17 @@ fn unpacking(subject: &Subject<'_>, found: &mut Findings) {
             );
         }
         Unpacked::Known(_) => {}
+        // As a disk in memory, where the guest's kernel is told so, it may be anything.
+        Unpacked::Unusable(..)
+            if arguments.split(' ').any(|word| word.starts_with("root=/dev/ram")) => {}
+        Unpacked::Unusable(what, way_out) => found.add(
+            "initramfs-unusable",
+            "initrd",
+            format!(
+                "it is {what}: Linux does not unpack it, and panics for want of a root file system"
+            ),
+            way_out,
+        ),
         Unpacked::Damaged(at) => found.add(
             "initramfs-unknown",
             "initrd",

@@ -14,6 +14,7 @@ pub(super) fn check(subject: &Subject<'_>, found: &mut Findings) {
     gicv(subject, found);
     processors(subject, found);
     console(subject, found);
+    command_line(subject, found);
 }
 
 fn gic(subject: &Subject<'_>, found: &mut Findings) {
@@ -185,5 +186,77 @@ fn console(subject: &Subject<'_>, found: &mut Findings) {
             what,
             "take the release configuration for what people see",
         );
+    }
+}
+
+/// Most bytes of boot arguments: COMMAND_LINE_SIZE of arm64 less the zero at the end (Linux
+/// arch/arm64/include/uapi/asm/setup.h). What is behind is cut off without a word.
+const MAX_ARGUMENTS: usize = 2047;
+
+/// Names that Linux gives to UARTs, without their number, by `compatible`.
+const CONSOLES: [(&str, &str); 14] = [
+    ("arm,pl011", "ttyAMA"),
+    ("arm,sbsa-uart", "ttyAMA"),
+    ("fsl,imx6q-uart", "ttymxc"),
+    ("fsl,imx21-uart", "ttymxc"),
+    ("fsl,imx7ulp-lpuart", "ttyLP"),
+    ("fsl,ls1021a-lpuart", "ttyLP"),
+    ("ns16550a", "ttyS"),
+    ("snps,dw-apb-uart", "ttyS"),
+    ("ti,am654-uart", "ttyS"),
+    ("brcm,bcm2835-aux-uart", "ttyS"),
+    ("cdns,uart-r1p12", "ttyPS"),
+    ("amlogic,meson-gx-uart", "ttyAML"),
+    ("qcom,msm-uartdm", "ttyMSM"),
+    ("renesas,scif", "ttySC"),
+];
+
+/// What Linux calls the guest's UARTs, with their nodes: `serialN` among the aliases is number N.
+fn uarts<'s>(subject: &'s Subject<'_>) -> Vec<(String, &'s Node)> {
+    let tree = &subject.tree;
+    let mapped = |node: &Node| {
+        let mut regions = subject.guest_regions();
+        node.registers.first().is_some_and(|own| regions.any(|(_, span)| span.encloses(*own)))
+    };
+    let number = |node: &Node| {
+        let aliases = tree.node(tree.by_path("/aliases")?);
+        let mut named = aliases.properties.keys().filter_map(|name| {
+            let number = name.strip_prefix("serial")?.parse::<u32>().ok()?;
+            (aliases.strings(name).first() == Some(&node.path)).then_some(number)
+        });
+        named.next()
+    };
+    let known = |node: &Node| CONSOLES.iter().find(|(name, _)| node.is(name)).map(|(_, tty)| *tty);
+    let nodes = subject.enabled().map(|(_, node)| node).filter(|node| mapped(node));
+    nodes
+        .filter_map(|node| Some((format!("{}{}", known(node)?, number(node).unwrap_or(0)), node)))
+        .collect()
+}
+
+fn command_line(subject: &Subject<'_>, found: &mut Findings) {
+    let arguments = arguments(subject);
+    if arguments.len() > MAX_ARGUMENTS {
+        let kept = arguments.get(..MAX_ARGUMENTS).unwrap_or_default();
+        let lost = arguments.get(MAX_ARGUMENTS..).unwrap_or_default();
+        let what = format!(
+            "the boot arguments have {} bytes, and Linux keeps {MAX_ARGUMENTS}: from '...{}' on it loses '{}'",
+            arguments.len(),
+            kept.get(kept.len().saturating_sub(20)..).unwrap_or_default(),
+            lost.get(..lost.len().min(40)).unwrap_or(lost)
+        );
+        found.add("arguments-cut", "/chosen", what, "make them shorter (--append)");
+    }
+    let asked = arguments.split_whitespace().filter_map(|word| word.strip_prefix("console="));
+    let asked: Vec<_> = asked.filter_map(|console| console.split(',').next()).collect();
+    let has = uarts(subject);
+    let (Some(first), Some((name, node))) = (asked.first(), has.first()) else { return };
+    if !asked.iter().any(|console| has.iter().any(|(name, _)| name == console)) {
+        let what = format!(
+            "the boot arguments ask for console={first}, which the guest does not have; its UART {} is {name}",
+            node.path
+        );
+        let way_out =
+            format!("console={name}, or no console= at all: the tree's stdout-path says it");
+        found.add("console-mismatch", "/chosen", what, way_out);
     }
 }

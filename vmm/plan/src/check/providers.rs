@@ -19,7 +19,7 @@ fn missing(subject: &Subject<'_>, found: &mut Findings) {
     for missing in &subject.missing {
         let way_out = way_out(missing.need, Some(&missing.provider).filter(|_| missing.passable));
         let what = format!(
-            "its {} is a reference to {}, which the guest does not have",
+            "its property {} refers to {}, which the guest does not have",
             missing.property, missing.provider
         );
         found.add("provider-missing", missing.node.clone(), what, way_out);
@@ -32,12 +32,12 @@ fn missing(subject: &Subject<'_>, found: &mut Findings) {
             let (what, way_out) = match device.map(|device| tree.node(device)) {
                 Some(device) if device.enabled || reference.need == Need::Others => continue,
                 Some(device) => (
-                    format!("its {property} is a reference to {}, which is disabled", device.path),
+                    format!("its property {property} refers to {}, which is disabled", device.path),
                     way_out(reference.need, Some(&device.path)),
                 ),
                 None => (
                     format!(
-                        "its {property} is a reference to phandle {:#x}, which no node of the guest's tree has",
+                        "its property {property} refers to phandle {:#x}, which no node of the guest's tree has",
                         reference.phandle
                     ),
                     way_out(reference.need, None),

@@ -20,7 +20,7 @@ const fn rule(id: &'static str, severity: Severity, text: &'static str) -> Rule 
 }
 
 /// Every kind of finding, by subject.
-pub static RULES: [Rule; 32] = [
+pub static RULES: [Rule; 36] = [
     rule(
         "memory-mismatch",
         Error,
@@ -56,6 +56,13 @@ pub static RULES: [Rule; 32] = [
         "The kernel cannot give a region of this size: the board's memory, less what the kernel, its \
          initial task and the other regions take, is smaller. The Microkit tool would refuse it as \
          well, but after the whole build.",
+    ),
+    rule(
+        "plan-too-large",
+        Error,
+        "The plan block, by which the monitor knows its guest, has tables of a fixed size: so many \
+         interrupts, regions and rules and no more. Pass fewer devices through, or build a monitor with \
+         larger ones.",
     ),
     rule(
         "node-unmapped",
@@ -218,6 +225,19 @@ pub static RULES: [Rule; 32] = [
          well run, but nobody hears of it.",
     ),
     rule(
+        "console-mismatch",
+        Error,
+        "The boot arguments name a console (console=) that is none of the guest's UARTs. With a console= \
+         Linux does not look at the tree's stdout-path, so it runs and nobody hears of it. Name the \
+         right one, or none.",
+    ),
+    rule(
+        "arguments-cut",
+        Error,
+        "The boot arguments are longer than Linux's command line, 2,047 bytes on arm64. It keeps the \
+         beginning and drops the rest without a word, and at the end stand mostly console= and root=.",
+    ),
+    rule(
         "image-overlap",
         Error,
         "Kernel, device tree and initial RAM file system overlap, leave guest RAM, or are not where the \
@@ -231,6 +251,14 @@ pub static RULES: [Rule; 32] = [
          left at boot and no more; an area for contiguous memory (64 MiB in Debian's kernel from 192 MiB \
          of RAM on) does not count. Beyond that, unpacking ends with a write error although memory is \
          free. More RAM, a smaller file system, cma=0 if no device needs it, or rootfstype=ramfs, which has no limit.",
+    ),
+    rule(
+        "initramfs-unusable",
+        Error,
+        "The file in the initial RAM file system's place is none that Linux unpacks: a compression it \
+         does not read (xz with CRC64, which is the default of xz; lz4 in its frame format), an image of a \
+         disk, a kernel. Linux says little about it and panics for want of a root file system. A disk \
+         image may be meant where root=/dev/ram0 stands in the boot arguments.",
     ),
     rule(
         "initramfs-unknown",

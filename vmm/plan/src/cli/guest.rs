@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 use vmm_plan::board::Rule;
 use vmm_plan::wish::{Pass, Unowned};
-use vmm_plan::{Board, Host, Images, Plan, PlanError, Wish, dt};
+use vmm_plan::{Board, Host, Images, Plan, PlanError, Wish, dt, image};
 
 #[derive(Clone, Copy, ValueEnum)]
 enum HostName {
@@ -79,7 +79,7 @@ pub struct Guest {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, PlanError> {
-    std::fs::read(path).map_err(PlanError::file(path))
+    image::read(path, "an image", image::MAX_IMAGE)
 }
 
 impl Guest {

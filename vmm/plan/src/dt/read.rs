@@ -9,9 +9,15 @@ use dtoolkit::model::DeviceTree;
 
 use super::Tree;
 use crate::error::PlanError;
+use crate::image;
 
 /// Deepest nesting of nodes that is read. Linux itself stops at 64 (drivers/of/fdt.c).
 pub const MAX_DEPTH: usize = 64;
+
+/// First bytes of a flattened tree (Devicetree Specification 0.4, 5.2).
+const MAGIC: [u8; 4] = 0xd00d_feed_u32.to_be_bytes();
+/// Most bytes of a board's tree, many times what the longest of Linux's has.
+const MAX_FILE: u64 = 16 << 20;
 
 /// Reads a flattened tree. `which` names it in errors.
 ///
@@ -22,6 +28,13 @@ pub fn read(which: &str, blob: &[u8]) -> Result<(DeviceTree, Tree), PlanError> {
     // Files may be longer than the tree in them, which dtoolkit does not take.
     let size = blob.get(4..8).and_then(|size| size.try_into().ok()).map(u32::from_be_bytes);
     let size = size.and_then(|size| usize::try_from(size).ok());
+    if let Some(size) = size.filter(|&size| blob.starts_with(&MAGIC) && size > blob.len()) {
+        return Err(wrong(format!(
+            "it was cut short: its header says {size} bytes, {} are there, {} are missing",
+            blob.len(),
+            size.saturating_sub(blob.len())
+        )));
+    }
     let exact = size.and_then(|size| blob.get(..size)).unwrap_or(blob);
     let scan = Scan::new(exact);
     if scan.depth > MAX_DEPTH {
@@ -154,7 +167,7 @@ pub fn read_file(path: &Path) -> Result<(DeviceTree, Tree), PlanError> {
     if path.extension().is_some_and(|extension| extension == "dts") {
         return read(&name, &compile(path)?);
     }
-    read(&name, &std::fs::read(path).map_err(PlanError::file(path))?)
+    read(&name, &image::read(path, "a device tree", MAX_FILE)?)
 }
 
 fn compile(path: &Path) -> Result<Vec<u8>, PlanError> {

@@ -46,30 +46,41 @@ pub fn archive(size: usize) -> Vec<u8> {
     out
 }
 
-/// Debian's tree of the i.MX8MQ evaluation kit from the build cache; `None`, with a printed line,
-/// where it has not been fetched.
-pub fn evk() -> Option<Vec<u8>> {
+/// A file or folder of the test guest in the build cache.
+fn cache(name: &str) -> Option<PathBuf> {
     let home = std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
     let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or(home)?;
-    let path = cache.join("sel4-linux-vmm/guest/imx8mq-evk.dtb");
-    let tree = std::fs::read(&path).ok();
-    if tree.is_none() {
-        println!("skipped: no imx8mq-evk.dtb in the build cache (ci/setup fetches it)");
+    Some(cache.join("sel4-linux-vmm/guest").join(name))
+}
+
+/// A file of the build cache; `None`, with a printed line, where it has not been fetched.
+fn cached(name: &str) -> Option<Vec<u8>> {
+    let file = cache(name).and_then(|path| std::fs::read(path).ok());
+    if file.is_none() {
+        println!("skipped: no {name} in the build cache (ci/setup fetches it)");
     }
-    tree
+    file
+}
+
+/// Debian's tree of the i.MX8MQ evaluation kit.
+pub fn evk() -> Option<Vec<u8>> {
+    cached("imx8mq-evk.dtb")
+}
+
+/// Debian's arm64 kernel.
+pub fn debians_kernel() -> Option<Vec<u8>> {
+    cached("Image")
 }
 
 /// Every device tree of Debian's arm64 kernel in the build cache, by maker and name; none, with a
 /// printed line, where they have not been fetched.
 pub fn debians_trees() -> Vec<PathBuf> {
-    let home = std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
-    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or(home);
-    let folder = cache.unwrap_or_default().join("sel4-linux-vmm/guest/dtb");
     let list = |folder: &Path| -> Vec<PathBuf> {
         let entries = std::fs::read_dir(folder).into_iter().flatten();
         entries.map(|entry| entry.unwrap().path()).collect()
     };
-    let mut all: Vec<_> = list(&folder).iter().flat_map(|maker| list(maker)).collect();
+    let makers = cache("dtb").map(|folder| list(&folder)).unwrap_or_default();
+    let mut all: Vec<_> = makers.iter().flat_map(|maker| list(maker)).collect();
     all.sort();
     if all.is_empty() {
         println!("skipped: no device trees in the build cache (ci/setup fetches them)");
