@@ -26,7 +26,9 @@ let
   version = requireVersion "microkit" microkit-src (
     requireVersion "sel4" sel4-src pins.inputs.microkit.ref
   );
-  # Bare compiler and linker: the wrapper's hardening flags do not fit a kernel.
+  # Bare compiler and linker: the wrapper's hardening flags do not fit a kernel. Whichever GCC this
+  # nixpkgs has: with 12.2 and with 15.3 the C part builds and Linux boots on it, so no version
+  # has to be held back.
   cross = pkgsCross.aarch64-embedded.stdenv.cc;
 in
 craneLib.mkCargoDerivation {

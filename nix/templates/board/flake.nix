@@ -22,7 +22,7 @@
         vmm.lib.mkSystem {
           inherit system;
           # The folder of board folders: each has a board.toml. What stands there is QEMU's machine;
-          # the monitor's README.md says how another comes about ('A new board').
+          # the monitor's docs/boards.md says how another comes about.
           boards = ./boards;
           board = "myboard";
           guest = vmm.lib.mkGuest vmm.packages.${system}.guest-qemu.guest;
