@@ -39,8 +39,14 @@ lib.makeScope pkgs.newScope (
     craneLib = (inputs.crane.mkLib pkgs).overrideToolchain (_: self.toolchain);
 
     microkit-tool = self.callPackage ./microkit-tool.nix { };
+    # Also for boards that others bring: where Microkit has theirs already, this is the same SDK.
     microkit-sdk = self.callPackage ./microkit-sdk.nix {
-      boards = lib.mapAttrsToList (_: facts: facts.microkit.board) self.boardFacts;
+      boards =
+        let
+          ours = callSet ./board-facts.nix { sources.boards = ../boards; };
+          names = lib.mapAttrsToList (_: facts: facts.microkit.board);
+        in
+        lib.unique (names ours ++ names self.boardFacts);
       configs = [
         "release"
         "debug"
