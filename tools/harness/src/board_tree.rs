@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use vmm_plan::dt::{self, Tree};
-use vmm_plan::{Board, Plan};
+use vmm_plan::{Board, Checked};
 
 use crate::emulator;
 use crate::error::{Error, Result};
@@ -67,19 +67,25 @@ pub fn find(root: &Path, machine: &Machine, board: &Board, folder: &Path) -> Res
     Ok(Some(dt::read_file(&path).map_err(usage)?.1))
 }
 
-/// Plans a guest, its board's tree at hand.
+/// Plans a guest, its board's tree at hand, and checks the plan; what is accepted or worth knowing
+/// is printed.
 ///
 /// # Errors
-/// As [`find`]; or the guest does not fit.
+/// As [`find`]; or the guest does not fit, or something is wrong with it.
 pub fn plan(
     root: &Path,
     machine: &Machine,
     board: &Board,
     wish: &vmm_plan::Wish,
     images: vmm_plan::Images,
-) -> Result<Plan> {
+) -> Result<Checked> {
     let folder = root.join("build");
     std::fs::create_dir_all(&folder).map_err(|e| Error::file("make", &folder, &e))?;
     let tree = find(root, machine, board, &folder)?;
-    Plan::with_tree(board, wish, images, tree).map_err(|e| Error::Usage(e.to_string()))
+    let checked = Checked::new(board, wish, images, tree);
+    let checked = checked.map_err(|e| Error::Usage(e.to_string()))?;
+    for finding in checked.notes() {
+        eprintln!("{finding}");
+    }
+    Ok(checked)
 }

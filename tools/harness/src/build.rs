@@ -23,6 +23,9 @@ pub fn run(root: &Path, options: &BuildOptions) -> Result<u8> {
         append: options.append.clone(),
         ram: options.ram,
         cpus: options.cpus,
+        pass: options.pass.clone(),
+        accept: options.accept.clone(),
+        identity: options.identity,
         ..Machine::default()
     };
     let built = image::build(root, &machine, name, |_| Ok(()))?;

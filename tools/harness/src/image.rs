@@ -6,7 +6,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use vmm_plan::files::Facts;
-use vmm_plan::{Board, Images, Plan, Wish};
+use vmm_plan::{Board, Checked, Images, Plan, Wish};
 
 use crate::board_tree;
 use crate::emulator::Emulator;
@@ -245,21 +245,22 @@ pub fn build(
     name: fn(&Machine, &Facts) -> String,
     touch: impl Fn(&Path) -> Result<()>,
 ) -> Result<Built> {
-    let plan = plan(root, machine)?;
-    let folder = root.join("build").join(name(machine, &plan.facts()));
+    let checked = plan(root, machine)?;
+    let folder = root.join("build").join(name(machine, &checked.plan().facts()));
     let lock = lock(&folder)?;
-    plan.write_to(&folder).map_err(usage)?;
+    checked.write_to(&folder).map_err(usage)?;
+    let plan = checked.into_plan();
     touch(&folder)?;
     complete(&plan, &folder)?;
     let monitor = monitor(root, machine, &plan, &folder)?;
     Ok(Built { plan, folder, monitor, lock })
 }
 
-/// Plans a guest.
+/// Plans a guest and checks the plan.
 ///
 /// # Errors
-/// Something is missing or does not fit; the text says what to do.
-pub fn plan(root: &Path, machine: &Machine) -> Result<Plan> {
+/// Something is missing, does not fit or is wrong; the text says what to do.
+pub fn plan(root: &Path, machine: &Machine) -> Result<Checked> {
     let board = board(root, machine)?;
     // Before anything takes time.
     let there = kernel_cores(machine, &board)?;
@@ -283,10 +284,13 @@ pub fn plan(root: &Path, machine: &Machine) -> Result<Plan> {
         vcpus: machine.cpus.unwrap_or(1),
         cores,
         append,
+        pass: machine.pass.clone(),
+        identity: machine.identity,
+        accept: machine.accept.clone(),
+        debug_kernel: machine.prints(),
         rules: machine.forward.clone(),
         unowned: machine.unowned,
         trace: machine.trace,
-        ..Wish::default()
     };
     board_tree::plan(root, machine, &board, &wish, images)
 }

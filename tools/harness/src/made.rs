@@ -138,6 +138,7 @@ mod tests {
             loads: vec![vmm_plan::files::Load { file: "kernel.img".into(), address: 0x4020_0000 }],
             load_address: "0x70000000".into(),
             ram_mib: 256,
+            accepted: Vec::new(),
             first_lines: vec![],
         };
         put(&folder, "image.json", &serde_json::to_string(&facts).unwrap());

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use regex::bytes::Regex;
 use vmm_plan::board::Rule;
-use vmm_plan::wish::Unowned;
+use vmm_plan::wish::{Accept, Pass, Unowned};
 
 /// Exit codes, the same for every command.
 pub const EXIT_CODES: &str = "\
@@ -15,7 +15,7 @@ Exit codes:
   0    the guest powered off, or the expected text came
   1    the guest failed (a command, a panic, a missing text), or something does not build
   2    the monitor stopped the guest; its report is printed
-  3    usage, or missing input
+  3    usage, missing input, or an error in the plan
   124  no progress: silence, or the whole time is over
   125  the emulator failed";
 
@@ -161,6 +161,16 @@ pub struct Machine {
     /// for more.
     #[arg(long, value_name = "FUNCTION", value_parser = Rule::forward)]
     pub forward: Vec<Rule>,
+    /// Device of the board's tree for the guest: NODE[,clocks=HZ[+HZ...]][,drop=NEED[+NEED...]]
+    /// (vmm/plan/README.md). Again for more.
+    #[arg(long, value_name = "NODE,...", value_parser = Pass::parse)]
+    pub pass: Vec<Pass>,
+    /// Finding about the plan that is to stop nothing: RULE, or 'RULE SUBJECT' for one alone.
+    #[arg(long, value_name = "RULE", value_parser = Accept::parse)]
+    pub accept: Vec<Accept>,
+    /// Equal guest and physical addresses for guest RAM, as a device with DMA needs.
+    #[arg(long)]
+    pub identity: bool,
     /// Emulated time follows executed instructions: the same run gives the same times.
     #[arg(long)]
     pub icount: bool,
@@ -183,6 +193,14 @@ pub struct Machine {
     /// The emulator's program, instead of the machine's own.
     #[arg(long, value_name = "PROGRAM")]
     pub emulator: Option<PathBuf>,
+}
+
+impl Machine {
+    /// Whether a debug kernel under the monitor prints on the guest's console.
+    #[must_use]
+    pub const fn prints(&self) -> bool {
+        matches!((self.host, self.config), (HostName::Microkit, Config::Debug | Config::SmpDebug))
+    }
 }
 
 /// `ci/boot`.
@@ -244,6 +262,16 @@ pub struct BuildOptions {
     /// Virtual CPUs, 1 to what the board allows; without it one.
     #[arg(long, value_name = "N")]
     pub cpus: Option<u32>,
+    /// Device of the board's tree for the guest: NODE[,clocks=HZ[+HZ...]][,drop=NEED[+NEED...]]
+    /// (vmm/plan/README.md). Again for more.
+    #[arg(long, value_name = "NODE,...", value_parser = Pass::parse)]
+    pub pass: Vec<Pass>,
+    /// Finding about the plan that is to stop nothing: RULE, or 'RULE SUBJECT' for one alone.
+    #[arg(long, value_name = "RULE", value_parser = Accept::parse)]
+    pub accept: Vec<Accept>,
+    /// Equal guest and physical addresses for guest RAM, as a device with DMA needs.
+    #[arg(long)]
+    pub identity: bool,
 }
 
 /// `ci/bench`.

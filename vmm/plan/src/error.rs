@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Why nothing can be planned. Each message names the thing, the limit and the way out.
 
+use crate::check::Finding;
+use crate::checked::refusal;
 use crate::span::{Size, Span};
 
 /// Why nothing can be planned.
@@ -123,6 +125,12 @@ pub enum PlanError {
         left: u64,
         /// What to do about it.
         way_out: String,
+    },
+    /// The plan is complete, but not as it should be.
+    #[error("{}", refusal(findings))]
+    Findings {
+        /// All findings, errors first.
+        findings: Vec<Finding>,
     },
 }
 

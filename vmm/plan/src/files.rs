@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::checked::Checked;
 use crate::error::PlanError;
 use crate::map::Map;
 use crate::plan::Plan;
@@ -62,6 +63,9 @@ pub struct Facts {
     pub load_address: String,
     /// Guest RAM in MiB.
     pub ram_mib: u64,
+    /// Errors that were accepted by name: rule and subject.
+    #[serde(default)]
+    pub accepted: Vec<String>,
     /// How the first lines on the serial line begin: the monitor's own, then Linux's.
     pub first_lines: Vec<String>,
 }
@@ -101,6 +105,7 @@ impl Plan {
             loads: self.loads(),
             load_address: format!("{:#x}", board.microkit.loader_address),
             ram_mib: self.layout.ram.size >> 20,
+            accepted: self.accepted.clone(),
             first_lines: vec![start, "[    0.000000] Booting Linux on physical CPU ".into()],
         }
     }
@@ -137,7 +142,9 @@ impl Plan {
     pub fn block(&self) -> Result<Vec<u8>, PlanError> {
         block::write(self)
     }
+}
 
+impl Checked {
     /// Writes every file of the plan into `folder`, which is made if need be.
     ///
     /// # Errors
@@ -148,19 +155,20 @@ impl Plan {
             let path = folder.join(name);
             std::fs::write(&path, bytes).map_err(PlanError::file(&path))
         };
-        put(PLAN_FILE, &self.block()?)?;
-        put(MAP_FILE, Map::new(self, true).markdown().as_bytes())?;
-        put(TREE_FILE, &self.dtb)?;
-        put(TREE_SOURCE_FILE, self.tree_source().as_bytes())?;
-        put(KERNEL_FILE, &self.images.kernel)?;
-        if let Some(initrd) = &self.images.initrd {
+        let plan = self.plan();
+        put(PLAN_FILE, &plan.block()?)?;
+        put(MAP_FILE, Map::new(plan, true).markdown().as_bytes())?;
+        put(TREE_FILE, &plan.dtb)?;
+        put(TREE_SOURCE_FILE, plan.tree_source().as_bytes())?;
+        put(KERNEL_FILE, &plan.images.kernel)?;
+        if let Some(initrd) = &plan.images.initrd {
             put(INITRD_FILE, initrd)?;
         }
-        if let Some(system) = self.system() {
+        if let Some(system) = plan.system() {
             put(SYSTEM_FILE, system.as_bytes())?;
         }
         // Facts are text and numbers: they always become JSON.
-        let facts = serde_json::to_string_pretty(&self.facts()).unwrap_or_default();
+        let facts = serde_json::to_string_pretty(&plan.facts()).unwrap_or_default();
         put(IMAGE_FILE, (facts + "\n").as_bytes())
     }
 }

@@ -3,13 +3,15 @@
 //! boots: the guest's device tree, the Microkit system file and the monitor's plan block.
 //!
 //! Facts of a board come from `boards/<name>/board.toml` ([`board::Board`]), the guest's wishes
-//! from a [`wish::Wish`], the images from [`image::Images`]. [`plan::Plan::new`] puts them
-//! together or says what does not fit; [`plan::Plan::write_to`] writes the files.
+//! from a [`wish::Wish`], the images from [`image::Images`]. [`plan::Plan::with_tree`] puts them
+//! together or says what does not fit; [`checked::Checked`] is a plan in which nothing is wrong, and
+//! writes the files.
 #![forbid(unsafe_code)]
 
 pub mod block;
 pub mod board;
 pub mod check;
+pub mod checked;
 pub mod closure;
 pub mod diff;
 pub mod drivers;
@@ -34,6 +36,7 @@ pub mod tree;
 pub mod wish;
 
 pub use board::Board;
+pub use checked::Checked;
 pub use error::PlanError;
 pub use image::Images;
 pub use plan::Plan;

@@ -47,6 +47,8 @@ pub struct Map {
     pub title: String,
     /// What the guest sees first, by its addresses; then what only the monitor has.
     pub rows: Vec<Row>,
+    /// Errors that were accepted by name: rule and subject.
+    pub accepted: Vec<String>,
 }
 
 impl Map {
@@ -102,7 +104,7 @@ impl Map {
             )
         });
         let title = format!("{} on {}, GICv{}", plan.board.title, plan.wish.host.name(), plan.gic);
-        Self { title, rows }
+        Self { title, rows, accepted: plan.accepted.clone() }
     }
 
     /// For a terminal.
@@ -122,6 +124,9 @@ impl Map {
                 row.name,
                 row.owner
             );
+        }
+        for accepted in &self.accepted {
+            let _ = writeln!(out, "accepted: {accepted}");
         }
         out
     }
@@ -144,6 +149,9 @@ impl Map {
                 row.owner
             );
         }
+        for accepted in &self.accepted {
+            let _ = write!(out, "\nAccepted: `{accepted}`\n");
+        }
         out
     }
 
@@ -152,8 +160,9 @@ impl Map {
     pub fn svg(&self) -> String {
         const ROW: i64 = 34;
         const TOP: i64 = 64;
-        let count = i64::try_from(self.rows.len()).unwrap_or(i64::MAX);
-        let mut svg = Svg::new(920, count.saturating_mul(ROW).saturating_add(TOP + 16));
+        let lines = self.rows.len().saturating_add(self.accepted.len());
+        let lines = i64::try_from(lines).unwrap_or(i64::MAX);
+        let mut svg = Svg::new(920, lines.saturating_mul(ROW).saturating_add(TOP + 16));
         svg.text(16, 26, "title", &self.title);
         svg.text(16, 50, "head", "guest-physical");
         svg.text(470, 50, "head", "physical");
@@ -192,6 +201,11 @@ impl Map {
             };
             svg.text(478, y.saturating_add(19), "label", &label);
             svg.text_end(896, y.saturating_add(19), "address", &right);
+        }
+        let rows = i64::try_from(self.rows.len()).unwrap_or(i64::MAX);
+        for (accepted, step) in self.accepted.iter().zip(rows..) {
+            let y = step.saturating_mul(ROW).saturating_add(TOP);
+            svg.text(16, y.saturating_add(19), "label", &format!("accepted: {accepted}"));
         }
         svg.finish()
     }

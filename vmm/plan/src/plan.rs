@@ -55,6 +55,8 @@ pub struct Plan {
     pub missing: Vec<Missing>,
     /// What of them cannot be planned.
     pub unplanned: Vec<Unplanned>,
+    /// Errors that were accepted: rule and subject ([`Checked`](crate::Checked) finds them).
+    pub accepted: Vec<String>,
     /// The guest's tree.
     pub tree: DeviceTree,
     /// The guest's tree, flattened.
@@ -131,6 +133,7 @@ impl Plan {
             idle_channel: IDLE_CHANNEL,
             missing: closure.missing.clone(),
             unplanned: closure.unplanned.clone(),
+            accepted: Vec::new(),
             tree,
             dtb,
             images,

@@ -4,6 +4,7 @@
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::board::Rule;
+use crate::check::{Finding, RULES};
 
 /// The kernel that the monitor runs on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -96,17 +97,21 @@ pub struct Pass {
 }
 
 impl Pass {
-    /// Reads `NODE[,clocks=HZ[+HZ...]][,drop=NEED[+NEED...]]`.
+    /// Reads `NODE[,clocks=HZ[+HZ...]][,drop=NEED[+NEED...]]`. The node's name may have commas
+    /// (`ethernet@0,0`), but no `=` (Devicetree Specification 0.4, 2.2.1): the first part with one
+    /// ends it.
     ///
     /// # Errors
     /// Says what part is not understood and what there is.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let mut parts = text.split(',');
-        let mut pass = Self { node: parts.next().unwrap_or_default().into(), ..Self::default() };
+        let parts: Vec<_> = text.split(',').collect();
+        let named = parts.iter().position(|part| part.contains('=')).unwrap_or(parts.len());
+        let (name, options) = parts.split_at(named);
+        let mut pass = Self { node: name.join(","), ..Self::default() };
         if pass.node.is_empty() {
             return Err("no node; give a path, an alias or a name such as serial@30860000".into());
         }
-        for part in parts {
+        for part in options {
             match part.split_once('=') {
                 Some(("clocks", list)) => {
                     for hz in list.split('+') {
@@ -182,6 +187,47 @@ impl Unowned {
     }
 }
 
+/// A finding that is not to stop anything: a rule, of one subject or of all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Accept {
+    /// The rule's id.
+    pub rule: String,
+    /// The finding's subject, or the last part of its path; `None` for any.
+    pub subject: Option<String>,
+}
+
+impl Accept {
+    /// Reads `RULE` or `RULE SUBJECT`.
+    ///
+    /// # Errors
+    /// There is no such rule; the text has all that there are.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        let (rule, subject) = text.split_once(' ').unwrap_or((text, ""));
+        let subject = Some(subject.trim()).filter(|subject| !subject.is_empty());
+        if RULES.iter().any(|known| known.id == rule) {
+            return Ok(Self { rule: rule.into(), subject: subject.map(Into::into) });
+        }
+        let all: Vec<_> = RULES.iter().map(|rule| rule.id).collect();
+        Err(format!("no finding is called '{rule}'; there is: {}", all.join(", ")))
+    }
+
+    /// Whether it is meant.
+    #[must_use]
+    pub fn covers(&self, finding: &Finding) -> bool {
+        let last = finding.subject.rsplit('/').next();
+        let subject = self.subject.as_deref();
+        self.rule == finding.id
+            && subject.is_none_or(|own| own == finding.subject || last == Some(own))
+    }
+}
+
+impl<'de> Deserialize<'de> for Accept {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::parse(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+    }
+}
+
 /// What a guest wants of the board. [`Wish::default`] is a guest with the board's own defaults.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wish {
@@ -203,6 +249,8 @@ pub struct Wish {
     pub append: String,
     /// Devices to pass through, besides those of the board file and the console.
     pub pass: Vec<Pass>,
+    /// Findings that stop nothing, besides those of the board file.
+    pub accept: Vec<Accept>,
     /// Firmware calls to answer or forward, besides the board's own rules.
     pub rules: Vec<Rule>,
     /// What it meets at an address that nobody owns; `None` takes what the board file says.
@@ -224,6 +272,7 @@ impl Default for Wish {
             cores: 1,
             append: String::new(),
             pass: Vec::new(),
+            accept: Vec::new(),
             rules: Vec::new(),
             unowned: None,
             trace: false,
@@ -244,6 +293,39 @@ mod tests {
         assert_eq!(pass.drop, [Need::Pins, Need::Dmas]);
     }
 
+    /// Issue 17, item 7.
+    #[test]
+    fn names_may_have_commas() {
+        for name in ["ethernet@0,0", "led@8,0", "/pcie@1,0/net@0,1", "a,b,c"] {
+            assert_eq!(Pass::parse(name).unwrap().node, name);
+            let pass = Pass::parse(&format!("{name},clocks=1+2,drop=power")).unwrap();
+            assert_eq!((pass.node.as_str(), pass.clocks.as_slice()), (name, &[1, 2][..]));
+            assert_eq!(pass.drop, [Need::Power]);
+        }
+    }
+
+    #[test]
+    fn what_is_accepted_is_a_rule_of_all_subjects_or_of_one() {
+        let finding = |subject: &str| Finding {
+            id: "dma-no-smmu",
+            severity: crate::check::Severity::Error,
+            subject: subject.into(),
+            what: String::new(),
+            way_out: String::new(),
+        };
+        let covers = |text: &str, subject| Accept::parse(text).unwrap().covers(&finding(subject));
+        assert!(covers("dma-no-smmu", "/soc/eth@0"));
+        assert!(covers("dma-no-smmu /soc/eth@0", "/soc/eth@0"));
+        assert!(covers(" dma-no-smmu  eth@0 ", "/soc/eth@0"));
+        assert!(covers("dma-no-smmu region uart", "region uart"));
+        assert!(!covers("dma-no-smmu eth@0", "/soc/eth@1"));
+        assert!(!covers("dma-no-smmu h@0", "/soc/eth@0"));
+        assert!(!covers("dma-addresses", "/soc/eth@0"));
+        let error = Accept::parse("dma").unwrap_err();
+        assert!(error.contains("'dma'") && error.contains("dma-no-smmu"), "{error}");
+        assert!(Accept::parse("").is_err());
+    }
+
     #[test]
     fn what_meets_nobody_is_read() {
         assert_eq!(Unowned::parse("stop"), Ok(Unowned::Stop));
@@ -258,7 +340,9 @@ mod tests {
             ("", "no node"),
             ("uart,clocks=fast", "'fast' is no rate"),
             ("uart,drop=pin", "'pin' is none of clocks, pins"),
-            ("uart,fixed", "'fixed' is neither"),
+            ("uart,fixed=1", "'fixed=1' is neither"),
+            ("uart,drop=pins,fixed", "'fixed' is neither"),
+            ("clocks=1", "no node"),
         ] {
             let error = Pass::parse(text).unwrap_err();
             assert!(error.contains(say), "{error}");

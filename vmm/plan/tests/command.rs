@@ -100,6 +100,65 @@ fn findings_are_exit_code_1_and_notes_are_not() {
     assert_eq!(findings[0]["id"], "provider-missing");
 }
 
+/// Issue 17, item 1: errors stop; what is accepted is accepted by name and stands in the files.
+#[test]
+fn what_is_accepted_is_in_the_files() {
+    let folder = folder("accept");
+    std::fs::write(folder.join("board.dtb"), common::board_tree().to_dtb()).unwrap();
+    let plan = |more: &[&str], out: &str| {
+        let all = ["plan", "--board", "qemu", "--kernel", "kernel", "--tree", "board.dtb"];
+        let output = Command::new(env!("CARGO_BIN_EXE_guestplan"))
+            .arg("--boards")
+            .arg(boards())
+            .args(all)
+            .args(["--pass", "serial1,drop=pins", "--out", out])
+            .args(more)
+            .current_dir(&folder)
+            .output()
+            .unwrap();
+        (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap())
+    };
+    let (code, text) = plan(&[], "refused");
+    assert_eq!(code, 1, "{text}");
+    assert!(text.starts_with("nothing is built, errors in the plan: "), "{text}");
+    let way = "--accept 'provider-missing /soc/serial@9040000'";
+    assert!(text.contains(way) && !folder.join("refused").exists(), "{text}");
+    let (code, text) = plan(&["--accept", "provider-missing serial@9040001"], "refused");
+    assert_eq!((code, folder.join("refused").exists()), (1, false), "{text}");
+    let (code, text) = plan(&["--accept", "provider-missing serial@9040000"], "accepted");
+    assert_eq!(code, 0, "{text}");
+    assert!(text.contains("accepted provider-missing: /soc/serial@9040000: "), "{text}");
+    let file = |name| std::fs::read_to_string(folder.join("accepted").join(name)).unwrap();
+    let accepted = "provider-missing /soc/serial@9040000";
+    let json: serde_json::Value = serde_json::from_str(&file("image.json")).unwrap();
+    assert_eq!(json["accepted"], serde_json::json!([accepted]));
+    assert!(file("memory-map.md").ends_with(&format!("\nAccepted: `{accepted}`\n")));
+}
+
+#[test]
+fn what_a_board_accepts_stops_no_guest_of_it() {
+    let facts = std::fs::read_to_string(boards().join("qemu_virt_aarch64/board.toml")).unwrap();
+    let tree = || vmm_plan::dt::Tree::new(&common::board_tree());
+    let wish = vmm_plan::Wish {
+        pass: vec![vmm_plan::wish::Pass::parse("serial1,drop=pins").unwrap()],
+        ..vmm_plan::Wish::default()
+    };
+    let plan = |facts: &str| {
+        let board = vmm_plan::Board::parse("qemu_virt_aarch64", facts).unwrap();
+        vmm_plan::Checked::new(&board, &wish, images(), Some(tree()))
+    };
+    let error = plan(&facts).unwrap_err();
+    assert!(matches!(error, vmm_plan::PlanError::Findings { .. }), "{error}");
+    // As the message says: above the first table.
+    let way_out = error.to_string();
+    let line = way_out.rsplit("or ").next().unwrap().split(" above").next().unwrap();
+    let checked = plan(&facts.replacen("[cpu]", &format!("{line}\n[cpu]"), 1)).unwrap();
+    assert_eq!(checked.plan().accepted, ["provider-missing /soc/serial@9040000"]);
+    let unknown = facts.replacen("[cpu]", "accept = [\"nonsense\"]\n[cpu]", 1);
+    let error = vmm_plan::Board::parse("x", &unknown).unwrap_err();
+    assert!(error.contains("no finding is called 'nonsense'"), "{error}");
+}
+
 #[test]
 fn usage_and_missing_input_are_exit_code_3() {
     let folder = folder("usage");
@@ -109,6 +168,7 @@ fn usage_and_missing_input_are_exit_code_3() {
         ("plan --board qemu --kernel missing --out x", "missing: No such file"),
         ("plan --board qemu --out x", "--kernel FILE"),
         ("check --board qemu --kernel kernel --accept nonsense", "there is: memory-mismatch"),
+        ("check --board qemu --kernel kernel --accept provider", "no finding is called 'provider'"),
         ("check --board qemu --kernel kernel --pass uart", "--tree FILE"),
         ("check --board qemu --system x.system", "x.system"),
         ("check --board qemu --kernel kernel --forward 0xc2000000", "never forwarded"),

@@ -4,7 +4,7 @@
 use serde::Deserialize;
 
 use crate::span::Span;
-use crate::wish::{Host, Pass, Unowned};
+use crate::wish::{Accept, Host, Pass, Unowned};
 
 /// Facts of a board.
 #[derive(Clone, Debug, Deserialize)]
@@ -45,6 +45,9 @@ pub struct Board {
     /// Devices that every guest of this board gets, besides the console.
     #[serde(default)]
     pub pass: Vec<Pass>,
+    /// Findings that stop no guest of this board: `rule`, or `rule subject`.
+    #[serde(default)]
+    pub accept: Vec<Accept>,
 }
 
 /// Processor.

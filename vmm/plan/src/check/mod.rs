@@ -37,6 +37,8 @@ use crate::wish::Host;
 pub enum Severity {
     /// Worth knowing.
     Note,
+    /// An error that was accepted by name ([`Accept`](crate::wish::Accept)).
+    Accepted,
     /// The guest will not run as it should, or reaches what is not its own.
     Error,
 }
@@ -60,6 +62,7 @@ impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let severity = match self.severity {
             Severity::Note => "note",
+            Severity::Accepted => "accepted",
             Severity::Error => "error",
         };
         write!(

@@ -3,9 +3,10 @@
 
 use std::path::{Path, PathBuf};
 
-use vmm_plan::check::{Finding, RULES, Severity, Subject};
+use vmm_plan::check::{Finding, Subject};
+use vmm_plan::checked::{errors, refusal};
 use vmm_plan::span::{Size, Span};
-use vmm_plan::{Plan, PlanError, dt, sdf};
+use vmm_plan::{Checked, Plan, PlanError, dt, sdf};
 
 use super::guest::Guest;
 use super::{Format, print_json};
@@ -13,37 +14,23 @@ use super::{Format, print_json};
 /// Options about findings.
 #[derive(clap::Args)]
 pub struct Accept {
-    /// Finding to take for a note; 'guestplan explain finding ID' says what it means.
-    #[arg(long, value_name = "ID", value_parser = known)]
-    accept: Vec<String>,
+    /// Finding that is to stop nothing, besides those that the board file accepts: RULE, or 'RULE
+    /// SUBJECT' for one alone; 'guestplan explain finding RULE' says what it means.
+    #[arg(long, value_name = "RULE", value_parser = vmm_plan::wish::Accept::parse)]
+    accept: Vec<vmm_plan::wish::Accept>,
 }
 
-fn known(id: &str) -> Result<String, String> {
-    if RULES.iter().any(|rule| rule.id == id) {
-        return Ok(id.into());
+/// The plan with its notes, or all that is wrong with it.
+fn checked(
+    boards: &Path,
+    guest: &Guest,
+    accept: &Accept,
+) -> Result<Result<Checked, Vec<Finding>>, PlanError> {
+    match guest.checked(boards, &accept.accept) {
+        Ok(checked) => Ok(Ok(checked)),
+        Err(PlanError::Findings { findings }) => Ok(Err(findings)),
+        Err(error) => Err(error),
     }
-    let all: Vec<_> = RULES.iter().map(|rule| rule.id).collect();
-    Err(format!("there is: {}", all.join(", ")))
-}
-
-impl Accept {
-    fn apply(&self, findings: &mut [Finding]) {
-        for finding in
-            findings.iter_mut().filter(|finding| self.accept.iter().any(|id| id == finding.id))
-        {
-            finding.severity = Severity::Note;
-        }
-    }
-}
-
-fn print(findings: &[Finding]) {
-    for finding in findings {
-        println!("{finding}");
-    }
-}
-
-fn errors(findings: &[Finding]) -> usize {
-    findings.iter().filter(|finding| finding.severity == Severity::Error).count()
 }
 
 /// `plan`: true if the files are written.
@@ -54,28 +41,26 @@ pub fn plan(
     out: &Path,
     format: Format,
 ) -> Result<bool, PlanError> {
-    let plan = guest.plan(boards, true)?;
-    let mut findings = Subject::from_plan(&plan).findings();
-    accept.apply(&mut findings);
-    let clean = errors(&findings) == 0;
-    if clean {
-        plan.write_to(out)?;
+    let checked = checked(boards, guest, accept)?;
+    if let Ok(checked) = &checked {
+        checked.write_to(out)?;
     }
-    match format {
-        Format::Json => print_json(&findings),
-        Format::Text => {
-            print(&findings);
-            if clean {
-                summary(&plan);
-            } else {
-                println!(
-                    "nothing written: {} finding(s); --accept ID takes one for a note",
-                    errors(&findings)
-                );
-            }
+    match (format, &checked) {
+        (Format::Json, Ok(checked)) => print_json(&checked.notes()),
+        (Format::Json, Err(findings)) => print_json(findings),
+        (Format::Text, Ok(checked)) => {
+            print(checked.notes());
+            summary(checked.plan());
         }
+        (Format::Text, Err(findings)) => println!("{}", refusal(findings)),
     }
-    Ok(clean)
+    Ok(checked.is_ok())
+}
+
+fn print(findings: &[Finding]) {
+    for finding in findings {
+        println!("{finding}");
+    }
 }
 
 fn summary(plan: &Plan) {
@@ -101,11 +86,18 @@ pub fn check(
     accept: &Accept,
     format: Format,
 ) -> Result<bool, PlanError> {
-    let mut findings = match system {
-        Some(system) => foreign(boards, guest, system)?,
-        None => Subject::from_plan(&guest.plan(boards, true)?).findings(),
+    let findings = match system {
+        Some(system) => {
+            let mut findings = foreign(boards, guest, system)?;
+            let board = guest.board(boards)?;
+            vmm_plan::checked::accept(&mut findings, board.accept.iter().chain(&accept.accept));
+            findings
+        }
+        None => match checked(boards, guest, accept)? {
+            Ok(checked) => checked.notes().to_vec(),
+            Err(findings) => findings,
+        },
     };
-    accept.apply(&mut findings);
     match format {
         Format::Json => print_json(&findings),
         Format::Text => {

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use vmm_plan::board::Rule;
-use vmm_plan::wish::{Pass, Unowned};
-use vmm_plan::{Board, Host, Images, Plan, PlanError, Wish, dt, image};
+use vmm_plan::wish::{Accept, Pass, Unowned};
+use vmm_plan::{Board, Checked, Host, Images, Plan, PlanError, Wish, dt, image};
 
 #[derive(Clone, Copy, ValueEnum)]
 enum HostName {
@@ -141,6 +141,7 @@ impl Guest {
             cores: self.cores,
             append: self.append.clone(),
             pass: self.pass.clone(),
+            accept: Vec::new(),
             rules: self.forward.iter().chain(&self.answer).cloned().collect(),
             unowned: self.unowned,
             trace: self.trace,
@@ -156,5 +157,11 @@ impl Guest {
             self.images(needed)?,
             self.board_tree()?,
         )
+    }
+
+    /// The plan, checked; a kernel is needed.
+    pub fn checked(&self, boards: &Path, accept: &[Accept]) -> Result<Checked, PlanError> {
+        let wish = Wish { accept: accept.to_vec(), ..self.wish() };
+        Checked::new(&self.board(boards)?, &wish, self.images(true)?, self.board_tree()?)
     }
 }
