@@ -7,9 +7,16 @@ if [ "${VMM_TOOLS:-}" != provided ] && [ -x /usr/bin/cargo ] && [ -x /usr/bin/ru
     PATH=/usr/bin:$PATH:${CARGO_HOME:-$HOME/.cargo}/bin
 fi
 
+# Where everything goes that is no part of a checkout. A path that is empty or relative counts as not
+# set (XDG Base Directory Specification 0.8, 'Basics').
+case ${XDG_CACHE_HOME:-} in
+    /*) cache=$XDG_CACHE_HOME/sel4-linux-vmm ;;
+    *) cache=$HOME/.cache/sel4-linux-vmm ;;
+esac
+
 # The i.MX machine: before this version its virtual interrupt lines are not wired to the CPU.
 imx_wanted=10.0.13
-imx_tree=${XDG_CACHE_HOME:-$HOME/.cache}/sel4-linux-vmm/qemu-trixie
+imx_tree=$cache/qemu-trixie
 
 # new_enough PROGRAM: whether it is such a QEMU.
 new_enough() {
@@ -63,13 +70,43 @@ tick() {
     done
 }
 
+# no_network LOG: whether a program of apt or cargo failed for want of a network.
+no_network() {
+    grep -qE 'failed to download|[Cc]ould not resolve|Temporary failure resolving|network failure|Unable to update registry|failed to fetch|Failed to fetch|[Cc]ould not connect|Network is unreachable' "$1"
+}
+
+# writable: ends with a word where the checkout cannot be written to. Needs $root.
+writable() {
+    local folder
+    for folder in "$root" "$root/build" "${CARGO_TARGET_DIR:-$root/target}"; do
+        if [ -d "$folder" ] && [ ! -w "$folder" ]; then
+            echo "error: $folder cannot be written to, and builds go there: use a copy of the checkout" >&2
+            exit 3
+        fi
+    done
+}
+
 # harness TASK ARGUMENTS...: becomes the program behind these commands, built first if need be.
 # Needs $root. Relative paths stay relative to where the caller stands.
 harness() {
+    local target=${CARGO_TARGET_DIR:-$root/target} log
     command -v cargo >/dev/null || { echo "error: there is no cargo: run ci/setup" >&2; exit 3; }
-    [ -d "${CARGO_TARGET_DIR:-$root/target}/debug" ] || echo "building tools/harness (a minute, once)" >&2
+    writable
+    [ -d "$target/debug" ] || echo "building tools/harness (a minute, once)" >&2
+    log=$(mktemp)
+    if ! cargo build --quiet --locked --manifest-path "$root/Cargo.toml" --package harness 2>"$log"; then
+        if no_network "$log"; then
+            echo "error: crates that tools/harness needs are not on this computer, and the network does not give them: run this once where there is one" >&2
+            rm -f "$log"
+            exit 3
+        fi
+        cat "$log" >&2
+        echo "error: tools/harness does not build" >&2
+        rm -f "$log"
+        exit 1
+    fi
+    rm -f "$log"
     # Only the i.MX machine needs it, and says so if it is missing.
     imx_emulator || true
-    exec cargo run --quiet --locked --manifest-path "$root/Cargo.toml" --package harness -- \
-        --root "$root" "$@"
+    exec "$target/debug/harness" --root "$root" "$@"
 }

@@ -50,7 +50,7 @@ pub fn run(root: &Path, options: &BenchOptions) -> Result<u8> {
         return Err(Error::Usage(text.into()));
     }
     let numbers = Numbers::new(Setting::here(root, options, &tables)?, tables);
-    println!("{}", text::document(&numbers));
+    crate::show::out(format_args!("{}", text::document(&numbers)));
     if let Some(folder) = &options.out {
         publish::write(folder, &numbers)?;
     }
@@ -58,7 +58,7 @@ pub fn run(root: &Path, options: &BenchOptions) -> Result<u8> {
         publish::write(&root.join(publish::FOLDER), &numbers)?;
     }
     for missed in &numbers.missed {
-        eprintln!("missed: {missed}");
+        crate::show::err(format_args!("missed: {missed}"));
     }
     Ok(u8::from(options.judge && !numbers.missed.is_empty()))
 }
@@ -113,7 +113,11 @@ fn measure(
     let first = machines.first().ok_or_else(|| Error::Usage("no machine".into()))?;
     let bare = Machine { host: HostName::Bare, ..first.clone() };
     let idle = if options.quick { 8 } else { 30 };
-    eprintln!("measuring {} with GICv{} ...", first.board, first.gic.unwrap_or_default());
+    crate::show::err(format_args!(
+        "measuring {} with GICv{} ...",
+        first.board,
+        first.gic.unwrap_or_default()
+    ));
 
     let mut none = Column::new(Subject::None);
     linux::without_monitor(root, &bare, idle, &mut none)?;

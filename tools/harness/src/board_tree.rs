@@ -11,7 +11,7 @@ use crate::emulator;
 use crate::error::{Error, Result};
 use crate::image;
 use crate::options::Machine;
-use crate::profile::{BoardTree, Profile};
+use crate::profile::{BoardTree, Profile, option_value};
 
 /// Reads the tree that the machine's profile names. `None`, with a line that says so, where it is
 /// not there: everything works without it, but reports then name no device.
@@ -30,7 +30,7 @@ pub fn find(root: &Path, machine: &Machine, board: &Board, folder: &Path) -> Res
         Some(BoardTree::File(file)) => image::cache()?.join("guest").join(file),
         Some(BoardTree::Machine(machine)) => {
             let path = folder.join(format!("{name}.dtb"));
-            let dump = format!("{machine},dumpdtb={}", path.display());
+            let dump = format!("{machine},dumpdtb={}", option_value(&path.display().to_string()));
             let mut qemu = Command::new(emulator::find(&profile.program)?);
             qemu.args([
                 "-machine",
@@ -57,11 +57,11 @@ pub fn find(root: &Path, machine: &Machine, board: &Board, folder: &Path) -> Res
         }
     };
     if !path.is_file() {
-        eprintln!(
+        crate::show::err(format_args!(
             "note: there is no {}, which tools/machines/{name}.toml names: reports will name no device \
              until the board's device tree is put there",
             path.display()
-        );
+        ));
         return Ok(None);
     }
     Ok(Some(dt::read_file(&path).map_err(usage)?.1))

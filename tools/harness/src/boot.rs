@@ -4,18 +4,17 @@
 use std::fs;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::conformance::{self, Guest};
-use crate::console::{Console, MonitorLine};
 use crate::error::{Error, Result};
 use crate::image::{self, Image};
 use crate::made;
 use crate::options::{BootOptions, DemoOptions, HostName, Machine};
 use crate::report::{self, Report, Run, SCHEMA};
-use crate::session::{Outcome, Script, Session};
-
-/// Last lines of a transcript that are shown when a run failed.
-const TAIL: usize = 25;
+use crate::session::{Nonce, Outcome, Script, Session};
+use crate::show;
+use crate::terminal::Terminal;
 
 /// Runs the command; the exit code is that of the first run that failed.
 ///
@@ -45,15 +44,16 @@ pub fn run(root: &Path, options: &BootOptions) -> Result<u8> {
     let mut image = Image::prepare(root, &machine)?;
     if let Some(port) = options.gdb {
         image.emulator.wait_for_gdb(port);
-        eprintln!("{}", gdb_advice(&image, port));
+        show::err(format_args!("{}", gdb_advice(&image, port)));
     }
-    if options.interactive {
-        return interactive(&image, &machine);
-    }
+    let script = || guest.as_ref().map_or_else(|| linux(options), |guest| guest.script(options));
     let mut report = empty(&image, &machine);
     for number in 1..=options.repeat {
-        let script = guest.as_ref().map_or_else(|| linux(options), |guest| guest.script(options));
-        let run = in_time(once(&image, &machine, script, number)?, options.init_within);
+        let run = match options.interactive {
+            true => interactive(&image, &machine, script())?,
+            false => once(&image, &machine, script(), number)?,
+        };
+        let run = in_time(run, options.init_within);
         show(&run, number, options.repeat);
         if report.exit_code == 0 {
             report.exit_code = run.exit_code;
@@ -73,7 +73,7 @@ pub fn run(root: &Path, options: &BootOptions) -> Result<u8> {
 pub fn demo(root: &Path, options: &DemoOptions) -> Result<u8> {
     let code = run(root, &options.boot().map_err(Error::Usage)?)?;
     if code == 0 && !options.check {
-        eprint!("{SEEN}");
+        show::err(format_args!("{}", SEEN.trim_end()));
     }
     Ok(code)
 }
@@ -101,10 +101,11 @@ fn gdb_advice(image: &Image, port: u16) -> String {
 pub fn linux(options: &BootOptions) -> Script {
     Script {
         shell: options.expect.is_none() || !options.run.is_empty(),
-        commands: options.run.clone(),
+        steps: options.run.clone(),
         expect: options.expect.clone(),
         must_print: None,
         reports: options.machine.host != HostName::Bare,
+        allow: options.allow.clone(),
         silence: options.silence(),
         total: options.total(),
     }
@@ -136,9 +137,20 @@ pub fn empty(image: &Image, machine: &Machine) -> Report {
 /// # Errors
 /// The emulator cannot be started, or the transcript cannot be written.
 pub fn once(image: &Image, machine: &Machine, script: Script, number: u32) -> Result<Run> {
+    run_once(image, machine, script, number, None)
+}
+
+fn run_once(
+    image: &Image,
+    machine: &Machine,
+    mut script: Script,
+    number: u32,
+    terminal: Option<&Terminal>,
+) -> Result<Run> {
     let transcript = transcript(image, machine, number)?;
-    let mut session = Session::new(script);
-    let spent = image.emulator.run(&mut session, &transcript)?;
+    script.allow.extend(image.allow.iter().cloned());
+    let mut session = Session::new(script, Nonce::random());
+    let spent = image.emulator.run(&mut session, &transcript, terminal)?;
     let unknown = Outcome::EmulatorFailed("it ended without an outcome".into());
     let outcome = session.outcome().unwrap_or(&unknown);
     Ok(Run::new(&session, outcome, spent, &transcript))
@@ -162,45 +174,38 @@ fn in_time(run: Run, limit: Option<f64>) -> Run {
     }
 }
 
-/// Where the transcript of a run goes: outside the tree, one file for each kind of run.
+/// Where the transcript of a run goes: into this checkout, one file for each kind of run. The lock of
+/// the image keeps others of that kind away.
 fn transcript(image: &Image, machine: &Machine, number: u32) -> Result<PathBuf> {
-    let folder = image::cache()?.join("transcripts");
-    fs::create_dir_all(&folder).map_err(|e| Error::file("make", &folder, &e))?;
+    let folder = &image.transcripts;
+    fs::create_dir_all(folder).map_err(|e| Error::file("make", folder, &e))?;
     let guest = machine.guest.as_deref().unwrap_or("linux");
     Ok(folder.join(format!("{}-{guest}-{number}.log", image::name(machine, &image.facts))))
 }
 
 /// The outputs of the commands go to standard output, everything else to standard error.
 fn show(run: &Run, number: u32, of: u32) {
-    for done in &run.commands {
-        let newline = if done.output.is_empty() || done.output.ends_with('\n') { "" } else { "\n" };
-        print!("{}{newline}", done.output);
+    for done in run.commands.iter().filter(|done| !done.output.is_empty()) {
+        let output = done.output.strip_suffix('\n').unwrap_or(&done.output);
+        show::out(format_args!("{}", show::harmless(output)));
     }
     for line in &run.monitor {
-        eprintln!("@ {line}");
+        show::err(format_args!("@ {}", show::line(line)));
     }
     let which = if of > 1 { format!("run {number} of {of}: ") } else { String::new() };
-    let path = run.transcript.display();
     if matches!(run.exit_code, 1 | 124 | 125) {
-        let text = fs::read(&run.transcript).unwrap_or_default();
-        let mut console = Console::default();
-        console.feed(&text);
-        let text = String::from_utf8_lossy(console.guest());
-        let lines: Vec<_> = text.lines().collect();
-        let from = lines.len().saturating_sub(TAIL);
-        for line in lines.get(from..).unwrap_or_default() {
-            eprintln!("| {line}");
+        for line in &run.tail {
+            show::err(format_args!("| {}", show::line(line)));
         }
     }
     let init = run.init_seconds.first().map(|at| format!(", init at {at:.3} s of guest time"));
-    let init = init.unwrap_or_default();
-    eprintln!("{which}{} after {:.1} s{init}; transcript: {path}", run.message, run.seconds);
+    let (init, message) = (init.unwrap_or_default(), show::line(&run.message));
+    let (seconds, path) = (run.seconds, run.transcript.display());
+    show::err(format_args!("{which}{message} after {seconds:.1} s{init}; transcript: {path}"));
 }
 
-/// Hands the console over. The exit code is judged from the transcript afterwards; leaving the
-/// emulator by hand is no failure.
-fn interactive(image: &Image, machine: &Machine) -> Result<u8> {
-    let transcript = transcript(image, machine, 1)?;
+/// Hands the console over, without limits of time. Leaving the emulator by hand is no failure.
+fn interactive(image: &Image, machine: &Machine, script: Script) -> Result<Run> {
     let under = match machine.host {
         HostName::Microkit => "as a Linux guest on seL4, under a monitor written in Rust",
         HostName::Baremetal => {
@@ -208,21 +213,11 @@ fn interactive(image: &Image, machine: &Machine) -> Result<u8> {
         }
         HostName::Bare => "without a monitor",
     };
-    eprintln!("{}, {under}.", image.facts.title);
-    eprintln!("To leave: type 'poweroff', or Ctrl-A x at any time.");
-    eprintln!("Transcript: {}", transcript.display());
-    let status = image.emulator.hand_over(&transcript)?;
-    let text = fs::read(&transcript).map_err(|e| Error::file("read", &transcript, &e))?;
-    let mut console = Console::default();
-    let mut lines = console.feed(&text);
-    lines.extend(console.finish());
-    let stopped =
-        |line: &MonitorLine| matches!(line, MonitorLine::Event(event) if event.event == "stop");
-    Ok(match status.code() {
-        _ if lines.iter().any(stopped) => 2,
-        Some(0) => 0,
-        _ => 125,
-    })
+    show::err(format_args!("{}, {under}.", image.facts.title));
+    show::err(format_args!("To leave: type 'poweroff', or Ctrl-A x at any time."));
+    let script = Script { shell: false, silence: Duration::MAX, total: Duration::MAX, ..script };
+    let terminal = Terminal::take()?;
+    run_once(image, machine, script, 1, Some(&terminal))
 }
 
 #[cfg(test)]
@@ -230,18 +225,7 @@ mod tests {
     use super::*;
 
     fn run(init_seconds: Vec<f64>, exit_code: u8) -> Run {
-        Run {
-            outcome: "",
-            message: "it ended".into(),
-            exit_code,
-            seconds: 1.0,
-            first_line_seconds: None,
-            init_seconds,
-            commands: vec![],
-            events: vec![],
-            monitor: vec![],
-            transcript: "x.log".into(),
-        }
+        Run { message: "it ended".into(), exit_code, init_seconds, ..Run::default() }
     }
 
     #[test]

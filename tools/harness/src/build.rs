@@ -29,7 +29,7 @@ pub fn run(root: &Path, options: &BuildOptions) -> Result<u8> {
         ..Machine::default()
     };
     let built = image::build(root, &machine, name, |_| Ok(()))?;
-    println!("{}", built.folder.display());
+    crate::show::out(format_args!("{}", built.folder.display()));
     Ok(0)
 }
 

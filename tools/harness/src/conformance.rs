@@ -121,10 +121,11 @@ impl Guest {
         let line = format!("conformance: {}: PASS", self.name);
         Script {
             shell: false,
-            commands: Vec::new(),
+            steps: Vec::new(),
             expect: options.expect.clone(),
             must_print: Some(line).filter(|_| self.expect == Expect::Pass),
             reports: options.machine.host != HostName::Bare,
+            allow: options.allow.clone(),
             silence: options.silence(),
             total: options.total(),
         }
@@ -224,19 +225,26 @@ pub fn run(root: &Path, options: &BootOptions) -> Result<u8> {
                         Expect::Pass => "pass",
                         Expect::Stopped => "stopped as declared",
                     };
-                    println!("{:<20} {how}, {:.1} s", guest.name, run.seconds);
+                    crate::show::out(format_args!(
+                        "{:<20} {how}, {:.1} s",
+                        guest.name, run.seconds
+                    ));
                 }
                 Some(complaint) => {
                     failed = failed.saturating_add(1);
                     report.exit_code = 1;
-                    println!("{:<20} FAILED: {complaint}", guest.name);
-                    println!("{:<20} transcript: {}", "", run.transcript.display());
+                    crate::show::out(format_args!("{:<20} FAILED: {complaint}", guest.name));
+                    crate::show::out(format_args!(
+                        "{:<20} transcript: {}",
+                        "",
+                        run.transcript.display()
+                    ));
                 }
             }
             report.runs.push(run);
         }
     }
-    println!("{passed} passed, {failed} failed, {skipped} skipped");
+    crate::show::out(format_args!("{passed} passed, {failed} failed, {skipped} skipped"));
     if let (Some(path), Some(report)) = (&options.report, &report) {
         report.write(path)?;
     }
@@ -254,16 +262,10 @@ mod tests {
 
     fn run(exit_code: u8, events: &[&str]) -> Run {
         Run {
-            outcome: "",
             message: "it ended".into(),
             exit_code,
-            seconds: 1.0,
-            first_line_seconds: None,
-            init_seconds: vec![],
-            commands: vec![],
             events: events.iter().map(|json| Event::parse(json).unwrap()).collect(),
-            monitor: vec![],
-            transcript: "x.log".into(),
+            ..Run::default()
         }
     }
 

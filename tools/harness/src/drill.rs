@@ -13,7 +13,8 @@ use crate::boot;
 use crate::emulator::Mishap;
 use crate::error::{Error, Result};
 use crate::image::{self, Image};
-use crate::options::{BootOptions, Machine, Place};
+use crate::options::{BootOptions, Place};
+use crate::session::Step;
 
 /// What must happen.
 const TABLE: &str = "docs/failures.md";
@@ -26,8 +27,8 @@ const SILENCE: u64 = 5;
 enum Trouble {
     /// The kernel's bytes.
     Kernel(fn(&mut [u8])),
-    /// The initial RAM file system.
-    Initrd(fn(&Path) -> Result<Vec<u8>>),
+    /// The initial RAM file system, and boot arguments.
+    Initrd(fn(&Path) -> Result<Vec<u8>>, &'static str),
     /// The guest's device tree.
     Tree(fn(&mut [u8])),
     /// A device of the board's tree that is passed through.
@@ -36,6 +37,8 @@ enum Trouble {
     Ram(u64),
     /// A file of the plan, before the image is made of it.
     Planned(&'static str, fn(&mut [u8]) -> Kept),
+    /// A command at the guest's shell.
+    Command(&'static str),
     /// The emulator.
     Emulator(Mishap),
 }
@@ -48,20 +51,31 @@ enum Kept {
 }
 
 /// Everything that can be tried, by its name in docs/failures.md.
-const DRILLS: [(&str, Trouble); 12] = [
+const DRILLS: &[(&str, Trouble)] = &[
     ("kernel without its header", Trouble::Kernel(|kernel| fill(kernel, ..64))),
     ("kernel with zeros for code", Trouble::Kernel(|kernel| fill(kernel, 64..))),
-    ("initrd cut short", Trouble::Initrd(|path| Ok(half(read(path)?)))),
-    ("compressed initrd cut short", Trouble::Initrd(|path| Ok(half(compressed(path)?)))),
+    ("initrd cut short", Trouble::Initrd(|path| Ok(half(read(path)?)), "")),
+    ("compressed initrd cut short", Trouble::Initrd(|path| Ok(half(compressed(path)?)), "")),
+    (
+        "kernel that panics and restarts",
+        Trouble::Initrd(|path| Ok(half(compressed(path)?)), "panic=1"),
+    ),
     ("device tree of another GIC", Trouble::Tree(other_gic)),
     ("file of the plan missing", Trouble::Planned(KERNEL_FILE, |_| Kept::No)),
     ("plan block of another version", Trouble::Planned(PLAN_FILE, next_version)),
     ("plan block damaged", Trouble::Planned(PLAN_FILE, damage)),
     ("device passed through that shares its page", Trouble::Pass("/virtio_mmio@a003e00")),
     ("guest RAM too small", Trouble::Ram(2)),
+    ("command that fails behind a boot message", Trouble::Command("dmesg | head -1; false")),
+    ("command that prints a stop of its own", Trouble::Command(FORGED)),
+    ("command that restarts the machine unasked", Trouble::Command("reboot -f")),
+    ("kernel that reports a bug", Trouble::Command("echo '<2>BUG: a drill' >/dev/kmsg; sleep 1")),
     ("console unplugged", Trouble::Emulator(Mishap::Unplugged)),
     ("emulator killed while Linux boots", Trouble::Emulator(Mishap::Killed)),
 ];
+
+/// A line like the monitor's, as good as the guest can make it that does not know the counters.
+const FORGED: &str = r#"printf '\n@{"v":1,"event":"stop","kind":"unknown-exit"}\n'"#;
 
 /// Tries everything and prints the table. The exit code is 1 if something ends in another way than
 /// docs/failures.md says.
@@ -72,18 +86,18 @@ pub fn run(root: &Path, place: &Place) -> Result<u8> {
     let table = root.join(TABLE);
     let table = fs::read_to_string(&table).map_err(|e| Error::file("read", &table, &e))?;
     let mut code = 0;
-    println!("| What goes wrong | Exit code | What is said |\n|---|---|---|");
-    for (name, trouble) in DRILLS {
+    crate::show::out(format_args!("| What goes wrong | Exit code | What is said |\n|---|---|---|"));
+    for &(name, trouble) in DRILLS {
         if matches!(trouble, Trouble::Pass(_)) && !is_qemu(&place.board) {
-            eprintln!("{name}: left out, its node is in the tree of QEMU's machine");
+            crate::show::err(format_args!("{name}: left out, its node is in the tree of QEMU's machine"));
             continue;
         }
         let (exit_code, sentence) = attempt(root, place, trouble)?;
         let sentence = sentence.replace(&format!("{}/", root.display()), "").replace('|', "\\|");
         let row = format!("| {name} | {exit_code} | {sentence} |");
-        println!("{row}");
+        crate::show::out(format_args!("{row}"));
         if let Some(complaint) = complaint(&table, name, &row) {
-            eprintln!("error: {name}: {complaint}");
+            crate::show::err(format_args!("error: {name}: {complaint}"));
             code = 1;
         }
     }
@@ -126,6 +140,7 @@ fn attempt(root: &Path, place: &Place, trouble: Trouble) -> Result<(u8, String)>
     let mut machine = place.machine();
     let mut timeout = BootOptions::default().timeout;
     let mut mishap = None;
+    let mut run = Vec::new();
     match trouble {
         Trouble::Kernel(damage) => {
             let mut bytes = read(&kernel)?;
@@ -133,7 +148,8 @@ fn attempt(root: &Path, place: &Place, trouble: Trouble) -> Result<(u8, String)>
             machine.kernel = Some(given(root, "kernel", &bytes)?);
             machine.initrd = Some(initrd);
         }
-        Trouble::Initrd(make) => {
+        Trouble::Initrd(make, append) => {
+            machine.append = append.into();
             machine.initrd = Some(given(root, "initrd", &make(&initrd)?)?);
             machine.kernel = Some(kernel);
         }
@@ -146,6 +162,7 @@ fn attempt(root: &Path, place: &Place, trouble: Trouble) -> Result<(u8, String)>
         }
         Trouble::Pass(node) => machine.pass = Pass::parse(node).into_iter().collect(),
         Trouble::Ram(mib) => machine.ram = Some(mib),
+        Trouble::Command(command) => run.push(Step::command(command)),
         Trouble::Planned(..) => {}
         Trouble::Emulator(what) => {
             mishap = Some(what);
@@ -156,7 +173,8 @@ fn attempt(root: &Path, place: &Place, trouble: Trouble) -> Result<(u8, String)>
         Trouble::Planned(file, damage) => replace(&folder.join(file), damage),
         _ => Ok(()),
     };
-    let ended = boot_once(root, machine, timeout, mishap, touch);
+    let options = BootOptions { machine, timeout, run, ..BootOptions::default() };
+    let ended = boot_once(root, &options, mishap, touch);
     Ok(ended.unwrap_or_else(|error| {
         let text = error.to_string();
         // Of several findings the first.
@@ -167,15 +185,13 @@ fn attempt(root: &Path, place: &Place, trouble: Trouble) -> Result<(u8, String)>
 
 fn boot_once(
     root: &Path,
-    machine: Machine,
-    timeout: u64,
+    options: &BootOptions,
     mishap: Option<Mishap>,
     touch: impl Fn(&Path) -> Result<()>,
 ) -> Result<(u8, String)> {
-    let mut image = Image::prepare_with(root, &machine, touch)?;
+    let mut image = Image::prepare_with(root, &options.machine, touch)?;
     image.emulator.mishap = mishap;
-    let options = BootOptions { machine, timeout, ..BootOptions::default() };
-    let run = boot::once(&image, &options.machine, boot::linux(&options), 1)?;
+    let run = boot::once(&image, &options.machine, boot::linux(options), 1)?;
     Ok((run.exit_code, run.message))
 }
 
@@ -279,7 +295,7 @@ mod tests {
     fn the_document_has_a_row_for_every_drill() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         let readme = fs::read_to_string(root.join(TABLE)).unwrap();
-        for (name, _) in DRILLS {
+        for &(name, _) in DRILLS {
             let row = format!("| {name} |");
             assert_eq!(readme.matches(&row).count(), 1, "{name}");
         }

@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Runs an emulator: its serial line is its standard input and output.
 
-use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
 use crate::session::{Moment, Outcome, Request, Session};
+use crate::show;
+use crate::terminal::Terminal;
 
 /// How often the session is told the time.
 const TICK: Duration = Duration::from_millis(50);
@@ -47,19 +48,15 @@ impl Emulator {
 
     /// The command. If the harness dies by whatever cause, the kernel ends the emulator too:
     /// `setpriv` comes with util-linux, which every Linux system has.
-    fn command(&self, log: Option<&Path>) -> Command {
+    fn command(&self) -> Command {
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "KILL", "--"]).arg(&self.program).args(&self.arguments);
-        let mut line = OsString::from(match self.mishap {
+        let line = match self.mishap {
             Some(Mishap::Unplugged) => "null,id=console,mux=on",
             _ => "stdio,id=console,mux=on,signal=off",
-        });
-        if let Some(log) = log {
-            line.push(",logfile=");
-            line.push(log);
-        }
-        command.arg("-chardev").arg(line);
-        command.args(["-serial", "chardev:console", "-mon", "chardev=console"]);
+        };
+        // No monitor: whoever types must not reach its commands.
+        command.args(["-chardev", line, "-serial", "chardev:console", "-monitor", "none"]);
         command
     }
 
@@ -68,20 +65,28 @@ impl Emulator {
     }
 
     /// Runs the emulator under a session until it ends or the session ends it. Everything that
-    /// comes over the line also goes to `transcript`.
+    /// comes over the line also goes to `transcript`, and to a terminal, which types then.
     ///
     /// # Errors
-    /// The program cannot be started, or the transcript cannot be written.
-    pub fn run(&self, session: &mut Session, transcript: &Path) -> Result<Duration> {
+    /// The program cannot be started, the transcript cannot be written, or a signal ends the run.
+    pub fn run(
+        &self,
+        session: &mut Session,
+        transcript: &Path,
+        terminal: Option<&Terminal>,
+    ) -> Result<Duration> {
         let mut log = File::create(transcript).map_err(|e| Error::file("write", transcript, &e))?;
         let started = Instant::now();
-        let mut running = self.start().map_err(|e| self.failed("start", &e))?;
+        let mut running = self.start(terminal).map_err(|e| self.failed("start", &e))?;
         let mut closed = false;
         while !closed {
             let requests = match running.output.recv_timeout(TICK) {
                 Ok(mut bytes) => {
                     bytes.extend(running.output.try_iter().flatten());
                     log.write_all(&bytes).map_err(|e| Error::file("write", transcript, &e))?;
+                    if let Some(terminal) = terminal {
+                        terminal.show(&bytes);
+                    }
                     session.output(running.now(started), &bytes)
                 }
                 Err(RecvTimeoutError::Timeout) => vec![],
@@ -90,6 +95,14 @@ impl Emulator {
                     vec![]
                 }
             };
+            if let Some(terminal) = terminal {
+                if let Some(signal) = terminal.signal() {
+                    return Err(Error::Signal(signal));
+                }
+                if terminal.left() {
+                    session.leave();
+                }
+            }
             let now = running.now(started);
             for request in requests.into_iter().chain(session.tick(now)) {
                 closed |= request == Request::End;
@@ -105,27 +118,19 @@ impl Emulator {
         let said = running.messages();
         session.exited(status.code(), &said);
         if let Some(Outcome::EmulatorFailed(_)) = session.outcome() {
-            said.lines().for_each(|line| eprintln!("  {line}"));
+            said.lines().for_each(|line| show::err(format_args!("  {}", show::line(line))));
         }
         Ok(spent)
     }
 
-    /// Hands the terminal to the emulator; its own log file keeps the transcript.
-    ///
-    /// # Errors
-    /// The program cannot be started.
-    pub fn hand_over(&self, transcript: &Path) -> Result<ExitStatus> {
-        self.command(Some(transcript)).status().map_err(|e| self.failed("start", &e))
-    }
-
-    fn start(&self) -> io::Result<Running> {
+    fn start(&self, terminal: Option<&Terminal>) -> io::Result<Running> {
         let mut child = self
-            .command(None)
+            .command()
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()?;
-        let input = child.stdin.take();
+        let input = child.stdin.take().ok_or_else(|| io::Error::other("no input"))?;
         let mut line = child.stdout.take().ok_or_else(|| io::Error::other("no output"))?;
         let mut messages = child.stderr.take().ok_or_else(|| io::Error::other("no messages"))?;
         let (sender, output) = mpsc::channel();
@@ -144,14 +149,35 @@ impl Emulator {
             let _ = messages.read_to_end(&mut text);
             String::from_utf8_lossy(&text).into_owned()
         });
+        let input = match terminal {
+            Some(terminal) => {
+                terminal.relay(input);
+                None
+            }
+            None => Some(writer(input)),
+        };
         Ok(Running { child, input, output, messages: Some(messages) })
     }
+}
+
+/// Writes in a thread of its own: a guest that does not read must not hold up its judge.
+fn writer(mut input: ChildStdin) -> Sender<Vec<u8>> {
+    let (sender, texts) = mpsc::channel::<Vec<u8>>();
+    thread::spawn(move || {
+        for text in texts {
+            // An emulator that has ended reads no more; its exit tells the rest.
+            if input.write_all(&text).and_then(|()| input.flush()).is_err() {
+                break;
+            }
+        }
+    });
+    sender
 }
 
 /// A started emulator; ends with its owner.
 struct Running {
     child: Child,
-    input: Option<ChildStdin>,
+    input: Option<Sender<Vec<u8>>>,
     output: Receiver<Vec<u8>>,
     messages: Option<JoinHandle<String>>,
 }
@@ -161,8 +187,8 @@ impl Running {
         let process = self.child.id();
         Moment {
             wall: started.elapsed(),
-            cpu: processor_time(process).unwrap_or_default(),
-            resident: resident(process).unwrap_or_default(),
+            cpu: processor_time(process),
+            resident: resident(process),
         }
     }
 
@@ -176,9 +202,9 @@ impl Running {
                 return;
             }
         };
-        if let Some(input) = &mut self.input {
-            // An emulator that has just ended reads no more; its exit tells the rest.
-            let _ = input.write_all(text.as_bytes()).and_then(|()| input.flush());
+        if let Some(input) = &self.input {
+            // As in the writer.
+            let _ = input.send(text.into_bytes());
         }
     }
 
@@ -230,13 +256,19 @@ pub fn find(program: &str) -> Result<PathBuf> {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsString;
+
     use super::*;
+    use crate::session::{Nonce, Script, Step};
 
     #[test]
     fn this_process_has_used_some_time() {
+        // A busy computer gives it little: what counts is that it shows at all.
         let begin = Instant::now();
-        while begin.elapsed() < Duration::from_millis(50) {}
-        assert!(processor_time(std::process::id()).is_some_and(|time| time > Duration::ZERO));
+        let used = || processor_time(std::process::id()).is_some_and(|time| time > Duration::ZERO);
+        while !used() {
+            assert!(begin.elapsed() < Duration::from_secs(60));
+        }
     }
 
     #[test]
@@ -248,6 +280,54 @@ mod tests {
     #[test]
     fn this_process_holds_some_memory() {
         assert!(resident(std::process::id()).is_some_and(|bytes| bytes > 100 * 1024));
+    }
+
+    /// A program in an emulator's place: a shell script.
+    fn scripted(script: &str) -> Emulator {
+        let arguments = vec!["-c".into(), script.into()];
+        Emulator { program: "/bin/sh".into(), arguments, mishap: None }
+    }
+
+    fn run(emulator: &Emulator, step: &str, silence: u64, name: &str) -> Outcome {
+        let script = Script {
+            shell: true,
+            steps: vec![Step::command(step)],
+            expect: None,
+            must_print: None,
+            reports: false,
+            allow: vec![],
+            silence: Duration::from_secs(silence),
+            total: Duration::from_secs(60),
+        };
+        let mut session = Session::new(script, Nonce(0x1234));
+        let log = std::env::temp_dir().join(format!("harness-{}-{name}", std::process::id()));
+        emulator.run(&mut session, &log, None).unwrap();
+        std::fs::remove_file(log).unwrap();
+        session.outcome().cloned().unwrap()
+    }
+
+    #[test]
+    fn a_guest_that_does_not_read_hangs_nobody() {
+        // Answers the setting of the prompt, then reads no more: far more than a pipe holds.
+        let guest =
+            "printf 'guest# '; read x; printf '\nharness-0000000000001234-1[0]# '; exec sleep 50";
+        let outcome = run(&scripted(guest), &"x".repeat(1 << 20), 2, "unread");
+        assert!(matches!(outcome, Outcome::NoProgress(_)), "{outcome:?}");
+    }
+
+    #[test]
+    fn an_emulator_that_crashes_says_so() {
+        let outcome = run(&scripted("kill -SEGV $$"), "true", 20, "crash");
+        assert!(matches!(outcome, Outcome::EmulatorFailed(_)), "{outcome:?}");
+    }
+
+    #[test]
+    fn no_command_line_reaches_the_emulators_monitor() {
+        let emulator = scripted("");
+        let arguments: Vec<_> = emulator.command().get_args().map(OsString::from).collect();
+        assert!(!arguments.iter().any(|argument| argument == "-mon"), "{arguments:?}");
+        let monitor = arguments.iter().position(|argument| argument == "-monitor").unwrap();
+        assert_eq!(arguments[monitor + 1], "none");
     }
 
     #[test]

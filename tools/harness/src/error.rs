@@ -19,6 +19,9 @@ pub enum Error {
     /// The emulator failed: exit code 125.
     #[error("{0}")]
     Emulator(String),
+    /// A signal ended the command: exit code 128 and its number, as a shell says it.
+    #[error("ended by signal {0}")]
+    Signal(u8),
 }
 
 impl Error {
@@ -35,6 +38,7 @@ impl Error {
             Self::Usage(_) => 3,
             Self::Build(_) => 1,
             Self::Emulator(_) => 125,
+            Self::Signal(number) => number.saturating_add(128),
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::emulator::Emulator;
 use crate::error::{Error, Result};
 use crate::made;
 use crate::options::{HostName, Machine};
-use crate::profile::{self, Profile};
+use crate::profile::{self, Profile, option_value};
 use crate::program::{self, Sdk};
 
 /// File name of the bare-metal monitor.
@@ -38,6 +38,10 @@ pub struct Image {
     pub emulator: Emulator,
     /// The monitor's ELF file, where there is a monitor.
     pub monitor: Option<PathBuf>,
+    /// Kinds of lines that are no failure on that machine ([`crate::fatal`]).
+    pub allow: Vec<String>,
+    /// Where transcripts go.
+    pub transcripts: PathBuf,
     /// Sizes of what was built and loaded, in bytes, by file name.
     pub sizes: BTreeMap<String, u64>,
     /// Keeps another harness from rewriting the files while they are in use; none is needed for
@@ -76,15 +80,22 @@ fn usage(error: vmm_plan::PlanError) -> Error {
     Error::Usage(error.to_string())
 }
 
-/// `${XDG_CACHE_HOME:-~/.cache}/sel4-linux-vmm`.
+/// `${XDG_CACHE_HOME:-~/.cache}/sel4-linux-vmm`. A path that is empty or relative counts as not set
+/// (XDG Base Directory Specification 0.8, 'Basics').
 ///
 /// # Errors
 /// Neither variable is set.
 pub fn cache() -> Result<PathBuf> {
-    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
-    let base = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or_else(home);
-    let none = || Error::Usage("neither XDG_CACHE_HOME nor HOME is set: set one of them".into());
-    Ok(base.ok_or_else(none)?.join("sel4-linux-vmm"))
+    let variable = |name| std::env::var_os(name).map(PathBuf::from);
+    cache_of(variable("XDG_CACHE_HOME"), variable("HOME")).ok_or_else(|| {
+        Error::Usage("neither XDG_CACHE_HOME nor HOME is set: set one of them".into())
+    })
+}
+
+fn cache_of(cache: Option<PathBuf>, home: Option<PathBuf>) -> Option<PathBuf> {
+    let set = |path: Option<PathBuf>| path.filter(|path| path.is_absolute());
+    let base = set(cache).or_else(|| Some(set(home)?.join(".cache")));
+    Some(base?.join("sel4-linux-vmm"))
 }
 
 /// Name of what is booted, without spaces: for folders and transcripts.
@@ -145,8 +156,17 @@ impl Image {
             shim: shim(root, &machine_profile)?,
         };
         let emulator = emulator(machine, &machine_profile, enter, values)?;
-        let sizes = sizes(&folder);
-        Ok(Self { facts, plan: Some(plan), profile, emulator, monitor, sizes, _lock: Some(lock) })
+        Ok(Self {
+            sizes: sizes(&folder),
+            facts,
+            plan: Some(plan),
+            profile,
+            emulator,
+            monitor,
+            allow: machine_profile.allow,
+            transcripts: root.join("build/transcripts"),
+            _lock: Some(lock),
+        })
     }
 
     /// Boots another Microkit image, in the place of this one.
@@ -210,8 +230,8 @@ pub fn emulator(
     if machine.host == HostName::Baremetal {
         for load in &values.facts.loads {
             let file = values.folder.join(&load.file);
-            let loader =
-                format!("loader,file={},addr={:#x},force-raw=on", file.display(), load.address);
+            let file = option_value(&file.display().to_string());
+            let loader = format!("loader,file={file},addr={:#x},force-raw=on", load.address);
             emulator.arguments.extend(["-device".into(), loader]);
         }
     }
@@ -351,7 +371,10 @@ fn lock(folder: &Path) -> Result<File> {
     let path = folder.join("lock");
     let locked = File::create(&path).and_then(|file| {
         if file.try_lock().is_err() {
-            eprintln!("waiting for another run that uses {}", folder.display());
+            crate::show::err(format_args!(
+                "waiting for another run that uses {}",
+                folder.display()
+            ));
             file.lock()?;
         }
         Ok(file)
@@ -426,4 +449,20 @@ pub fn sizes(folder: &Path) -> BTreeMap<String, u64> {
         Some((entry.file_name().into_string().ok()?, data.len()))
     });
     files.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cache_that_is_empty_or_relative_is_not_set() {
+        let path = |text: &str| Some(PathBuf::from(text));
+        let in_home = path("/h/.cache/sel4-linux-vmm");
+        assert_eq!(cache_of(path("/c"), path("/h")), path("/c/sel4-linux-vmm"));
+        assert_eq!(cache_of(None, path("/h")), in_home);
+        assert_eq!(cache_of(path(""), path("/h")), in_home);
+        assert_eq!(cache_of(path("c"), path("/h")), in_home);
+        assert_eq!(cache_of(path(""), path("")), None);
+    }
 }

@@ -7,6 +7,7 @@
 //!
 //! Nothing else is read: neither the source tree nor an SDK.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 
 use vmm_plan::Host;
@@ -95,16 +96,28 @@ pub fn image(machine: &Machine, folder: &Path) -> Result<Image> {
     let profile = Profile::read(&file(folder, &format!("{name}.toml"))?)?;
     let shim = profile.shim.as_deref().map(|shim| file(folder, shim)).transpose()?;
     let values = Values { facts: &facts, folder, image: Some(booted), cores, append: "", shim };
+    let allow = profile.allow.clone();
     let emulator = image::emulator(machine, &profile, machine.host.name(), values)?;
     Ok(Image {
         sizes: image::sizes(folder),
         profile: name,
         emulator,
         monitor: None,
+        allow,
+        transcripts: transcripts(folder)?,
         plan: None,
         facts,
         _lock: None,
     })
+}
+
+/// Where the transcripts of such a folder go: into the cache, since it may be nobody's to write to. Each
+/// folder has its own.
+fn transcripts(folder: &Path) -> Result<PathBuf> {
+    let folder = std::fs::canonicalize(folder).map_err(|e| Error::file("find", folder, &e))?;
+    let mut hasher = DefaultHasher::new();
+    folder.hash(&mut hasher);
+    Ok(image::cache()?.join("transcripts").join(format!("{:016x}", hasher.finish())))
 }
 
 fn file(folder: &Path, name: &str) -> Result<PathBuf> {

@@ -2,6 +2,8 @@
 //! Builds images, runs them in an emulator and judges what comes over the serial line: the
 //! program behind the scripts in `ci/`.
 #![forbid(unsafe_code)]
+// A reader that has gone must not end the judge: `show` prints.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod bench;
 mod board_tree;
@@ -13,6 +15,7 @@ mod drill;
 mod emulator;
 mod error;
 mod event;
+mod fatal;
 mod image;
 mod made;
 mod options;
@@ -22,7 +25,9 @@ mod program;
 mod progress;
 mod report;
 mod session;
+mod show;
 mod soak;
+mod terminal;
 
 use std::process::ExitCode;
 
@@ -52,7 +57,7 @@ fn main() -> ExitCode {
     match result {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            eprintln!("error: {error}");
+            crate::show::err(format_args!("error: {error}"));
             ExitCode::from(error.code())
         }
     }

@@ -9,15 +9,28 @@ use regex::bytes::Regex;
 use vmm_plan::board::Rule;
 use vmm_plan::wish::{Accept, Pass, Unowned};
 
+use crate::fatal;
+use crate::session::{Step, pattern};
+
 /// Exit codes, the same for every command.
 pub const EXIT_CODES: &str = "\
-Exit codes:
-  0    the guest powered off, or the expected text came
-  1    the guest failed (a command, a panic, a missing text), or something does not build
-  2    the monitor stopped the guest; its report is printed
-  3    usage, missing input, or an error in the plan
-  124  no progress: silence, or the whole time is over
-  125  the emulator failed";
+Exit codes, and what each promises:
+  0    The machine was powered off by the monitor's word, and the status of every --run was read as 0
+       behind the echo of just that command; a RESTART restarted the machine; --expect came, in no
+       echo; no line of tools/harness/src/fatal.toml came that is not allowed. --guest: it printed PASS.
+       With --expect and no --run: the text came. --interactive: powered off, or left with Ctrl-A x.
+  1    The guest failed: a command, a panic or another such line, which is quoted, a missing text, a
+       restart that nobody asked for, a line like the monitor's that cannot be its own. Or something
+       does not build.
+  2    The monitor stopped the guest; its report is printed.
+  3    Usage, missing input, an error in the plan, or no network where something has to be fetched.
+  124  No progress: silence, or the whole time is over; what was awaited is named.
+  125  The emulator failed, or ended without the monitor's word.
+  143  (129, 130) A signal ended --interactive.
+
+No code tells who wrote a line. The console is the guest's: one that knows this harness can print what
+looks like the monitor's lines, and what its shell is asked to print. A pass is the word of a guest
+that does not mean to deceive; against one that does, see SECURITY.md.";
 
 /// Longest silence on the console unless another is given, in seconds.
 const TIMEOUT: u64 = 60;
@@ -210,16 +223,22 @@ pub struct BootOptions {
     #[command(flatten)]
     pub machine: Machine,
     /// Types CMD at the guest's shell and prints its output; its exit status must be 0. Again for
-    /// more. 'BREAK k' sends a serial BREAK and the key k (Linux's magic SysRq).
-    #[arg(long, value_name = "CMD", value_parser = one_line, allow_hyphen_values = true)]
-    pub run: Vec<String>,
-    /// Regular expression that the guest's text must match. Without --run the run ends there.
+    /// more. At most 1000 bytes of printable ASCII. 'BREAK k' sends a serial BREAK and the key k
+    /// (Linux's magic SysRq). 'RESTART CMD': the machine must restart under it.
+    #[arg(long, value_name = "CMD", value_parser = Step::read, allow_hyphen_values = true)]
+    pub run: Vec<Step>,
+    /// Regular expression that the guest's text must match, the echo of what is typed aside.
+    /// Without --run the run ends there. A line that it matches is no failure.
     #[arg(long, value_name = "RE", value_parser = pattern, allow_hyphen_values = true)]
     pub expect: Option<Regex>,
     /// Linux must run its first program within so many seconds of its own clock (with --icount they
     /// are the same on every computer).
     #[arg(long, value_name = "S", value_parser = seconds, conflicts_with_all = ["interactive", "guest"])]
     pub init_within: Option<f64>,
+    /// A kind of line in the guest's text that is no failure (tools/harness/src/fatal.toml: warning,
+    /// kernel-panic, ...). Again for more.
+    #[arg(long, value_name = "KIND", value_parser = fatal::name)]
+    pub allow: Vec<String>,
     /// Boots N times; the first failure counts.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub repeat: u32,
@@ -381,7 +400,7 @@ impl DemoOptions {
             return Ok(BootOptions { interactive: true, ..options });
         }
         Ok(BootOptions {
-            run: vec!["echo $((6*7))".into()],
+            run: vec![Step::command("echo $((6*7))")],
             expect: Some(pattern("^42$")?),
             ..options
         })
@@ -395,6 +414,7 @@ impl Default for BootOptions {
             run: Vec::new(),
             expect: None,
             init_within: None,
+            allow: Vec::new(),
             repeat: 1,
             interactive: false,
             gdb: None,
@@ -423,10 +443,6 @@ impl BootOptions {
     }
 }
 
-fn pattern(text: &str) -> Result<Regex, String> {
-    Regex::new(&format!("(?m){text}")).map_err(|e| e.to_string())
-}
-
 fn seconds(text: &str) -> Result<f64, String> {
     let seconds = text.parse().ok().filter(|seconds| (0.0..=86_400.0).contains(seconds));
     seconds.ok_or_else(|| "seconds are a number from 0 to 86400".into())
@@ -436,13 +452,6 @@ fn minutes(text: &str) -> Result<Duration, String> {
     let minutes = text.parse().ok().filter(|minutes| (0.0..=10_000.0).contains(minutes));
     let minutes: f64 = minutes.ok_or("minutes are a number from 0 to 10000")?;
     Ok(Duration::from_secs_f64(minutes * 60.0))
-}
-
-fn one_line(text: &str) -> Result<String, String> {
-    if text.trim().is_empty() || text.contains('\n') {
-        return Err("a command is one line that is not empty; give --run once for each".into());
-    }
-    Ok(text.to_owned())
 }
 
 #[cfg(test)]
@@ -476,7 +485,7 @@ mod tests {
     #[test]
     fn commands_keep_their_order() {
         let options = boot(&["qemu", "--run", "a", "--run", "b c"]).unwrap();
-        assert_eq!(options.run, ["a", "b c"]);
+        assert_eq!(options.run, [Step::command("a"), Step::command("b c")]);
     }
 
     #[test]
@@ -518,6 +527,19 @@ mod tests {
     }
 
     #[test]
+    fn a_command_longer_than_the_guests_editor_is_refused_with_the_limit() {
+        let long = format!("true {}; false", "x".repeat(1100));
+        let error = boot(&["qemu", "--run", &long]).unwrap_err().to_string();
+        assert!(error.contains("at most 1000 bytes"), "{error}");
+    }
+
+    #[test]
+    fn a_kind_of_line_is_allowed_by_its_name() {
+        assert_eq!(boot(&["qemu", "--allow", "warning"]).unwrap().allow, ["warning"]);
+        assert!(boot(&["qemu", "--allow", "warnings"]).is_err());
+    }
+
+    #[test]
     fn a_broken_pattern_is_refused() {
         assert!(boot(&["qemu", "--expect", "("]).is_err());
     }
@@ -531,9 +553,10 @@ mod tests {
     #[test]
     fn the_help_lists_every_exit_code() {
         let help = boot(&["--help"]).unwrap_err().to_string();
-        for code in ["0 ", "1 ", "2 ", "3 ", "124", "125"] {
+        for code in ["0 ", "1 ", "2 ", "3 ", "124", "125", "143"] {
             assert!(help.contains(&format!("\n  {code}")), "{code} in {help}");
         }
+        assert!(help.contains("No code tells who wrote a line"), "what is not promised: {help}");
     }
 
     #[test]

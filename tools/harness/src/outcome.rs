@@ -8,6 +8,8 @@ pub enum Outcome {
     PoweredOff,
     /// The expected text came.
     Expected,
+    /// Whoever sat at the console left by hand, and nothing had failed until then.
+    Left,
     /// The guest failed, or something asked for is missing.
     GuestFailed(String),
     /// The monitor stopped the guest: the kind of the fault, and what it says of it.
@@ -23,7 +25,7 @@ impl Outcome {
     #[must_use]
     pub const fn code(&self) -> u8 {
         match self {
-            Self::PoweredOff | Self::Expected => 0,
+            Self::PoweredOff | Self::Expected | Self::Left => 0,
             Self::GuestFailed(_) => 1,
             Self::Stopped(_) => 2,
             Self::NoProgress(_) => 124,
@@ -37,6 +39,7 @@ impl Outcome {
         match self {
             Self::PoweredOff => "the guest powered off".into(),
             Self::Expected => "the expected text came".into(),
+            Self::Left => "left by hand".into(),
             Self::GuestFailed(why) => format!("the guest failed: {why}"),
             Self::Stopped(kind) => format!("the monitor stopped the guest: {kind}"),
             Self::NoProgress(why) => format!("no progress: {why}"),

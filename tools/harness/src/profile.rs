@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use crate::emulator::{self, Emulator};
 use crate::error::{Error, Result};
+use crate::fatal;
 
 /// What fills the placeholders, by name. A name without a value leaves its argument out.
 pub type Values = BTreeMap<&'static str, Option<String>>;
@@ -30,6 +31,9 @@ pub struct Profile {
     /// Where the board's own device tree comes from, for reports that name devices.
     #[serde(default)]
     pub board_tree: Option<BoardTree>,
+    /// Kinds of lines in the guest's text that are no failure on this machine (`fatal.toml`).
+    #[serde(default)]
+    pub allow: Vec<String>,
     /// Arguments on every host. Each entry is an option, or an option, a space and its value;
     /// `{name}` is a placeholder.
     pub arguments: Vec<String>,
@@ -78,7 +82,12 @@ impl Profile {
     /// # Errors
     /// It does not parse.
     pub fn parse(text: &str) -> Result<Self> {
-        toml::from_str(text).map_err(|e| Error::Usage(e.to_string().trim_end().to_owned()))
+        let profile: Self =
+            toml::from_str(text).map_err(|e| Error::Usage(e.to_string().trim_end().to_owned()))?;
+        for kind in &profile.allow {
+            fatal::name(kind).map_err(Error::Usage)?;
+        }
+        Ok(profile)
     }
 
     /// The emulator `program` for a host, every placeholder filled.
@@ -121,8 +130,16 @@ impl Profile {
     }
 }
 
-/// Fills the placeholders of one value; `None` if one of them is left out.
+/// A path as a value in one of QEMU's lists of options, whose commas are doubled (qemu(1), 'Syntax').
+#[must_use]
+pub fn option_value(text: &str) -> String {
+    text.replace(',', ",,")
+}
+
+/// Fills the placeholders of one value; `None` if one of them is left out. A value with a comma beside
+/// its placeholders is a list of options.
 fn substitute(text: &str, values: &Values) -> Result<Option<String>> {
+    let is_list = text.contains(',');
     let mut filled = String::new();
     let mut rest = text;
     while let Some((before, behind)) = rest.split_once('{') {
@@ -138,7 +155,11 @@ fn substitute(text: &str, values: &Values) -> Result<Option<String>> {
         })?;
         let Some(value) = value else { return Ok(None) };
         filled.push_str(before);
-        filled.push_str(value);
+        if is_list {
+            filled.push_str(&option_value(value));
+        } else {
+            filled.push_str(value);
+        }
         rest = after;
     }
     filled.push_str(rest);
@@ -202,6 +223,22 @@ mod tests {
     fn two_placeholders_in_one_value() {
         let arguments = fill("microkit").unwrap();
         assert_eq!(arguments.last().unwrap(), "loader,file=Image,addr=0x70000000");
+    }
+
+    #[test]
+    fn a_comma_in_a_path_is_doubled_in_a_list_of_options_alone() {
+        let mut values = values();
+        values.insert("kernel", Some("a,b/Image".into()));
+        let arguments = Profile::parse(TEXT).unwrap().fill("microkit", &values).unwrap();
+        assert_eq!(arguments.last().unwrap(), "loader,file=a,,b/Image,addr=0x70000000");
+        let arguments = Profile::parse(TEXT).unwrap().fill("bare", &values).unwrap();
+        assert!(arguments.contains(&"a,b/Image".to_owned()), "{arguments:?}");
+    }
+
+    #[test]
+    fn a_kind_of_line_that_is_not_there_is_refused() {
+        assert!(Profile::parse(&format!("allow = [\"warning\"]\n{TEXT}")).is_ok());
+        assert!(Profile::parse(&format!("allow = [\"warnings\"]\n{TEXT}")).is_err());
     }
 
     #[test]

@@ -73,7 +73,8 @@ impl Sdk {
             return Ok(kernel);
         }
         let (sdk, config) = (self.root.display(), config.name());
-        Err(Error::Usage(format!("the SDK at {sdk} has no board {board}/{config}")))
+        let have = boards(&self.root.join("board"));
+        Err(Error::Usage(format!("the SDK at {sdk} has no board {board}/{config}; it has: {have}")))
     }
 
     /// Cores that the kernel for one of the SDK's boards runs on.
@@ -155,6 +156,20 @@ pub fn cores_of(path: &Path) -> Result<u32> {
     })
 }
 
+/// The boards of an SDK with their configurations.
+fn boards(folder: &Path) -> String {
+    let within = |folder: &Path| -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect()
+    };
+    let configs = within(folder).into_iter().flat_map(|board| within(&board));
+    let names =
+        configs.filter_map(|path| Some(path.strip_prefix(folder).ok()?.display().to_string()));
+    let mut names: Vec<_> = names.collect();
+    names.sort();
+    if names.is_empty() { "none".into() } else { names.join(", ") }
+}
+
 /// Cores in a kernel's `gen_config.json`: one without SMP support, whatever the limit.
 fn cores(text: &str) -> Option<u32> {
     let values: serde_json::Value = serde_json::from_str(text).ok()?;
@@ -229,7 +244,30 @@ fn run(command: Command, what: &str) -> Result<()> {
         return Ok(());
     }
     let words = [output.stdout, output.stderr].concat();
-    Err(failed(&format!("{}\n{}", output.status, String::from_utf8_lossy(&words).trim_end())))
+    let words = String::from_utf8_lossy(&words);
+    if let Some(why) = unavailable(&words) {
+        return Err(Error::Usage(format!("{what} does not build: {why}")));
+    }
+    Err(failed(&format!("{}\n{}", output.status, words.trim_end())))
+}
+
+/// What cargo lacks that no source can mend, in a sentence (the same in ci/toolchain.sh).
+fn unavailable(words: &str) -> Option<&'static str> {
+    const NETWORK: [&str; 5] = [
+        "failed to download",
+        "Could not resolve host",
+        "network failure seems to have happened",
+        "Unable to update registry",
+        "failed to fetch",
+    ];
+    if NETWORK.iter().any(|text| words.contains(text)) {
+        return Some(
+            "the crates that it needs are not on this computer, and the network does not give them: run it once where there is one",
+        );
+    }
+    words.contains("Read-only file system").then_some(
+        "the checkout is on a read-only file system, and target/ and build/ have to be made in it: use a copy",
+    )
 }
 
 fn absolute(path: &Path) -> Result<PathBuf> {
@@ -246,6 +284,29 @@ mod tests {
         for text in [r#"{"HARDWARE_DEBUG_API": false}"#, "{}", ""] {
             assert!(!has_debug_api(text), "{text}");
         }
+    }
+
+    #[test]
+    fn a_board_that_the_sdk_lacks_is_refused_with_those_that_it_has() {
+        let root = std::env::temp_dir().join(format!("harness-{}-sdk", std::process::id()));
+        for board in ["maaxboard/debug", "maaxboard/release"] {
+            std::fs::create_dir_all(root.join("board").join(board)).unwrap();
+        }
+        let sdk = Sdk { root: root.clone() };
+        let error = sdk.kernel("qemu", Config::Release).unwrap_err();
+        std::fs::remove_dir_all(root).unwrap();
+        assert_eq!(error.code(), 3);
+        let error = error.to_string();
+        assert!(error.ends_with("it has: maaxboard/debug, maaxboard/release"), "{error}");
+    }
+
+    #[test]
+    fn what_no_source_can_mend_is_told_in_a_sentence() {
+        let words = "error: failed to download from `https://example.org/x`\n\nCaused by: ...";
+        assert!(unavailable(words).is_some_and(|why| why.contains("network")));
+        let words = "error: could not write: Read-only file system (os error 30)";
+        assert!(unavailable(words).is_some_and(|why| why.contains("read-only")));
+        assert_eq!(unavailable("error[E0308]: mismatched types"), None);
     }
 
     #[test]

@@ -49,7 +49,7 @@ pub struct Report {
 }
 
 /// One run.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Run {
     /// How it ended, in one word.
     pub outcome: &'static str,
@@ -72,7 +72,13 @@ pub struct Run {
     pub monitor: Vec<String>,
     /// Everything that came over the serial line.
     pub transcript: PathBuf,
+    /// The end of the guest's text, for a person.
+    #[serde(skip)]
+    pub tail: Vec<String>,
 }
+
+/// Last lines of the guest that are shown when a run failed.
+const TAIL: usize = 25;
 
 impl Run {
     /// What a session leaves behind.
@@ -90,6 +96,7 @@ impl Run {
             events: record.events.clone(),
             monitor: record.words.clone(),
             transcript: transcript.to_owned(),
+            tail: tail(&session.guest()),
         }
     }
 }
@@ -112,11 +119,18 @@ pub const fn word(outcome: &Outcome) -> &'static str {
     match outcome {
         Outcome::PoweredOff => "powered-off",
         Outcome::Expected => "expected",
+        Outcome::Left => "left",
         Outcome::GuestFailed(_) => "guest-failed",
         Outcome::Stopped(_) => "stopped",
         Outcome::NoProgress(_) => "no-progress",
         Outcome::EmulatorFailed(_) => "emulator-failed",
     }
+}
+
+fn tail(guest: &str) -> Vec<String> {
+    let lines: Vec<_> = guest.lines().collect();
+    let from = lines.len().saturating_sub(TAIL);
+    lines.get(from..).unwrap_or_default().iter().map(|&line| line.to_owned()).collect()
 }
 
 /// Seconds of Linux's clock at `Run /init as init process`, for each boot in the text.
@@ -156,6 +170,7 @@ mod tests {
         let all = [
             (Outcome::PoweredOff, "powered-off", 0),
             (Outcome::Expected, "expected", 0),
+            (Outcome::Left, "left", 0),
             (Outcome::GuestFailed(String::new()), "guest-failed", 1),
             (Outcome::Stopped(String::new()), "stopped", 2),
             (Outcome::NoProgress(String::new()), "no-progress", 124),

@@ -4,16 +4,27 @@
 //!
 //! The guest's shell is driven by its prompt. Any line that ends in `# ` or `$ ` and stays the
 //! last one is taken for the first prompt; then the harness sets a prompt of its own that carries
-//! the exit status of the last command. That one cannot be mistaken: the echo of the command that
-//! sets it holds no number. At a login the harness is root, without a password.
+//! a number of this run, which no output can know, a number of the shell, counted from 1 at each
+//! start, and the exit status of the last command. The echo of the command that sets it holds no
+//! status. At a login the harness is root, without a password.
 
+mod echo;
+mod lines;
+mod script;
+
+use std::fmt;
+use std::ops::Range;
 use std::time::Duration;
 
 use regex::bytes::Regex;
 
 use crate::console::{Console, MonitorLine};
-use crate::event::{self, Event};
+use crate::event::Event;
+use crate::fatal;
 pub use crate::outcome::Outcome;
+use crate::show;
+use lines::{Doubt, Lines};
+pub use script::{Script, Step, pattern};
 
 /// How long a line that looks like the first prompt must stay the last one.
 const PROMPT_STANDS: Duration = Duration::from_millis(300);
@@ -23,32 +34,10 @@ const NUDGE: Duration = Duration::from_secs(5);
 const STOP_GRACE: Duration = Duration::from_secs(5);
 /// How far back patterns are looked for when text arrives in pieces, in bytes.
 const LOOK_BACK: usize = 8 * 1024;
-/// Sets the harness's prompt; wide lines keep the shell's editor from breaking the echo.
-const SET_PROMPT: &str = "stty cols 2000 2>/dev/null; PS1='harness[$?]# '";
 /// How the monitor's words for a person begin at a stop.
 const STOPPED: &str = "The guest was stopped: ";
-/// Prefix of a `--run` text that sends a serial BREAK and then one key (Linux's magic SysRq).
-const BREAK: &str = "BREAK ";
-
-/// What the run is to do and what counts as success.
-#[derive(Clone, Debug)]
-pub struct Script {
-    /// Whether the guest ends in a shell that is to be driven.
-    pub shell: bool,
-    /// Commands for the shell, then `poweroff -f`.
-    pub commands: Vec<String>,
-    /// Ends the run with success when the guest's text matches. With commands: must have matched
-    /// by the end.
-    pub expect: Option<Regex>,
-    /// A line that the guest must have printed by the end.
-    pub must_print: Option<String>,
-    /// Whether the monitor must have reported a power-off.
-    pub reports: bool,
-    /// Longest silence.
-    pub silence: Duration,
-    /// Longest run.
-    pub total: Duration,
-}
+/// Types this at the end.
+const LEAVE: &str = "poweroff -f";
 
 /// What the runner does next.
 #[derive(Clone, Debug, PartialEq)]
@@ -66,16 +55,16 @@ pub enum Request {
 pub struct Moment {
     /// By the clock on the wall.
     pub wall: Duration,
-    /// Processor time that the emulator has used.
-    pub cpu: Duration,
-    /// Bytes of memory that the emulator holds.
-    pub resident: u64,
+    /// Processor time that the emulator has used, where that can be read.
+    pub cpu: Option<Duration>,
+    /// Bytes of memory that the emulator holds, where that can be read.
+    pub resident: Option<u64>,
 }
 
 /// What a command at the guest's shell printed, and how it ended.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]
 pub struct CommandResult {
-    /// As typed.
+    /// As asked for.
     pub command: String,
     /// Its output.
     pub output: String,
@@ -83,12 +72,12 @@ pub struct CommandResult {
     pub status: Option<u32>,
     /// Wall-clock seconds from its typing to its end.
     pub seconds: f64,
-    /// Processor seconds that the emulator used meanwhile.
-    pub cpu_seconds: f64,
+    /// Processor seconds that the emulator used meanwhile; `None` if they could not be read.
+    pub cpu_seconds: Option<f64>,
     /// Wall-clock seconds from the emulator's start to its end.
     pub at_seconds: f64,
-    /// Bytes of memory that the emulator held at its end.
-    pub resident_bytes: u64,
+    /// Bytes of memory that the emulator held at its end; `None` if they could not be read.
+    pub resident_bytes: Option<u64>,
 }
 
 /// Everything that a run left behind.
@@ -106,6 +95,26 @@ pub struct Record {
     pub first_line: Option<Duration>,
 }
 
+/// A number of a run, which its guest cannot guess.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Nonce(pub u64);
+
+impl Nonce {
+    /// Of this run.
+    #[must_use]
+    pub fn random() -> Self {
+        use std::hash::{BuildHasher, Hasher, RandomState};
+        // Its keys come from the operating system's random numbers.
+        Self(RandomState::new().build_hasher().finish())
+    }
+}
+
+impl fmt::Display for Nonce {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Phase {
     /// Nothing to type.
@@ -116,6 +125,8 @@ enum Phase {
     OwnPrompt,
     /// A command runs.
     Command,
+    /// A command that restarts the machine has ended well; the restart is to come.
+    Restart,
     /// The guest was asked to power off.
     Leaving,
 }
@@ -124,18 +135,32 @@ enum Phase {
 #[derive(Debug)]
 pub struct Session {
     script: Script,
+    nonce: Nonce,
     console: Console,
     phase: Phase,
+    /// Number of the shell, from 1.
+    shell: u32,
     /// Where in the guest's text the current wait begins.
     since: usize,
     /// How much of the guest's text was looked at.
     seen: usize,
+    /// How much of it was looked at for lines that fail a run.
+    judged: usize,
+    /// Text of the guest that is no echo, for the expected text.
+    spoken: Vec<Range<usize>>,
+    /// Where the last piece of it begins, while nothing was typed.
+    speaks: Option<usize>,
     now: Moment,
     typed_at: Moment,
     last_output: Duration,
     last_nudge: Duration,
-    stopped_at: Option<Duration>,
-    expected: bool,
+    lines: Lines,
+    /// When the monitor said that there is no guest any more, and how much text there was.
+    ended: Option<(Duration, usize)>,
+    restarts: u32,
+    /// The first line that fails the run, with its kind.
+    fatal: Option<String>,
+    left: bool,
     record: Record,
     outcome: Option<Outcome>,
     patterns: Patterns,
@@ -144,19 +169,17 @@ pub struct Session {
 #[derive(Debug)]
 struct Patterns {
     own_prompt: Regex,
-    restart: Regex,
-    dead: Regex,
+    boots: Regex,
     failed: Regex,
 }
 
 impl Patterns {
-    #[expect(clippy::expect_used, reason = "constant patterns; every test compiles them")]
-    fn new() -> Self {
-        let regex = |text| Regex::new(text).expect("a constant pattern");
+    #[expect(clippy::expect_used, reason = "patterns of this file; every test compiles them")]
+    fn new(nonce: Nonce) -> Self {
+        let regex = |text: &str| Regex::new(text).expect("a pattern of this file");
         Self {
-            own_prompt: regex(r"harness\[(\d+)\]# "),
-            restart: regex(r"Booting Linux on physical CPU"),
-            dead: regex(r"---\[ end (Kernel panic.*?) \]---"),
+            own_prompt: regex(&format!(r"harness-{nonce}-(\d+)\[(\d+)\]# ")),
+            boots: regex(r"(?m)^\[ *0\.000000\] Booting Linux on physical CPU"),
             failed: regex(r"(?m)^conformance: \S+: FAIL.*$"),
         }
     }
@@ -165,23 +188,31 @@ impl Patterns {
 impl Session {
     /// A run that has just begun.
     #[must_use]
-    pub fn new(script: Script) -> Self {
+    pub fn new(script: Script, nonce: Nonce) -> Self {
         let phase = if script.shell { Phase::FirstPrompt } else { Phase::Watch };
         Self {
             script,
+            nonce,
             console: Console::default(),
             phase,
+            shell: 1,
             since: 0,
             seen: 0,
+            judged: 0,
+            spoken: Vec::new(),
+            speaks: Some(0),
             now: Moment::default(),
             typed_at: Moment::default(),
             last_output: Duration::ZERO,
             last_nudge: Duration::ZERO,
-            stopped_at: None,
-            expected: false,
+            lines: Lines::default(),
+            ended: None,
+            restarts: 0,
+            fatal: None,
+            left: false,
             record: Record::default(),
             outcome: None,
-            patterns: Patterns::new(),
+            patterns: Patterns::new(nonce),
         }
     }
 
@@ -207,9 +238,8 @@ impl Session {
     pub fn output(&mut self, now: Moment, bytes: &[u8]) -> Vec<Request> {
         self.now = now;
         self.last_output = now.wall;
-        let lines = self.console.feed(bytes);
-        for line in lines {
-            self.monitor(line);
+        for (at, line) in self.console.feed(bytes) {
+            self.monitor(at, line);
         }
         if self.record.first_line.is_none() && self.console.guest().contains(&b'\n') {
             self.record.first_line = Some(now.wall);
@@ -227,26 +257,38 @@ impl Session {
             return vec![Request::End];
         }
         let silent = now.saturating_sub(self.last_output);
-        if let Some(at) = self.stopped_at {
+        if let Some((at, _)) = self.ended {
             if now.saturating_sub(at) < STOP_GRACE {
                 return vec![];
             }
-            return self.end(self.stop_outcome());
+            if self.lines.ended() == Some("stop") {
+                return self.end(self.stop_outcome());
+            }
         }
         if silent >= self.script.silence {
-            let why =
-                format!("nothing on the console for {} s ({})", silent.as_secs(), self.wait());
-            return self.end(Outcome::NoProgress(why));
+            return self.give_up(&format!("nothing on the console for {} s", silent.as_secs()));
         }
         if now >= self.script.total {
-            let why = format!("still running after {} s ({})", now.as_secs(), self.wait());
-            return self.end(Outcome::NoProgress(why));
+            return self.give_up(&format!("still running after {} s", now.as_secs()));
+        }
+        if matches!(self.phase, Phase::Command | Phase::Restart)
+            && !self.script.reports
+            && silent >= PROMPT_STANDS
+            && self.step().is_some_and(|step| step.restarts)
+            && self.at_first_prompt()
+        {
+            // Nobody else tells of it. If the old shell goes on, its prompt will show.
+            let prompt = self.last_line().len();
+            self.restarted(self.console.guest().len().saturating_sub(prompt));
         }
         if self.phase != Phase::FirstPrompt {
             return vec![];
         }
         if silent >= PROMPT_STANDS && self.at_first_prompt() {
-            return self.send(Phase::OwnPrompt, SET_PROMPT);
+            // Wide lines keep the shell's editor from breaking the echo.
+            let (nonce, shell) = (self.nonce, self.shell);
+            let line = format!("stty cols 2000 2>/dev/null; PS1='harness-{nonce}-{shell}[$?]# '");
+            return self.send(Phase::OwnPrompt, &line);
         }
         if silent >= PROMPT_STANDS && self.last_line().ends_with(b"login: ") {
             return self.send(Phase::FirstPrompt, "root");
@@ -258,82 +300,94 @@ impl Session {
         vec![]
     }
 
+    /// Whoever sits at the console leaves the emulator by hand.
+    pub const fn leave(&mut self) {
+        self.left = true;
+    }
+
     /// The emulator ended with this exit code, or by a signal; `said` is what it wrote besides.
     pub fn exited(&mut self, code: Option<i32>, said: &str) {
-        if let Some(line) = self.console.finish() {
-            self.monitor(line);
+        if let Some((at, line)) = self.console.finish() {
+            self.monitor(at, line);
         }
         self.look();
+        self.judge_lines(self.console.guest().len());
         if self.outcome.is_none() {
             self.outcome = Some(self.judge(code, said));
         }
     }
 
     fn judge(&self, code: Option<i32>, said: &str) -> Outcome {
-        if self.stopped_at.is_some() {
+        if self.lines.ended() == Some("stop") {
             return self.stop_outcome();
         }
-        match code {
-            Some(0) => {}
-            Some(code) => {
-                // Warnings come before what ended it.
-                let said = said.lines().last().map(|line| format!(": {line}")).unwrap_or_default();
-                return Outcome::EmulatorFailed(format!("exit code {code}{said}"));
-            }
-            None => {
-                let why = "it was killed by a signal (by hand, or for want of memory)";
-                return Outcome::EmulatorFailed(why.into());
-            }
+        if let Some(why) = failed_emulator(code, said) {
+            return Outcome::EmulatorFailed(why);
         }
         if let Some(found) = self.patterns.failed.find(self.console.guest()) {
             return Outcome::GuestFailed(String::from_utf8_lossy(found.as_bytes()).into_owned());
         }
-        if self.script.shell
-            && let Some(command) = self.script.commands.get(self.record.commands.len())
-        {
-            return Outcome::GuestFailed(format!("it powered off before '{command}' was done"));
+        if let Some(line) = &self.fatal {
+            return Outcome::GuestFailed(line.clone());
         }
-        for done in &self.record.commands {
-            if let Some(status @ 1..) = done.status {
-                return Outcome::GuestFailed(format!(
-                    "'{}' ended with status {status}",
-                    done.command
-                ));
-            }
+        if self.left {
+            return Outcome::Left;
         }
-        if let Some(expect) = &self.script.expect
-            && !self.expected
-        {
-            return Outcome::GuestFailed(format!("'{expect}' did not come"));
+        if let Some(why) = self.missing() {
+            return Outcome::GuestFailed(why);
         }
-        if let Some(line) = &self.script.must_print
-            && !self.guest().lines().any(|have| have == line)
-        {
-            return Outcome::GuestFailed(format!("it did not print '{line}'"));
-        }
-        if self.script.reports && !self.record.events.iter().any(|event| event.event == "off") {
+        if self.script.reports && self.lines.ended() != Some("off") {
             let why = "it ended without the monitor's power-off line";
             return Outcome::EmulatorFailed(why.into());
         }
         Outcome::PoweredOff
     }
 
-    fn monitor(&mut self, line: MonitorLine) {
+    /// What was asked for and did not come.
+    fn missing(&self) -> Option<String> {
+        if self.script.shell {
+            if let Some(step) = self.step() {
+                return Some(format!("it powered off before '{}' was done", step.asked));
+            }
+            if self.phase != Phase::Leaving {
+                return Some(format!("it ended too soon ({})", self.wait()));
+            }
+        }
+        for done in &self.record.commands {
+            if let Some(status @ 1..) = done.status {
+                return Some(format!("'{}' ended with status {status}", done.command));
+            }
+        }
+        if let Some(expect) = &self.script.expect
+            && !self.has_spoken(expect)
+        {
+            return Some(format!("'{}' did not come", words(expect)));
+        }
+        let line = self.script.must_print.as_ref()?;
+        let printed = self.guest().lines().any(|have| have == line);
+        (!printed).then(|| format!("it did not print '{line}'"))
+    }
+
+    fn monitor(&mut self, at: usize, line: MonitorLine) {
+        if !self.script.reports || self.outcome.is_some() {
+            // Without a monitor nobody but the guest prints such a line.
+            return;
+        }
         match line {
             MonitorLine::Words(words) => self.record.words.push(words),
             MonitorLine::Trace(step) => self.record.trace.push(step),
             MonitorLine::Event(event) => {
-                if event.v != event::VERSION {
-                    let why = format!(
-                        "the monitor's lines have version {}, this harness reads {}: build both from one revision",
-                        event.v,
-                        event::VERSION
-                    );
-                    self.outcome = Some(Outcome::EmulatorFailed(why));
+                match self.lines.take(&event) {
+                    Ok(()) => {}
+                    Err(Doubt::Monitor(why)) => return self.ends(Outcome::EmulatorFailed(why)),
+                    Err(Doubt::Guest(why)) => return self.ends(Outcome::GuestFailed(why)),
                 }
                 match event.event.as_str() {
-                    "stop" => self.stopped_at = Some(self.now.wall),
-                    "reset" => self.restarted(self.console.guest().len()),
+                    "stop" | "off" => self.ended = Some((self.now.wall, at)),
+                    "reset" => {
+                        self.judge_lines(at);
+                        self.restarted(at);
+                    }
                     _ => {}
                 }
                 self.record.events.push(event);
@@ -346,93 +400,183 @@ impl Session {
         if self.outcome.is_some() {
             return vec![Request::End];
         }
-        let from = self.seen.saturating_sub(LOOK_BACK);
-        let recent = self.console.guest().get(from..).unwrap_or_default();
-        if let Some(found) = self.patterns.dead.captures(recent).and_then(|all| all.get(1)) {
-            let words = String::from_utf8_lossy(found.as_bytes()).trim_end().to_owned();
-            return self.end(Outcome::GuestFailed(words));
-        }
-        if let Some(expect) = &self.script.expect
-            && !self.expected
-            && expect.is_match(recent)
+        let guest = self.console.guest();
+        if let (Some((_, at)), Some(last)) = (self.ended, self.lines.ended())
+            && let Some(text) = guest.get(at..).map(<[u8]>::trim_ascii)
+            && !text.is_empty()
+            && !self.left
         {
-            self.expected = true;
-            if self.script.commands.is_empty() {
-                return self.end(Outcome::Expected);
+            let text = String::from_utf8_lossy(text);
+            let text = text.lines().next().unwrap_or_default();
+            let why = format!(
+                "'{text}' follows a line like the monitor's '{last}', after which there is no guest: it printed that line itself"
+            );
+            return self.end(Outcome::GuestFailed(why));
+        }
+        let whole =
+            guest.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end.saturating_add(1));
+        if self.judge_lines(whole) {
+            let line = self.fatal.clone().unwrap_or_default();
+            return self.end(Outcome::GuestFailed(line));
+        }
+        let from = self.seen.saturating_sub(LOOK_BACK);
+        if !self.script.shell {
+            let recent = self.console.guest().get(from..).unwrap_or_default();
+            return match &self.script.expect {
+                Some(expect) if expect.is_match(recent) => {
+                    let failed = self.fatal.clone().map(Outcome::GuestFailed);
+                    self.end(failed.unwrap_or(Outcome::Expected))
+                }
+                _ => vec![],
+            };
+        }
+        self.look_for_prompt(from.max(self.since))
+    }
+
+    fn look_for_prompt(&mut self, from: usize) -> Vec<Request> {
+        let recent = self.console.guest().get(from..).unwrap_or_default();
+        let number = |text: &[u8]| std::str::from_utf8(text).ok()?.parse::<u32>().ok();
+        let prompts = self.patterns.own_prompt.captures_iter(recent).filter_map(|found| {
+            let (whole, shell, status) = (found.get(0)?, found.get(1)?, found.get(2)?);
+            let status = number(status.as_bytes()).unwrap_or(u32::MAX);
+            Some((from.saturating_add(whole.start()), number(shell.as_bytes())?, status))
+        });
+        let waits = matches!(self.phase, Phase::FirstPrompt | Phase::OwnPrompt);
+        let of_this = |&(_, shell, _): &(usize, u32, u32)| shell == self.shell || waits;
+        let Some((at, shell, status)) = prompts.into_iter().find(of_this) else { return vec![] };
+        if shell != self.shell {
+            let why = "its shell goes on after a line that told of a restart: the guest printed that line itself";
+            return self.end(Outcome::GuestFailed(why.into()));
+        }
+        match self.phase {
+            Phase::OwnPrompt => self.next_step(),
+            Phase::Command => self.command_ended(at, status),
+            _ => vec![],
+        }
+    }
+
+    /// The command's prompt is there: its output lies between its echo and that.
+    fn command_ended(&mut self, prompt: usize, status: u32) -> Vec<Request> {
+        let Some(step) = self.step().cloned() else { return vec![] };
+        let text = self.console.guest().get(self.since..prompt).unwrap_or_default();
+        // A key behind a BREAK is the kernel's: only the line end is echoed.
+        let typed = if step.breaks { "" } else { &step.typed };
+        let echoed = echo::end(text, typed).or_else(|| step.breaks.then_some(0));
+        let Some(echoed) = echoed else {
+            let line = String::from_utf8_lossy(
+                text.split(|&byte| byte == b'\n').next().unwrap_or_default(),
+            );
+            let why = format!("'{}' was typed, but its shell read '{line}'", step.asked);
+            return self.end(Outcome::GuestFailed(why));
+        };
+        let output = self.since.saturating_add(echoed)..prompt;
+        if step.restarts && status == 0 {
+            self.phase = Phase::Restart;
+            self.since = self.console.guest().len();
+            return vec![];
+        }
+        self.finish_command(output, Some(status));
+        self.next_step()
+    }
+
+    fn next_step(&mut self) -> Vec<Request> {
+        match self.step().cloned() {
+            None => self.send(Phase::Leaving, LEAVE),
+            Some(Step { typed, breaks, .. }) => {
+                let mut requests = if breaks { vec![Request::Break] } else { vec![] };
+                requests.extend(self.send(Phase::Command, &typed));
+                requests
             }
         }
-        let from = from.max(self.since);
-        let recent = self.console.guest().get(from..).unwrap_or_default();
-        if self.phase == Phase::Command
-            && let Some(found) = self.patterns.restart.find(recent)
-        {
-            self.restarted(from.saturating_add(found.end()));
-            return vec![];
-        }
-        if !matches!(self.phase, Phase::OwnPrompt | Phase::Command) {
-            return vec![];
-        }
-        let Some(found) = self.patterns.own_prompt.captures(recent) else { return vec![] };
-        let number = |text: &[u8]| std::str::from_utf8(text).ok()?.parse().ok();
-        let status = found.get(1).and_then(|digits| number(digits.as_bytes()));
-        let prompt = found.get(0).map_or(0, |whole| whole.start());
-        if self.phase == Phase::Command {
-            let end = from.saturating_add(prompt);
-            let text = self.console.guest().get(self.since..end).unwrap_or_default();
-            let text = String::from_utf8_lossy(text);
-            // The first line is the echo of what was typed.
-            let output = text.split_once('\n').map_or("", |(_, output)| output).to_owned();
-            self.finish_command(output, Some(status.unwrap_or(u32::MAX)));
-        }
-        self.next_command()
     }
 
-    fn next_command(&mut self) -> Vec<Request> {
-        let next = self.script.commands.get(self.record.commands.len()).cloned();
-        match next.as_deref() {
-            None => self.send(Phase::Leaving, "poweroff -f"),
-            Some(command) => match command.strip_prefix(BREAK) {
-                None => self.send(Phase::Command, command),
-                Some(key) => {
-                    let mut requests = vec![Request::Break];
-                    requests.extend(self.send(Phase::Command, key));
-                    requests
-                }
-            },
-        }
+    /// The step that is to be done, or is being done.
+    fn step(&self) -> Option<&Step> {
+        self.script.steps.get(self.record.commands.len())
     }
 
-    fn finish_command(&mut self, output: String, status: Option<u32>) {
-        if let Some(command) = self.script.commands.get(self.record.commands.len()) {
-            let since = self.typed_at;
-            self.record.commands.push(CommandResult {
-                command: command.clone(),
-                output,
-                status,
-                seconds: self.now.wall.saturating_sub(since.wall).as_secs_f64(),
-                cpu_seconds: self.now.cpu.saturating_sub(since.cpu).as_secs_f64(),
-                at_seconds: self.now.wall.as_secs_f64(),
-                resident_bytes: self.now.resident,
-            });
+    /// The machine has restarted, and says so at this place of the guest's text.
+    fn restarted(&mut self, at: usize) {
+        self.restarts = self.restarts.saturating_add(1);
+        if let Some(line) = self.fatal.clone() {
+            return self.ends(Outcome::GuestFailed(line));
         }
+        if self.phase == Phase::Watch {
+            return;
+        }
+        let asked = self.step().is_some_and(|step| step.restarts);
+        if !asked || !matches!(self.phase, Phase::Command | Phase::Restart) {
+            let why = format!("the machine restarted, which nobody asked for ({})", self.wait());
+            return self.ends(Outcome::GuestFailed(why));
+        }
+        self.finish_command(self.since.min(at)..at, None);
+        self.phase = Phase::FirstPrompt;
+        self.shell = self.shell.saturating_add(1);
+        self.since = at;
+        self.speaks = Some(at);
     }
 
-    /// The machine starts again: the command that did it is done, and a new shell will come.
-    fn restarted(&mut self, since: usize) {
-        if self.phase == Phase::Command {
-            self.finish_command(String::new(), None);
-        }
-        if matches!(self.phase, Phase::OwnPrompt | Phase::Command) {
-            self.phase = Phase::FirstPrompt;
-            self.since = since;
-        }
+    fn finish_command(&mut self, output: Range<usize>, status: Option<u32>) {
+        let Some(step) = self.step() else { return };
+        let text = self.console.guest().get(output.clone()).unwrap_or_default();
+        let cpu = self.now.cpu.zip(self.typed_at.cpu);
+        let done = CommandResult {
+            command: step.asked.clone(),
+            output: String::from_utf8_lossy(text).into_owned(),
+            status,
+            seconds: self.now.wall.saturating_sub(self.typed_at.wall).as_secs_f64(),
+            cpu_seconds: cpu.map(|(now, then)| now.saturating_sub(then).as_secs_f64()),
+            at_seconds: self.now.wall.as_secs_f64(),
+            resident_bytes: self.now.resident,
+        };
+        self.spoken.push(output);
+        self.record.commands.push(done);
     }
 
     fn send(&mut self, phase: Phase, line: &str) -> Vec<Request> {
+        let length = self.console.guest().len();
+        if let Some(from) = self.speaks.take() {
+            self.spoken.push(from..length);
+        }
         self.phase = phase;
-        self.since = self.console.guest().len();
+        self.since = length;
         self.typed_at = self.now;
         vec![Request::Type(format!("{line}\n"))]
+    }
+
+    /// Whether the text came, but for what is the echo of something typed.
+    fn has_spoken(&self, expect: &Regex) -> bool {
+        let guest = self.console.guest();
+        let last = match self.phase {
+            Phase::Leaving => {
+                let text = guest.get(self.since..).unwrap_or_default();
+                echo::end(text, LEAVE).map(|end| self.since.saturating_add(end))
+            }
+            _ => self.speaks,
+        };
+        let last = last.map(|from| from..guest.len());
+        let pieces = self.spoken.iter().chain(&last);
+        pieces.filter_map(|piece| guest.get(piece.clone())).any(|text| expect.is_match(text))
+    }
+
+    /// Looks for lines that fail the run, up to there. Whether the kernel ends with one of them.
+    fn judge_lines(&mut self, to: usize) -> bool {
+        let text = self.console.guest().get(self.judged..to).unwrap_or_default();
+        self.judged = self.judged.max(to);
+        let mut dead = false;
+        for line in text.split(|&byte| byte == b'\n') {
+            let expected = || self.script.expect.as_ref().is_some_and(|re| re.is_match(line));
+            let of = |kind: &&str| !self.script.allow.iter().any(|name| name == kind);
+            if let Some(kind) = fatal::kind(line).filter(of)
+                && self.fatal.is_none()
+                && !expected()
+            {
+                self.fatal = Some(format!("{} ({kind})", fatal::quote(line)));
+            }
+            let ends = |mark: &[u8]| line.windows(mark.len()).any(|part| part == mark);
+            dead |= self.fatal.is_some() && ends(b"---[ end Kernel panic");
+        }
+        dead
     }
 
     /// The line that has no end yet, of the current wait.
@@ -452,32 +596,77 @@ impl Session {
         let kind = kind.unwrap_or_else(|| "no kind given".into());
         // A host that has not started its guest says why in the event itself.
         let what = stop.and_then(|event| event.rest.get("what")?.as_str());
-        let words = || self.record.words.iter().find_map(|line| line.strip_prefix(STOPPED));
+        let words = || self.record.words.iter().rev().find_map(|line| line.strip_prefix(STOPPED));
         Outcome::Stopped(match what.or_else(words) {
             Some(words) => format!("{kind}: {}", words.trim_end_matches('.')),
             None => kind,
         })
     }
 
+    /// The time is over.
+    fn give_up(&mut self, why: &str) -> Vec<Request> {
+        let boots = self.patterns.boots.find_iter(self.console.guest()).count();
+        let restarts = match self.script.reports {
+            true => u64::from(self.restarts),
+            false => (boots as u64).saturating_sub(1),
+        };
+        let restarts = match restarts {
+            0 => String::new(),
+            1 => "; the guest restarted once".into(),
+            many => format!("; the guest restarted {many} times"),
+        };
+        let why = format!("{why} ({}){restarts}", self.wait());
+        self.end(match &self.fatal {
+            Some(line) => Outcome::GuestFailed(format!("{line}; then {why}")),
+            None => Outcome::NoProgress(why),
+        })
+    }
+
+    fn ends(&mut self, outcome: Outcome) {
+        self.outcome.get_or_insert(outcome);
+    }
+
     fn end(&mut self, outcome: Outcome) -> Vec<Request> {
-        self.outcome = Some(outcome);
+        self.ends(outcome);
         vec![Request::End]
     }
 
     /// What the run waits for, in words.
     fn wait(&self) -> String {
-        match self.phase {
-            Phase::Watch => "waiting for the guest to power off".into(),
-            Phase::FirstPrompt => "waiting for the guest's shell".into(),
-            Phase::OwnPrompt => "waiting for the guest's shell to answer".into(),
-            Phase::Command => {
-                let command = self.script.commands.get(self.record.commands.len());
-                format!("waiting for '{}' to end", command.map_or("", String::as_str))
-            }
-            Phase::Leaving => "waiting for the guest to power off".into(),
+        let step = || self.step().map_or("", |step| step.asked.as_str());
+        match (self.phase, &self.script.expect, &self.script.must_print) {
+            (Phase::Watch, Some(expect), _) => format!("waiting for '{}'", words(expect)),
+            (Phase::Watch, None, Some(line)) => format!("waiting for '{line}' and the power-off"),
+            (Phase::FirstPrompt, ..) => "waiting for the guest's shell".into(),
+            (Phase::OwnPrompt, ..) => "waiting for the guest's shell to answer".into(),
+            (Phase::Command, ..) => format!("waiting for '{}' to end", step()),
+            (Phase::Restart, ..) => format!("waiting for '{}' to restart the machine", step()),
+            (Phase::Watch | Phase::Leaving, ..) => "waiting for the guest to power off".into(),
         }
     }
 }
 
+/// A pattern as it was given.
+fn words(expect: &Regex) -> &str {
+    expect.as_str().trim_start_matches("(?m)")
+}
+
+/// What an emulator that ended says of itself, if it failed.
+fn failed_emulator(code: Option<i32>, said: &str) -> Option<String> {
+    let told = said.lines().find(|line| line.contains("terminating on signal"));
+    match (code, told) {
+        (None, _) => Some("it was killed by a signal (by hand, or for want of memory)".into()),
+        (Some(0), None) => None,
+        (Some(_), Some(told)) => Some(format!("it was told to end: {}", show::line(told))),
+        (Some(code), None) => {
+            // Warnings come before what ended it.
+            let said = said.lines().last().map(|line| format!(": {line}")).unwrap_or_default();
+            Some(format!("exit code {code}{said}"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod properties;
 #[cfg(test)]
 mod tests;

@@ -19,7 +19,7 @@ use crate::event::Event;
 use crate::image::{self, Image};
 use crate::options::{BootOptions, Machine, SoakOptions};
 use crate::report::Run;
-use crate::session::{CommandResult, Script};
+use crate::session::{CommandResult, Script, Step};
 use crate::soak::clock::UPTIME;
 
 /// Seconds of one hostile guest that is not stopped before.
@@ -53,8 +53,10 @@ pub fn run(root: &Path, options: &SoakOptions) -> Result<u8> {
     let machine = options.place.machine();
     let mut complaints = 0_usize;
     let mut tell = |name: &str, part: Part| {
-        println!("{name}: {}", part.figures);
-        part.complaints.iter().for_each(|complaint| println!("{name}: FAILED: {complaint}"));
+        crate::show::out(format_args!("{name}: {}", part.figures));
+        part.complaints
+            .iter()
+            .for_each(|complaint| crate::show::out(format_args!("{name}: FAILED: {complaint}")));
         complaints = complaints.saturating_add(part.complaints.len());
     };
     if !options.hostile.is_zero() {
@@ -107,7 +109,7 @@ fn hostile(root: &Path, machine: &Machine, span: Duration, first: u64) -> Result
             }
         }
     }
-    let after = linux(root, machine, vec!["true".into()], BootOptions::default().total())?;
+    let after = linux(root, machine, vec![Step::command("true")], BootOptions::default().total())?;
     if after.exit_code != 0 {
         part.complaints.push(format!("the boot after it: {}", after.message));
     }
@@ -145,9 +147,10 @@ fn attempted(text: &str) -> u64 {
 
 /// Linux, restarted by its own `reboot`.
 fn reboots(root: &Path, machine: &Machine, count: u32) -> Result<Part> {
-    let mut commands = vec!["reboot -f".to_owned(); count as usize];
-    commands.push("true".into());
-    let run = linux(root, machine, commands, REBOOT.saturating_mul(count.saturating_add(1)))?;
+    let restart = Step { restarts: true, ..Step::command("reboot -f") };
+    let mut steps = vec![restart; count as usize];
+    steps.push(Step::command("true"));
+    let run = linux(root, machine, steps, REBOOT.saturating_mul(count.saturating_add(1)))?;
     let resets: Vec<_> = run.events.iter().filter(|event| event.event == "reset").collect();
     let mut complaints = failure(&run);
     if resets.len() != count as usize {
@@ -188,19 +191,18 @@ fn idle_and_load(root: &Path, machine: &Machine, time: Duration) -> Result<Part>
         "end=$(($(cut -d. -f1 /proc/uptime)+{stretch})); while [ $(cut -d. -f1 /proc/uptime) -lt $end ]; \
          do dd if=/dev/zero bs=64k count=64 2>/dev/null | md5sum; done"
     );
-    let mut commands = Vec::new();
-    let mut look = |before: Option<String>| {
-        commands.extend(before);
-        commands.push(UPTIME.to_owned());
-        commands.push(format!("devmem {marker:#x} 32 1"));
+    let mut steps = Vec::new();
+    let mut look = |before: Option<&str>| {
+        let mark = format!("devmem {marker:#x} 32 1");
+        steps.extend(before.into_iter().chain([UPTIME, &mark]).map(Step::command));
     };
     look(None);
     for _ in 0..rounds {
-        look(Some(format!("sleep {stretch}")));
-        look(Some(load.clone()));
+        look(Some(&format!("sleep {stretch}")));
+        look(Some(&load));
     }
     let total = time.saturating_mul(2).saturating_add(BootOptions::default().total());
-    let run = linux(root, machine, commands, total)?;
+    let run = linux(root, machine, steps, total)?;
     let mut complaints = failure(&run);
     let drifts = clock::drifts(&clock::readings(&run.commands));
     for drift in drifts.iter().filter(|drift| drift.is_too_much()) {
@@ -228,6 +230,9 @@ fn idle_and_load(root: &Path, machine: &Machine, time: Duration) -> Result<Part>
     let marks: Vec<_> = run.events.iter().filter(|event| event.event == "mark").collect();
     // Marks around a sleep are 0 and 1, 2 and 3, ...: a load lies between the others.
     let idle: Vec<_> = marks.chunks_exact(2).filter_map(idle_rate).collect();
+    if idle.len() as u64 != rounds {
+        complaints.push(format!("exits when idle: {} of {rounds} were measured", idle.len()));
+    }
     complaints.extend(grows("exits a second when idle", &idle, 1.5, 5.0));
     complaints.extend(memory(&run.commands));
     complaints.extend(once_only(&marks));
@@ -251,7 +256,7 @@ fn stretches(time: Duration) -> (u64, u64) {
 fn idle_rate(two: &[&Event]) -> Option<f64> {
     let [before, after] = two else { return None };
     let seconds = after.seconds()? - before.seconds()?;
-    Some(number(exits(after).saturating_sub(exits(before))) / seconds.max(0.001))
+    Some(number(exits(after)?.saturating_sub(exits(before)?)) / seconds.max(0.001))
 }
 
 /// A complaint if the mean of the last quarter is more than `factor` times that of the first, and
@@ -269,17 +274,22 @@ fn mean<'v>(values: impl ExactSizeIterator<Item = &'v f64>) -> Option<f64> {
     (count > 0).then(|| values.sum::<f64>() / number(count as u64))
 }
 
-/// A complaint if QEMU grows in the second half.
+/// A complaint if QEMU grows in the second half, or nobody knows.
 fn memory(commands: &[CommandResult]) -> Option<String> {
     let middle = commands.get(commands.len() / 2)?.resident_bytes;
-    let last = commands.last()?.resident_bytes;
+    let (Some(middle), Some(last)) = (middle, commands.last()?.resident_bytes) else {
+        return Some("QEMU's memory was not measured".into());
+    };
     (last > middle.saturating_add(GROWTH)).then(|| {
         format!("QEMU grows from {} to {} MiB in the second half", middle >> 20, last >> 20)
     })
 }
 
 fn held(commands: &[CommandResult]) -> String {
-    let at = |done: Option<&CommandResult>| done.map_or(0, |done| done.resident_bytes >> 20);
+    let at = |done: Option<&CommandResult>| {
+        let bytes = done.and_then(|done| done.resident_bytes);
+        bytes.map_or_else(|| "?".to_owned(), |bytes| (bytes >> 20).to_string())
+    };
     let middle = commands.get(commands.len() / 2);
     format!(
         "{}, {}, {} MiB (first, middle, last)",
@@ -317,10 +327,10 @@ fn span(values: &[f64]) -> String {
 }
 
 /// Boots Linux once with these commands and the room for translated code that is told above.
-fn linux(root: &Path, machine: &Machine, commands: Vec<String>, total: Duration) -> Result<Run> {
+fn linux(root: &Path, machine: &Machine, steps: Vec<Step>, total: Duration) -> Result<Run> {
     let mut image = Image::prepare(root, machine)?;
     image.emulator.arguments.extend(["-accel".into(), format!("tcg,tb-size={TRANSLATED_MIB}")]);
-    let options = BootOptions { machine: machine.clone(), run: commands, ..BootOptions::default() };
+    let options = BootOptions { machine: machine.clone(), run: steps, ..BootOptions::default() };
     let script = Script { total, ..boot::linux(&options) };
     boot::once(&image, machine, script, 1)
 }
@@ -336,16 +346,11 @@ mod tests {
             ..Event::default()
         });
         Run {
-            outcome: "",
             message: "it ended".into(),
             exit_code,
-            seconds: 1.0,
-            first_line_seconds: None,
-            init_seconds: vec![],
-            commands: vec![],
             events: stop.into_iter().collect(),
             monitor: words.iter().map(|&word| word.into()).collect(),
-            transcript: "x.log".into(),
+            ..Run::default()
         }
     }
 
@@ -387,12 +392,15 @@ mod tests {
     #[test]
     fn memory_may_settle_but_not_grow() {
         let of = |sizes: [u64; 4]| {
-            let held =
-                |mib: u64| CommandResult { resident_bytes: mib << 20, ..CommandResult::default() };
+            let held = |mib: u64| CommandResult {
+                resident_bytes: Some(mib << 20),
+                ..CommandResult::default()
+            };
             memory(&sizes.map(held))
         };
         assert_eq!(of([100, 300, 320, 340]), None);
         assert!(of([100, 200, 300, 500]).is_some());
+        assert!(memory(&vec![CommandResult::default(); 4]).is_some(), "not measured");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use crate::addr::Ipa;
 use crate::boot::BootError;
 use crate::host::{Intid, Vcpu};
 use crate::plan::{NODE_DISABLED, NODE_GIVEN, Node, Plan};
+use crate::report::BEGIN;
 use crate::syndrome::{Abort, Access, Class, RegisterAccess, Syndrome, Timeout, status_words};
 
 /// Why a guest was stopped.
@@ -202,12 +203,12 @@ const END: &str = "\r\n@ ";
 
 impl FaultReport {
     /// Writes the report for a person: what happened, where, and the ways out. Each line starts
-    /// with `@ `.
+    /// with `@ `, the first one behind [`BEGIN`].
     ///
     /// # Errors
     /// Those of `out`.
     pub fn render(&self, plan: &Plan<'_>, out: &mut dyn Write) -> fmt::Result {
-        write!(out, "\r\n@ The guest was stopped: {}.", self.fault)?;
+        write!(out, "{BEGIN}@ The guest was stopped: {}.", self.fault)?;
         if let Fault::UnownedAddress { access: Some(access), .. } = &self.fault {
             write!(out, "{END}  access    {access}")?;
         }

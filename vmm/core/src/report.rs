@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! The report channel: one JSON line for each event, on the guest's own UART, starting with `@`.
+//! [`BEGIN`] comes before it, as before everything else that the monitor prints.
 //!
 //! `{"v":1,"event":E,...,"ticks":T,"hz":F,"latency":[...],"counters":{...}}`, where E is `start`,
 //! `mark`, `reset`, `stop` or `off`. Numbers are decimal, addresses are strings in hex. Item n of
@@ -13,6 +14,11 @@ use crate::fault::{FaultReport, Place};
 use crate::host::Host;
 use crate::latency::Latency;
 use crate::plan::Plan;
+
+/// How everything that the monitor prints begins: the guest may be in the middle of a line, and of
+/// an escape sequence, which would swallow what comes next. CAN ends a sequence wherever it stands
+/// (VT100 User Guide, 'Control Characters').
+pub const BEGIN: &str = "\x18\r\n";
 
 /// What is reported.
 #[derive(Clone, Copy, Debug)]
@@ -61,7 +67,7 @@ pub fn print(
 /// # Errors
 /// Those of `out`.
 pub fn refuse(out: &mut dyn Write, kind: &str, why: fmt::Arguments<'_>) -> fmt::Result {
-    write!(out, "\r\n@{{\"v\":1,\"event\":\"stop\",\"kind\":\"{kind}\",\"what\":\"")?;
+    write!(out, "{BEGIN}@{{\"v\":1,\"event\":\"stop\",\"kind\":\"{kind}\",\"what\":\"")?;
     write!(Quoted(out), "{why}")?;
     out.write_str("\"}\r\n")
 }
@@ -82,7 +88,7 @@ fn write_event(out: &mut dyn Write, plan: &Plan<'_>, event: Event<'_>) -> fmt::R
     if let Event::Stop(report) = event {
         report.render(plan, out)?;
     } else {
-        out.write_str("\r\n")?; // the guest may be in the middle of a line
+        out.write_str(BEGIN)?;
     }
     let name = match event {
         Event::Start => "start",

@@ -23,14 +23,14 @@ use crate::host::{
 };
 use crate::plan::{Plan, Window};
 use crate::pstate::Pstate;
-use crate::report::Out;
+use crate::report::{BEGIN, Out};
 
 /// A host that prints what is asked of another.
 pub struct Traced<'h>(pub &'h mut dyn Host);
 
 fn line(host: &mut dyn Host, text: fmt::Arguments<'_>) {
     // The host's UART takes everything: there is no error to handle.
-    let _ = write!(Out(host), "\r\n@t {text}\r\n");
+    let _ = write!(Out(host), "{BEGIN}@t {text}\r\n");
 }
 
 /// Prints the head of a trace.

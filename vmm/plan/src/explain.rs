@@ -176,7 +176,8 @@ pub fn address(plan: &Plan, ipa: u64) -> Result<String, PlanError> {
     for line in words.lines() {
         let line = line.strip_prefix("@ ").unwrap_or(line);
         // Nothing was stopped here; only what is at the address counts.
-        if !line.is_empty() && !line.starts_with("The guest was stopped") {
+        let empty = line.trim_matches(char::is_control).is_empty();
+        if !empty && !line.starts_with("The guest was stopped") {
             let _ = writeln!(out, "  {line}");
         }
     }

@@ -55,11 +55,11 @@ impl Costs {
             let each = number(3)? * per_tick / number(2)?.max(1.0);
             costs.insert(found.get(1)?.as_str().to_owned(), each);
         }
-        KINDS.iter().all(|(kind, ..)| costs.contains_key(*kind)).then_some(Self(costs))
+        Some(Self(costs))
     }
 
-    fn of(&self, kind: &str) -> f64 {
-        self.0.get(kind).copied().unwrap_or_default()
+    fn of(&self, kind: &str) -> Option<f64> {
+        self.0.get(kind).copied()
     }
 }
 
@@ -78,7 +78,9 @@ pub fn run(root: &Path, machine: &Machine) -> Result<Costs> {
 pub fn compare(root: &Path, machine: &Machine, base: &Costs, column: &mut Column) -> Result<()> {
     let (costs, run) = run_once(root, machine)?;
     for (kind, instructions, _) in KINDS {
-        column.set(instructions, costs.of(kind) - base.of(kind));
+        if let (Some(here), Some(without)) = (costs.of(kind), base.of(kind)) {
+            column.set(instructions, here - without);
+        }
     }
     if machine.host == HostName::Microkit {
         let marks: Vec<_> = run.events.iter().filter(|event| event.event == "mark").collect();
@@ -113,22 +115,28 @@ fn run_once(root: &Path, machine: &Machine) -> Result<(Costs, Run)> {
 fn kernel_calls(marks: &[&Event], column: &mut Column) -> Option<()> {
     let between = |at: usize, name: &str| {
         let (from, to) = (marks.get(at)?, marks.get(at.checked_add(1)?)?);
-        Some(number(to.counter(name).saturating_sub(from.counter(name))))
+        let (before, after) = (from.counters.get(name)?, to.counters.get(name)?);
+        Some(number(after.saturating_sub(*before)))
     };
     let nothing = between(0, "calls")?;
     for (at, (kind, _, key)) in (1..).zip(KINDS) {
-        let calls = between(at, "calls")? - nothing;
-        // A mark is a store itself.
-        let exits = match kind {
-            "store" => between(at, "mmio_write")? - 1.0,
-            "load" => between(at, "mmio_read")?,
-            "smc" => between(at, "smc")?,
-            _ => between(at, "injected")?,
+        // Of what is not counted, or did not happen, there is no figure.
+        let Some(calls) = between(at, "calls").map(|calls| calls - nothing) else { continue };
+        let mut each = |key, exits: Option<f64>| {
+            if let Some(exits) = exits.filter(|&exits| exits > 0.0) {
+                column.set(key, calls / exits);
+            }
         };
-        column.set(key, calls / exits.max(1.0));
-        if kind == "interrupt" {
-            let exits = between(at, "timer")? + between(at, "maintenance")?;
-            column.set("interrupt_exit_calls", calls / exits.max(1.0));
+        match kind {
+            // A mark is a store itself.
+            "store" => each(key, between(at, "mmio_write").map(|stores| stores - 1.0)),
+            "load" => each(key, between(at, "mmio_read")),
+            "smc" => each(key, between(at, "smc")),
+            _ => {
+                each(key, between(at, "injected"));
+                let exits = between(at, "timer").zip(between(at, "maintenance"));
+                each("interrupt_exit_calls", exits.map(|(timer, ended)| timer + ended));
+            }
         }
     }
     Some(())
@@ -145,21 +153,28 @@ mod tests {
                     costs: load 1000 times in 750 ticks\ncosts: smc 10 times in 10 ticks\n\
                     costs: interrupt 1000 times in 3250 ticks\n";
         let costs = Costs::read(text).unwrap();
-        assert_eq!((costs.of("store"), costs.of("load")), (3.0, 6.0));
-        assert_eq!((costs.of("smc"), costs.of("interrupt")), (8.0, 26.0));
+        assert_eq!((costs.of("store"), costs.of("load")), (Some(3.0), Some(6.0)));
+        assert_eq!((costs.of("smc"), costs.of("interrupt")), (Some(8.0), Some(26.0)));
     }
 
     #[test]
     fn a_kind_that_is_missing_is_no_zero() {
         let text = "costs: 62500000 ticks a second\ncosts: store 1000 times in 375 ticks\n";
-        assert_eq!(Costs::read(text), None);
+        let costs = Costs::read(text).unwrap();
+        assert_eq!((costs.of("store"), costs.of("load")), (Some(3.0), None));
         assert_eq!(Costs::read("conformance: costs: PASS\n"), None);
     }
 
     #[test]
     fn the_calls_of_a_mark_are_taken_off() {
         let mark = |text: &str| {
-            Event::parse(&format!(r#"{{"v":1,"event":"mark","counters":{{{text}}}}}"#)).unwrap()
+            let mut event =
+                Event::parse(&format!(r#"{{"v":1,"event":"mark","counters":{{{text}}}}}"#))
+                    .unwrap();
+            for name in ["mmio_read", "smc", "injected", "timer", "maintenance"] {
+                event.counters.entry(name.into()).or_default();
+            }
+            event
         };
         let marks = [
             mark(r#""calls":10,"mmio_write":1"#),
@@ -179,5 +194,13 @@ mod tests {
         assert_eq!(column.get("interrupt_calls"), Some(4.0));
         assert_eq!(column.get("interrupt_exit_calls"), Some(2.0));
         assert_eq!(kernel_calls(&[], &mut column), None);
+        let mut column = Column::new(Subject::None);
+        let without = marks.clone().map(|mut mark| {
+            mark.counters.remove("smc");
+            mark
+        });
+        kernel_calls(&without.iter().collect::<Vec<_>>(), &mut column).unwrap();
+        assert_eq!(column.get("smc_calls"), None, "not counted is no zero");
+        assert_eq!(column.get("load_calls"), Some(2.0));
     }
 }

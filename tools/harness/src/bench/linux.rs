@@ -12,7 +12,7 @@ use crate::event::Event;
 use crate::image::{self, Image};
 use crate::options::{BootOptions, HostName, Machine};
 use crate::report::Run;
-use crate::session::Script;
+use crate::session::{Script, Step, pattern};
 
 /// Counters that stand for one exit each.
 const EXITS: [&str; 10] = [
@@ -44,7 +44,7 @@ pub fn without_monitor(
     column.set("init_s", init(root, machine)?);
     let (_, run) = boot_once(root, machine, vec!["true".into(), format!("sleep {idle}")])?;
     first_line(&run, column);
-    column.set("idle_percent", percent(&run));
+    percent(&run, column);
     Ok(())
 }
 
@@ -60,32 +60,39 @@ pub fn with_monitor(root: &Path, machine: &Machine, idle: u32, column: &mut Colu
     let asleep = format!("{}; sleep {idle}; {}", mark(2), mark(3));
     let (image, run) = boot_once(root, machine, vec![mark(1), asleep])?;
     first_line(&run, column);
-    column.set("idle_percent", percent(&run));
+    percent(&run, column);
 
     let marked = |value| run.events.iter().find(|event| event.value == Some(value));
     let (Some(shell), Some(from), Some(to)) = (marked(1), marked(2), marked(3)) else {
         return Err(Error::Emulator("the monitor printed no mark".into()));
     };
-    let span = to.seconds().unwrap_or_default() - from.seconds().unwrap_or_default();
-    let idle_exits = exits(to).saturating_sub(exits(from));
-    column.set("idle_exits", number(idle_exits) / span.max(0.001));
-    column.set("exits", number(exits(shell)));
-    column.exits = EXITS.map(|name| (name, shell.counter(name))).to_vec();
+    if let (Some(from_s), Some(to_s)) = (from.seconds(), to.seconds())
+        && let (Some(before), Some(after)) = (exits(from), exits(to))
+        && to_s > from_s
+    {
+        column.set("idle_exits", number(after.saturating_sub(before)) / (to_s - from_s));
+    }
+    if let Some(exits) = exits(shell) {
+        column.set("exits", number(exits));
+    }
+    let counted = EXITS.map(|name| Some((name, shell.counters.get(name).copied()?)));
+    column.exits = counted.into_iter().flatten().collect();
     kernel_calls(shell, column);
     memory::measure(&image, machine, column)
 }
 
 /// Calls and registers on the way to the shell, where there is a kernel.
 fn kernel_calls(shell: &Event, column: &mut Column) {
-    let calls = shell.counter("calls");
-    if calls == 0 {
-        return;
+    let counted = |name: &str| shell.counters.get(name).copied().filter(|&count| count > 0);
+    let Some(calls) = counted("calls") else { return };
+    if let Some(exits) = exits(shell) {
+        column.set("exit_calls", number(calls) / number(exits).max(1.0));
     }
-    column.set("exit_calls", number(calls) / number(exits(shell)).max(1.0));
-    let mmio = number(shell.counter("mmio_read").saturating_add(shell.counter("mmio_write")));
+    let mmio = shell.counters.get("mmio_read").zip(shell.counters.get("mmio_write"));
+    let Some((reads, writes)) = mmio else { return };
     for name in ["mmio_calls", "mmio_registers"] {
-        if shell.counters.contains_key(name) {
-            column.set(name, number(shell.counter(name)) / mmio.max(1.0));
+        if let Some(sum) = counted(name) {
+            column.set(name, number(sum) / number(reads.saturating_add(*writes)).max(1.0));
         }
     }
 }
@@ -98,7 +105,7 @@ pub fn own_guest(root: &Path, machine: &Machine, column: &mut Column) -> Result<
     let folder = image::cache()?.join("small");
     let (kernel, initrd) = (folder.join("Image"), folder.join("initrd"));
     if !kernel.exists() || !initrd.exists() {
-        eprintln!("left out: our own guest is not in {}", folder.display());
+        crate::show::err(format_args!("left out: our own guest is not in {}", folder.display()));
         return Ok(());
     }
     let machine = Machine { kernel: Some(kernel), initrd: Some(initrd), ..machine.clone() };
@@ -121,7 +128,7 @@ pub fn own_guest(root: &Path, machine: &Machine, column: &mut Column) -> Result<
 pub fn init(root: &Path, machine: &Machine) -> Result<f64> {
     let machine = Machine { icount: true, ..machine.clone() };
     let image = Image::prepare(root, &machine)?;
-    let run = run(&image, &machine, init_script()?)?;
+    let run = run(&image, &machine, init_script(&machine)?)?;
     let none = || Error::Emulator("the guest's kernel shows no time at its init".into());
     run.init_seconds.first().copied().ok_or_else(none)
 }
@@ -130,16 +137,16 @@ pub fn init(root: &Path, machine: &Machine) -> Result<f64> {
 ///
 /// # Errors
 /// Never in practice: the pattern is constant.
-pub fn init_script() -> Result<Script> {
-    let pattern = r"Run \S+ as init process\n";
-    let expect = regex::bytes::Regex::new(pattern).map_err(|e| Error::Usage(e.to_string()))?;
+pub fn init_script(machine: &Machine) -> Result<Script> {
+    let expect = pattern(r"Run \S+ as init process\n").map_err(Error::Usage)?;
     let limits = BootOptions::default();
     Ok(Script {
         shell: false,
-        commands: vec![],
+        steps: vec![],
         expect: Some(expect),
         must_print: None,
-        reports: false,
+        reports: machine.host != HostName::Bare,
+        allow: vec![],
         silence: limits.silence(),
         total: limits.total(),
     })
@@ -147,14 +154,15 @@ pub fn init_script() -> Result<Script> {
 
 /// What is typed at the shell before the power-off.
 #[must_use]
-pub fn shell_script(machine: &Machine, commands: Vec<String>) -> Script {
+pub fn shell_script(machine: &Machine, commands: &[String]) -> Script {
     let limits = BootOptions::default();
     Script {
         shell: true,
-        commands,
+        steps: commands.iter().map(|command| Step::command(command)).collect(),
         expect: None,
         must_print: None,
         reports: machine.host != HostName::Bare,
+        allow: vec![],
         silence: limits.silence(),
         total: limits.total(),
     }
@@ -163,7 +171,7 @@ pub fn shell_script(machine: &Machine, commands: Vec<String>) -> Script {
 /// Boots once; anything but a power-off as asked for is an error.
 fn boot_once(root: &Path, machine: &Machine, commands: Vec<String>) -> Result<(Image, Run)> {
     let image = Image::prepare(root, machine)?;
-    let run = run(&image, machine, shell_script(machine, commands))?;
+    let run = run(&image, machine, shell_script(machine, &commands))?;
     Ok((image, run))
 }
 
@@ -187,22 +195,27 @@ pub fn first_line(run: &Run, column: &mut Column) {
     }
 }
 
-/// Exits of any kind so far.
+/// Exits of any kind so far; `None` if one kind is not counted.
 #[must_use]
-pub fn exits(event: &Event) -> u64 {
-    EXITS.iter().map(|name| event.counter(name)).fold(0, u64::saturating_add)
+pub fn exits(event: &Event) -> Option<u64> {
+    let mut counts = EXITS.iter().map(|name| event.counters.get(*name).copied());
+    counts.try_fold(0_u64, |sum, count| Some(sum.saturating_add(count?)))
 }
 
-/// Share of a processor that the emulator used during the second command, which sleeps.
-#[must_use]
-pub fn percent(run: &Run) -> f64 {
-    run.commands.get(1).map_or(0.0, |idle| 100.0 * idle.cpu_seconds / idle.seconds.max(0.001))
+/// Share of a processor that the emulator used during the second command, which sleeps. An emulator
+/// that used none at all was not measured.
+pub fn percent(run: &Run, column: &mut Column) {
+    let Some(idle) = run.commands.get(1) else { return };
+    if let Some(used) = idle.cpu_seconds.filter(|&used| used > 0.0) {
+        column.set("idle_percent", 100.0 * used / idle.seconds.max(0.001));
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::figure::Subject;
     use super::*;
+    use crate::session::CommandResult;
 
     fn mark(counters: &str) -> Event {
         Event::parse(&format!("{{\"v\":1,\"event\":\"mark\",\"counters\":{{{counters}}}}}"))
@@ -211,12 +224,28 @@ mod tests {
 
     #[test]
     fn exits_are_summed_without_what_is_no_exit() {
-        assert_eq!(exits(&mark("\"mmio_read\":6,\"wfi\":4,\"parks\":9,\"calls\":99")), 10);
+        let all = EXITS.map(|name| format!("\"{name}\":2")).join(",");
+        assert_eq!(exits(&mark(&format!("{all},\"parks\":9,\"calls\":99"))), Some(20));
+        let all_but_one = EXITS[1..].iter().map(|name| format!("\"{name}\":2"));
+        assert_eq!(exits(&mark(&all_but_one.collect::<Vec<_>>().join(","))), None);
+    }
+
+    #[test]
+    fn a_processor_time_that_cannot_be_read_is_no_zero() {
+        let idle = |cpu_seconds| {
+            let done = CommandResult { seconds: 10.0, cpu_seconds, ..CommandResult::default() };
+            let run = Run { commands: vec![done.clone(), done], ..Run::default() };
+            let mut column = Column::new(Subject::None);
+            percent(&run, &mut column);
+            column.get("idle_percent")
+        };
+        assert_eq!(idle(Some(0.5)), Some(5.0));
+        assert_eq!((idle(None), idle(Some(0.0))), (None, None));
     }
 
     #[test]
     fn the_run_to_init_ends_with_the_whole_line() {
-        let pattern = init_script().unwrap().expect.unwrap();
+        let pattern = init_script(&Machine::default()).unwrap().expect.unwrap();
         assert!(!pattern.is_match(b"[    1.5] Run /init as init"));
         assert!(pattern.is_match(b"[    1.5] Run /init as init process\n"));
     }
@@ -224,8 +253,11 @@ mod tests {
     #[test]
     fn means_are_over_mmio_exits_alone() {
         let mut column = Column::new(Subject::None);
-        let text = "\"mmio_read\":1,\"mmio_write\":3,\"smc\":4,\"calls\":20,\"mmio_registers\":26";
-        kernel_calls(&mark(text), &mut column);
+        let rest = EXITS[3..].iter().map(|name| format!(",\"{name}\":0")).collect::<String>();
+        let text = format!(
+            "\"mmio_read\":1,\"mmio_write\":3,\"smc\":4,\"calls\":20,\"mmio_registers\":26{rest}"
+        );
+        kernel_calls(&mark(&text), &mut column);
         assert_eq!(column.get("exit_calls"), Some(2.5));
         assert_eq!(column.get("mmio_registers"), Some(6.5));
         assert_eq!(column.get("mmio_calls"), None);

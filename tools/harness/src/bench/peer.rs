@@ -11,6 +11,7 @@ use crate::boot;
 use crate::error::{Error, Result};
 use crate::image::Image;
 use crate::options::{HostName, Machine};
+use crate::session::Script;
 
 /// How long it may say nothing beside its sleep. It may never end: not every monitor answers a
 /// power-off.
@@ -33,7 +34,7 @@ pub fn measure(
 
     let run = {
         let image = prepare(root, machine, path, true)?;
-        linux::run(&image, &named(machine), linux::init_script()?)?
+        linux::run(&image, &named(machine), peer_script(linux::init_script(machine)?))?
     };
     if let Some(&init) = run.init_seconds.first() {
         column.set("init_s", init);
@@ -41,8 +42,7 @@ pub fn measure(
     column.ratio("init_s", "init_ratio", none);
 
     let commands = vec!["true".into(), format!("sleep {idle}")];
-    let mut script = linux::shell_script(machine, commands);
-    script.reports = false;
+    let mut script = peer_script(linux::shell_script(machine, &commands));
     script.silence = PATIENCE.saturating_add(Duration::from_secs(idle.into()));
     let run = boot::once(&prepare(root, machine, path, false)?, &named(machine), script, 1)?;
     if run.commands.len() < 2 {
@@ -50,8 +50,13 @@ pub fn measure(
         return Err(Error::Emulator(format!("the peer: {why}; transcript: {transcript}")));
     }
     linux::first_line(&run, &mut column);
-    column.set("idle_percent", linux::percent(&run));
+    linux::percent(&run, &mut column);
     Ok(column)
+}
+
+/// Its monitor is not ours.
+fn peer_script(script: Script) -> Script {
+    Script { reports: false, ..script }
 }
 
 /// The board's machine as for our own image on seL4, with another image in it.

@@ -118,9 +118,9 @@ mod tests {
 
     #[test]
     fn a_figure_has_its_bar_its_value_and_its_target() {
-        let svg = picture("idle_percent", 1.5);
+        let svg = picture("idle_exits", 1.5);
         assert!(svg.contains("b GICv3, on seL4"), "{svg}");
-        assert!(svg.contains(">1.5<") && svg.contains("at most 3"), "{svg}");
+        assert!(svg.contains(">1.5<") && svg.contains("at most 30"), "{svg}");
         assert_eq!(svg.matches("<rect").count(), 2, "{svg}");
     }
 

@@ -204,10 +204,10 @@ mod tests {
 
     #[test]
     fn a_missed_target_is_bold() {
-        let text = table(&sample(SEL4, "idle_percent", 122.0));
-        assert!(text.contains("|  | **122.0** | 3.0 |"), "{text}");
-        let text = table(&sample(SEL4, "idle_percent", 3.0));
-        assert!(text.contains("|  | 3.0 | 3.0 |"), "{text}");
+        let text = table(&sample(SEL4, "idle_exits", 122.0));
+        assert!(text.contains("|  | **122.0** | 30.0 |"), "{text}");
+        let text = table(&sample(SEL4, "idle_exits", 30.0));
+        assert!(text.contains("|  | 30.0 | 30.0 |"), "{text}");
     }
 
     #[test]

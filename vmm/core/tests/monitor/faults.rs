@@ -61,14 +61,14 @@ fn guest(spec: &Spec) -> Machine {
 
 /// Compares what was printed with `tests/golden/NAME.txt`.
 fn golden(name: &str, printed: &str) {
-    assert!(printed.starts_with("\r\n@ "), "in the middle of a line");
+    assert!(printed.starts_with("\x18\r\n@ "), "in the middle of a line or an escape sequence");
     assert!(
         printed.split_inclusive('\n').all(|line| line.ends_with("\r\n")),
         "raw UART: {printed:?}"
     );
     assert!(printed.split("\r\n").skip(1).all(|line| line.is_empty() || line.starts_with('@')));
     assert!(printed.lines().count() <= 24, "one screen");
-    let text = printed.replace("\r\n", "\n");
+    let text = printed.trim_start_matches('\x18').replace("\r\n", "\n");
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/{name}.txt"));
     if std::env::var_os("REFRESH_GOLDEN").is_some() {
         std::fs::write(&path, &text).unwrap();

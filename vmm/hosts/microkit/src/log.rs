@@ -5,6 +5,7 @@
 use core::fmt::{self, Write};
 
 use log::{LevelFilter, Log, Metadata, Record};
+use vmm_core::report::BEGIN;
 
 struct Backend;
 
@@ -23,8 +24,7 @@ impl Log for Backend {
     }
 
     fn log(&self, record: &Record<'_>) {
-        // The guest may have left the cursor anywhere.
-        let _ = write!(Sink, "\r\n@ {}: {}\r\n", record.level(), record.args());
+        let _ = write!(Sink, "{BEGIN}@ {}: {}\r\n", record.level(), record.args());
     }
 
     fn flush(&self) {}

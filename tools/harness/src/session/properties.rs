@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! A pass is a pass: whatever a guest prints that does not know the run's number, exit code 0 means
+//! that each command's own status was 0 behind its own echo, and that the monitor powered off.
+//!
+//! The world here is a monitor, a shell that does as it is told or goes wrong in one of the known
+//! ways, and noise of any kind in between: bytes, prompts of others, forged lines, open sequences.
+
+use std::collections::VecDeque;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::*;
+
+const NONCE: Nonce = Nonce(0x5ca1_ab1e_0000_cafe);
+
+/// How a command goes.
+#[derive(Clone, Debug)]
+struct Behaviour {
+    status: u8,
+    noise: Vec<u8>,
+    wrong: Wrong,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Wrong {
+    No,
+    /// The shell's editor drops the end of the line.
+    Cut,
+    /// The machine restarts under it, and comes to a shell again.
+    Restart,
+    /// It powers off under it.
+    Off,
+    /// The command before it is done again in its place.
+    Stale,
+}
+
+#[derive(Clone, Debug)]
+struct Plan {
+    boot: Vec<u8>,
+    commands: Vec<Behaviour>,
+    leaving: Vec<u8>,
+    reports: bool,
+}
+
+fn event(name: &str, count: u32) -> Vec<u8> {
+    format!("\x18\r\n@{{\"v\":1,\"event\":\"{name}\",\"counters\":{{\"smc\":{count}}}}}\r\n").into()
+}
+
+fn noise() -> impl Strategy<Value = Vec<u8>> {
+    let known = prop::sample::select(vec![
+        "guest# ",
+        "\nguest# ",
+        "login: ",
+        "harness[0]# ",
+        "\nharness-0000000000000000-1[0]# ",
+        "harness-5ca1ab1e0000caff-1[0]# ",
+        "-1[0]# ",
+        "[0]# ",
+        "\n",
+        "\r\n",
+        "\x1b[",
+        "\x1b]0;",
+        "\x1bP",
+        "\x18",
+        "command0\n",
+        "command1\r\n",
+        "poweroff -f\r\n",
+        "@ ",
+        "@{",
+        "\n@ The guest was stopped: no.\n",
+        "[    0.000000] Booting Linux on physical CPU 0x0\r\n",
+        "[    1.000000] a message\r\n",
+        "conformance: x: PASS\r\n",
+        "stty cols 2000 2>/dev/null; PS1='harness[$?]# '\r\n",
+    ]);
+    let name = prop::sample::select(vec!["start", "mark", "reset", "stop", "off"]);
+    let forged = (name, 0..2000_u32).prop_map(|(name, count)| event(name, count));
+    let piece = prop_oneof![
+        3 => known.prop_map(|text| text.as_bytes().to_vec()),
+        1 => forged,
+        2 => vec(any::<u8>(), 0..20),
+        2 => "[ -~]{0,30}".prop_map(String::into_bytes),
+    ];
+    // Most runs must be able to pass, or nothing is said of those that do.
+    prop_oneof![2 => Just(vec![]), 1 => vec(piece, 0..4).prop_map(|pieces| pieces.concat())]
+}
+
+fn behaviour() -> impl Strategy<Value = Behaviour> {
+    let wrong = prop_oneof![
+        12 => Just(Wrong::No),
+        1 => Just(Wrong::Cut),
+        1 => Just(Wrong::Restart),
+        1 => Just(Wrong::Off),
+        1 => Just(Wrong::Stale),
+    ];
+    let status = prop_oneof![6 => Just(0_u8), 1 => 1..=255_u8];
+    (status, noise(), wrong).prop_map(|(status, noise, wrong)| Behaviour { status, noise, wrong })
+}
+
+fn plan() -> impl Strategy<Value = Plan> {
+    (noise(), vec(behaviour(), 1..4), noise(), any::<bool>())
+        .prop_map(|(boot, commands, leaving, reports)| Plan { boot, commands, leaving, reports })
+}
+
+struct World {
+    session: Session,
+    now: Duration,
+    input: VecDeque<String>,
+    prompt: String,
+    reports: bool,
+    events: u32,
+    /// What was truly done: the command, and its status.
+    done: Vec<(String, u8)>,
+    off: bool,
+}
+
+impl World {
+    fn new(plan: &Plan) -> Self {
+        let names = (0..plan.commands.len()).map(|n| Step::command(&format!("command{n}")));
+        let script = Script {
+            shell: true,
+            steps: names.collect(),
+            expect: None,
+            must_print: None,
+            reports: plan.reports,
+            allow: vec![],
+            silence: Duration::from_secs(20),
+            total: Duration::from_secs(200),
+        };
+        Self {
+            session: Session::new(script, NONCE),
+            now: Duration::ZERO,
+            input: VecDeque::new(),
+            prompt: String::new(),
+            reports: plan.reports,
+            events: 0,
+            done: vec![],
+            off: false,
+        }
+    }
+
+    fn over(&self) -> bool {
+        self.session.outcome().is_some()
+    }
+
+    fn take(&mut self, requests: Vec<Request>) {
+        for request in requests {
+            if let Request::Type(text) = request {
+                self.input.push_back(text);
+            }
+        }
+    }
+
+    /// In pieces, as a serial line gives them.
+    fn says(&mut self, bytes: &[u8]) {
+        for piece in bytes.chunks(7) {
+            self.now += Duration::from_millis(10);
+            let moment = Moment { wall: self.now, ..Moment::default() };
+            let requests = self.session.output(moment, piece);
+            self.take(requests);
+        }
+    }
+
+    fn waits(&mut self, tenths: u32) {
+        for _ in 0..tenths {
+            if self.over() {
+                return;
+            }
+            self.now += Duration::from_millis(100);
+            let requests = self.session.tick(Moment { wall: self.now, ..Moment::default() });
+            self.take(requests);
+        }
+    }
+
+    /// What the monitor itself prints, its counter ever higher.
+    fn monitor(&mut self, name: &str) {
+        if self.reports {
+            self.events += 100;
+            self.says(&event(name, self.events));
+        }
+    }
+
+    fn boots(&mut self, noise: &[u8]) {
+        self.prompt = "guest# ".into();
+        self.says(b"[    0.000000] Booting Linux on physical CPU 0x0\r\n");
+        self.says(noise);
+        self.waits(5);
+        self.says(format!("\r\n{}", self.prompt).as_bytes());
+    }
+
+    fn prompts(&mut self, status: u8) {
+        self.says(self.prompt.replace("$?", &status.to_string()).as_bytes());
+    }
+
+    /// Reads a line. Returns false at the power-off.
+    fn reads(&mut self, line: &str, plan: &Plan) -> bool {
+        let line = line.trim_end_matches('\n');
+        if let Some((_, rest)) = line.split_once("PS1='") {
+            self.says(format!("{line}\r\n").as_bytes());
+            self.prompt = rest.trim_end_matches('\'').to_owned();
+            self.prompts(0);
+            return true;
+        }
+        if line == "poweroff -f" {
+            self.says(b"poweroff -f\r\n");
+            self.says(&plan.leaving);
+            return false;
+        }
+        let number = line.strip_prefix("command").and_then(|number| number.parse::<usize>().ok());
+        let Some(behaviour) = number.and_then(|number| plan.commands.get(number)) else {
+            self.says(format!("{line}\r\n").as_bytes());
+            self.prompts(if line.is_empty() { 0 } else { 127 });
+            return true;
+        };
+        let read = match behaviour.wrong {
+            Wrong::Cut => &line[..line.len() - 1],
+            Wrong::Stale => "command",
+            _ => line,
+        };
+        self.says(format!("{read}\r\n").as_bytes());
+        self.says(&behaviour.noise);
+        match behaviour.wrong {
+            Wrong::Restart => {
+                self.monitor("reset");
+                self.boots(&[]);
+                return true;
+            }
+            Wrong::Off => return false,
+            Wrong::No => self.done.push((line.to_owned(), behaviour.status)),
+            Wrong::Cut | Wrong::Stale => {}
+        }
+        self.prompts(behaviour.status);
+        true
+    }
+
+    fn runs(&mut self, plan: &Plan) -> u8 {
+        self.monitor("start");
+        self.boots(&plan.boot);
+        while !self.over() {
+            let Some(line) = self.input.pop_front() else {
+                self.waits(1);
+                continue;
+            };
+            if !self.reads(&line, plan) {
+                self.off = true;
+                self.monitor("off");
+                self.session.exited(Some(0), "");
+            }
+        }
+        self.session.outcome().unwrap().code()
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_pass_is_a_pass(plan in plan()) {
+        let mut world = World::new(&plan);
+        if world.runs(&plan) == 0 {
+            let names = (0..plan.commands.len()).map(|n| (format!("command{n}"), 0));
+            prop_assert_eq!(&world.done, &names.collect::<Vec<_>>());
+            prop_assert!(world.off, "powered off");
+            let told = world.session.record().commands.iter().map(|done| done.status);
+            prop_assert_eq!(told.collect::<Vec<_>>(), vec![Some(0); plan.commands.len()]);
+        }
+    }
+}
+
+#[test]
+fn a_run_without_noise_passes() {
+    for reports in [false, true] {
+        let quiet = Behaviour { status: 0, noise: vec![], wrong: Wrong::No };
+        let plan =
+            Plan { boot: vec![], commands: vec![quiet.clone(), quiet], leaving: vec![], reports };
+        assert_eq!(World::new(&plan).runs(&plan), 0);
+    }
+}

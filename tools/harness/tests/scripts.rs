@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! How the commands in `ci/` end before anything is booted.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic is how a test fails")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+}
+
+/// A folder of its own, removed with its owner.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("ci-scripts-{}-{name}", std::process::id()));
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        fs::remove_dir_all(&self.0).unwrap();
+    }
+}
+
+fn bash(script: &str, set: &[(&str, &Path)]) -> Output {
+    let mut bash = Command::new("bash");
+    bash.args(["-c", script]).env("toolchain", root().join("ci/toolchain.sh"));
+    set.iter().for_each(|(name, value)| {
+        bash.env(name, value);
+    });
+    bash.output().unwrap()
+}
+
+#[test]
+fn without_a_network_there_is_one_sentence() {
+    let folder = Folder::new("network");
+    // A crate that needs another one, and nothing of it on this computer.
+    fs::create_dir_all(folder.0.join("src")).unwrap();
+    fs::write(folder.0.join("src/main.rs"), "fn main() {}\n").unwrap();
+    let manifest = "[package]\nname = \"harness\"\nversion = \"0.1.0\"\nedition = \"2024\"\n[dependencies]\nitoa = \"1\"\n";
+    fs::write(folder.0.join("Cargo.toml"), manifest).unwrap();
+    let nobody = Path::new("http://127.0.0.1:9");
+    let output = bash(
+        "unset CARGO_TARGET_DIR; . \"$toolchain\"; harness boot --help",
+        &[
+            ("root", &folder.0),
+            ("CARGO_HOME", &folder.0.join("home")),
+            ("CARGO_NET_RETRY", Path::new("0")),
+            ("https_proxy", nobody),
+            ("HTTPS_PROXY", nobody),
+        ],
+    );
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    let lines: Vec<_> = said.lines().filter(|line| !line.starts_with("building ")).collect();
+    assert_eq!(lines.len(), 1, "{said}");
+    assert!(lines[0].contains("the network does not give them"), "{said}");
+}
+
+#[test]
+fn a_cache_that_is_empty_or_relative_is_not_set() {
+    let cache = |value: &str| {
+        let set = [("HOME", Path::new("/h")), ("XDG_CACHE_HOME", Path::new(value))];
+        let output = bash(". \"$toolchain\"; printf %s \"$cache\"", &set);
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert_eq!(cache("/c"), "/c/sel4-linux-vmm");
+    assert_eq!(cache(""), "/h/.cache/sel4-linux-vmm");
+    assert_eq!(cache("c"), "/h/.cache/sel4-linux-vmm");
+}
+
+#[test]
+fn a_reader_that_has_gone_changes_no_exit_code() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut boot = Command::new(env!("CARGO_BIN_EXE_harness"));
+    boot.arg("--root").arg(root()).args(["boot", "no-such-board", "--host", "baremetal"]);
+    let status = boot.stdout(writer.try_clone().unwrap()).stderr(writer).status().unwrap();
+    assert_eq!(status.code(), Some(3));
+}
