@@ -72,7 +72,7 @@ tick() {
 
 # no_network LOG: whether a program of apt or cargo failed for want of a network.
 no_network() {
-    grep -qE 'failed to download|[Cc]ould not resolve|Temporary failure resolving|network failure|Unable to update registry|failed to fetch|Failed to fetch|[Cc]ould not connect|Network is unreachable' "$1"
+    grep -qiE 'failed to download|download of .* failed|could not resolve|temporary failure resolving|network failure|failed to fetch|could not connect|network is unreachable' "$1"
 }
 
 # writable: ends with a word where the checkout cannot be written to. Needs $root.

@@ -253,14 +253,16 @@ fn run(command: Command, what: &str) -> Result<()> {
 
 /// What cargo lacks that no source can mend, in a sentence (the same in ci/toolchain.sh).
 fn unavailable(words: &str) -> Option<&'static str> {
-    const NETWORK: [&str; 5] = [
+    const NETWORK: [&str; 6] = [
         "failed to download",
-        "Could not resolve host",
+        "download of config.json failed",
+        "could not resolve host",
         "network failure seems to have happened",
-        "Unable to update registry",
         "failed to fetch",
+        "could not connect to server",
     ];
-    if NETWORK.iter().any(|text| words.contains(text)) {
+    let lower = words.to_lowercase();
+    if NETWORK.iter().any(|text| lower.contains(text)) {
         return Some(
             "the crates that it needs are not on this computer, and the network does not give them: run it once where there is one",
         );
