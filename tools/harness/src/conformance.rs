@@ -206,10 +206,10 @@ pub fn run(root: &Path, options: &BootOptions) -> Result<u8> {
         }
         let machine = guest.machine(&options.machine);
         if guest.debugs && !survives_stepping(root, &machine)? {
-            println!(
+            crate::show::out(format_args!(
                 "{:<20} skipped: this SDK's kernel lacks HardwareDebugAPI and hangs",
                 guest.name
-            );
+            ));
             skipped = skipped.saturating_add(1);
             continue;
         }
