@@ -85,7 +85,7 @@ pub fn plan(
     let checked = Checked::new(board, wish, images, tree);
     let checked = checked.map_err(|e| Error::Usage(e.to_string()))?;
     for finding in checked.notes() {
-        eprintln!("{finding}");
+        crate::show::err(format_args!("{finding}"));
     }
     Ok(checked)
 }

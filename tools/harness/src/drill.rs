@@ -89,7 +89,9 @@ pub fn run(root: &Path, place: &Place) -> Result<u8> {
     crate::show::out(format_args!("| What goes wrong | Exit code | What is said |\n|---|---|---|"));
     for &(name, trouble) in DRILLS {
         if matches!(trouble, Trouble::Pass(_)) && !is_qemu(&place.board) {
-            crate::show::err(format_args!("{name}: left out, its node is in the tree of QEMU's machine"));
+            crate::show::err(format_args!(
+                "{name}: left out, its node is in the tree of QEMU's machine"
+            ));
             continue;
         }
         let (exit_code, sentence) = attempt(root, place, trouble)?;
