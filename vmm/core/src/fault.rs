@@ -6,7 +6,7 @@ use core::fmt::{self, Write};
 use crate::addr::Ipa;
 use crate::boot::BootError;
 use crate::host::{Intid, Vcpu};
-use crate::plan::{NODE_DISABLED, NODE_GIVEN, Node, Plan};
+use crate::plan::{GUEST_DISABLED, GUEST_ENABLED, NODE_DISABLED, NODE_GIVEN, Node, Plan};
 use crate::report::BEGIN;
 use crate::syndrome::{Abort, Access, Class, RegisterAccess, Syndrome, Timeout, status_words};
 
@@ -255,11 +255,33 @@ impl FaultReport {
 /// The three ways out, as lines to paste.
 fn remedies(plan: &Plan<'_>, node: &Node, out: &mut dyn Write) -> fmt::Result {
     let path = node.path.as_str();
+    // guestplan finds a node by its name, too, where the path is too long for the table.
+    let path = if path.starts_with("...") { path.rsplit('/').next().unwrap_or(path) } else { path };
+    let own = node.guest_path.as_str();
     let board = plan.facts().board;
     let board = board.as_str();
     write!(out, "{END}Three ways out:")?;
-    write!(out, "{END}  1. Disable the node in the guest's device tree:")?;
-    write!(out, "{END}       &{{{path}}} {{ status = \"disabled\"; }};")?;
+    match node.guest {
+        GUEST_ENABLED => {
+            write!(out, "{END}  1. Disable the node in the guest's device tree:")?;
+            write!(out, "{END}       &{{{own}}} {{ status = \"disabled\"; }};")?;
+        }
+        // Some drivers do not look at it (Linux's gic-v2m).
+        GUEST_DISABLED => {
+            write!(
+                out,
+                "{END}  1. Delete the node, which the guest's device tree disables in vain:"
+            )?;
+            write!(out, "{END}       /delete-node/ &{{{own}}};")?;
+        }
+        _ => {
+            write!(
+                out,
+                "{END}  1. Leave the address alone: the guest's device tree has no node for it, so it"
+            )?;
+            write!(out, "{END}     was a program, or a driver that knows the address by itself")?;
+        }
+    }
     write!(out, "{END}  2. Disable the driver in the guest's kernel configuration:")?;
     if node.option.as_str().is_empty() {
         write!(
@@ -270,8 +292,10 @@ fn remedies(plan: &Plan<'_>, node: &Node, out: &mut dyn Write) -> fmt::Result {
     } else {
         write!(out, "{END}       # CONFIG_{} is not set", node.option.as_str())?;
     }
-    write!(out, "{END}  3. Give the device to the guest, in boards/{board}/board.toml:")?;
-    write!(out, "{END}       pass = [\"{path}\"]")?;
+    write!(out, "{END}  3. Give the device to the guest, by --pass {path}")?;
+    write!(out, "{END}     or at the end of boards/{board}/board.toml:")?;
+    write!(out, "{END}       [[pass]]")?;
+    write!(out, "{END}       node = \"{path}\"")?;
     let first = node.window.ipa & !0xfff;
     let end = node.window.range().end().0.checked_next_multiple_of(0x1000).unwrap_or(u64::MAX);
     let size = end.saturating_sub(first);

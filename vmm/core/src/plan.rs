@@ -19,7 +19,7 @@ compile_error!("the plan block is little-endian, and so is every board that this
 pub const MAGIC: [u8; 8] = *b"VMMPLAN\0";
 
 /// Version of the layout below. Any change to a field changes it.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Room for device lines, firmware rules and regions.
 pub const MAX_LINES: usize = 8;
@@ -201,10 +201,12 @@ pub struct Node {
     pub window: Window,
     /// 0 disabled, 1 enabled in the board's tree; 2 given to the guest.
     pub state: u32,
-    /// Must be zero.
-    pub reserved: u32,
+    /// What the guest's own tree says of it: 0 nothing, 1 enabled, 2 disabled.
+    pub guest: u32,
     /// Full path, or its tail behind `...`.
     pub path: Text<72>,
+    /// The same in the guest's tree; empty if it is not there.
+    pub guest_path: Text<72>,
     /// First `compatible`.
     pub compatible: Text<40>,
     /// Kernel option of the driver, without `CONFIG_`; empty if unknown.
@@ -215,8 +217,15 @@ pub struct Node {
 pub const NODE_DISABLED: u32 = 0;
 /// [`Node::state`]: enabled in the board's tree, not given to the guest.
 pub const NODE_ENABLED: u32 = 1;
-/// [`Node::state`]: the guest owns it.
+/// [`Node::state`]: the guest owns it: it is mapped, or the monitor emulates it.
 pub const NODE_GIVEN: u32 = 2;
+
+/// [`Node::guest`]: the guest's tree does not have it.
+pub const GUEST_ABSENT: u32 = 0;
+/// [`Node::guest`]: the guest's tree has it, and drivers bind to it.
+pub const GUEST_ENABLED: u32 = 1;
+/// [`Node::guest`]: the guest's tree has it disabled.
+pub const GUEST_DISABLED: u32 = 2;
 
 /// Everything of fixed size.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -224,6 +233,8 @@ pub const NODE_GIVEN: u32 = 2;
 pub struct Facts {
     /// The board's folder name.
     pub board: Text<32>,
+    /// Findings about the plan that were accepted by name; empty if there were none.
+    pub accepted: Text<256>,
     /// Virtual CPUs, 1 to [`MAX_VCPUS`].
     pub vcpus: u32,
     /// Bits of [`FLAG_TRACE`] and [`FLAG_ABORT`].

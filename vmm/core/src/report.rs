@@ -106,7 +106,12 @@ fn write_event(out: &mut dyn Write, plan: &Plan<'_>, event: Event<'_>) -> fmt::R
             let ram = facts.ram;
             write!(out, ",\"ram\":\"{:#x}\",\"ram_size\":{}", ram.ipa, ram.size)?;
             let sizes = [facts.kernel.size, facts.device_tree.size, facts.initrd.size];
-            write!(out, ",\"kernel\":{},\"dtb\":{},\"initrd\":{}", sizes[0], sizes[1], sizes[2])
+            write!(out, ",\"kernel\":{},\"dtb\":{},\"initrd\":{}", sizes[0], sizes[1], sizes[2])?;
+            let accepted = facts.accepted;
+            if accepted.as_str().is_empty() {
+                return Ok(());
+            }
+            write!(out, ",\"accepted\":\"{}\"", accepted.as_str())
         }
         Event::Mark(value) => write!(out, ",\"value\":{value}"),
         Event::Reset(boots) => write!(out, ",\"boots\":{boots}"),

@@ -41,6 +41,7 @@ pub(crate) fn write(plan: &Plan) -> Result<Vec<u8>, PlanError> {
     let board = &plan.board;
     let mut facts = Facts::new_zeroed();
     facts.board = Text::new(&board.name);
+    facts.accepted = Text::new(&accepted(plan));
     facts.vcpus = plan.wish.vcpus;
     let aborts = plan.wish.unowned.unwrap_or(board.unowned) == Unowned::Abort;
     facts.flags =
@@ -80,6 +81,21 @@ pub(crate) fn write(plan: &Plan) -> Result<Vec<u8>, PlanError> {
         });
     }
     Ok(bytes)
+}
+
+/// What was accepted, as far as the block has room, and how much more there is.
+fn accepted(plan: &Plan) -> String {
+    const ROOM: usize = 256 - 16;
+    let mut text = String::new();
+    for (index, one) in plan.accepted.iter().enumerate() {
+        let comma = if index > 0 { ", " } else { "" };
+        if text.len().saturating_add(comma.len()).saturating_add(one.len()) > ROOM {
+            let more = plan.accepted.len().saturating_sub(index);
+            return format!("{text}{comma}{more} more");
+        }
+        text = format!("{text}{comma}{one}");
+    }
+    text
 }
 
 fn gic(plan: &Plan) -> GicFacts {

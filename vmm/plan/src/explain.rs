@@ -14,7 +14,6 @@ use crate::board::{Board, RuleAction};
 use crate::error::PlanError;
 use crate::plan::Plan;
 use crate::span::{PAGE, Span, align_down, align_up};
-use crate::tree::redistributors;
 
 /// A syndrome (ESR_EL2), in words (Arm DDI 0487, D24.2.40).
 #[must_use]
@@ -147,13 +146,7 @@ pub fn address(plan: &Plan, ipa: u64) -> Result<String, PlanError> {
             known = true;
         }
     }
-    let gic = plan.board.gics().find(|gic| gic.version() == plan.gic);
-    let mut emulated = vec![("the marker page", plan.board.marker.registers)];
-    emulated.extend(gic.map(|gic| ("GICD", gic.distributor())));
-    if let Some(gic) = plan.board.gic.v3.as_ref().filter(|_| plan.gic == 3) {
-        emulated.push(("GICR", redistributors(gic.redistributors, plan.wish.vcpus)));
-    }
-    for (name, span) in emulated {
+    for (name, span) in plan.emulated() {
         if span.base <= ipa && ipa < span.end() {
             let _ = writeln!(out, "  {name} ({span}), emulated by the monitor");
             known = true;

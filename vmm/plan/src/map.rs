@@ -9,7 +9,6 @@ use crate::memory::{Kind, Owner};
 use crate::plan::Plan;
 use crate::span::{Size, Span};
 use crate::svg::Svg;
-use crate::tree::redistributors;
 
 /// Where something is on the board.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -69,16 +68,7 @@ impl Map {
             };
             rows.push(Row { name, guest, physical, size: region.size, owner });
         }
-        let mut emulated = vec![("marker page", plan.board.marker.registers)];
-        match (plan.gic, &plan.board.gic.v2, &plan.board.gic.v3) {
-            (2, Some(gic), _) => emulated.push(("GICD", gic.distributor)),
-            (3, _, Some(gic)) => {
-                emulated.push(("GICD", gic.distributor));
-                emulated.push(("GICR", redistributors(gic.redistributors, plan.wish.vcpus)));
-            }
-            _ => {}
-        }
-        for (name, span) in emulated {
+        for (name, span) in plan.emulated() {
             rows.push(row(name, span, Physical::Emulated, "monitor"));
         }
         if images {

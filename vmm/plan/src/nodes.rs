@@ -1,22 +1,25 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! The node table of the plan block: what the board has at an address, for fault reports.
 
-use vmm_core::plan::{NODE_DISABLED, NODE_ENABLED, NODE_GIVEN, Node as Entry, Text, Window};
+use vmm_core::plan::{
+    GUEST_ABSENT, GUEST_DISABLED, GUEST_ENABLED, NODE_DISABLED, NODE_ENABLED, NODE_GIVEN,
+    Node as Entry, Text, Window,
+};
 
 use crate::drivers::Drivers;
-use crate::dt::Tree;
+use crate::dt::{Node, Tree};
 use crate::plan::Plan;
+use crate::span::Span;
 
 /// Devices of the board's tree by address; without a tree there are none.
 pub(crate) fn table(plan: &Plan) -> Vec<Entry> {
     let Some(board) = &plan.board_tree else { return Vec::new() };
     let drivers = Drivers::built_in();
     let guest = Tree::new(&plan.tree);
-    let given: Vec<_> = guest
-        .nodes()
-        .filter(|(_, node)| node.enabled)
-        .flat_map(|(_, node)| node.registers.iter())
-        .collect();
+    // What the guest reaches; its tree may promise more.
+    let mut given: Vec<_> =
+        plan.regions.iter().filter_map(crate::memory::Region::guest_span).collect();
+    given.extend(plan.emulated().into_iter().map(|(_, span)| span));
     let mut table = Vec::new();
     for (id, node) in board.nodes() {
         if board.is_bus(id) || node.is_memory() {
@@ -30,11 +33,20 @@ pub(crate) fn table(plan: &Plan) -> Vec<Entry> {
             } else {
                 NODE_DISABLED
             };
+            let own = of_guest(&guest, node, *span);
+            let guest =
+                own.map_or(
+                    GUEST_ABSENT,
+                    |own| {
+                        if own.enabled { GUEST_ENABLED } else { GUEST_DISABLED }
+                    },
+                );
             table.push(Entry {
                 window: Window { ipa: span.base, size: span.size },
                 state,
-                reserved: 0,
+                guest,
                 path: Text::new(&tail(&node.path, 72)),
+                guest_path: Text::new(&tail(own.map_or("", |own| &own.path), 72)),
                 compatible: Text::new(node.compatible.first().map_or("", String::as_str)),
                 option: Text::new(drivers.option_for(node).unwrap_or_default()),
             });
@@ -42,6 +54,16 @@ pub(crate) fn table(plan: &Plan) -> Vec<Entry> {
     }
     table.sort_by_key(|entry| (entry.window.ipa, entry.window.size));
     table
+}
+
+/// The guest's node of the same path, or for the same registers.
+fn of_guest<'t>(guest: &'t Tree, node: &Node, span: Span) -> Option<&'t Node> {
+    let devices = || {
+        let device = |(id, own): &(usize, &Node)| !guest.is_bus(*id) && !own.is_memory();
+        guest.nodes().filter(device).map(|(_, own)| own)
+    };
+    let same = devices().find(|own| own.path == node.path);
+    same.or_else(|| devices().find(|own| own.registers.iter().any(|own| own.overlaps(span))))
 }
 
 /// The end of `path` behind `...`, if it is longer than `most` bytes.

@@ -160,6 +160,21 @@ impl Plan {
         mine.iter().chain(self.board.smc.rules.iter().filter(unnamed))
     }
 
+    /// What the monitor emulates, with the guest-physical addresses.
+    #[must_use]
+    pub fn emulated(&self) -> Vec<(&'static str, Span)> {
+        let mut all = vec![("marker page", self.board.marker.registers)];
+        match (self.gic, &self.board.gic.v2, &self.board.gic.v3) {
+            (2, Some(gic), _) => all.push(("GICD", gic.distributor)),
+            (3, _, Some(gic)) => {
+                all.push(("GICD", gic.distributor));
+                all.push(("GICR", tree::redistributors(gic.redistributors, self.wish.vcpus)));
+            }
+            _ => {}
+        }
+        all
+    }
+
     /// The region called `name`.
     #[must_use]
     pub fn region(&self, name: &str) -> Option<&Region> {

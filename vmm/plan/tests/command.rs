@@ -208,8 +208,10 @@ fn addresses_are_explained_with_remedies() {
     let ethernet = address("0xa010004");
     for line in [
         "/soc/ethernet@a010000",
-        "status = \"disabled\"",
-        "pass = [",
+        "the guest's device tree has no node for it",
+        "--pass /soc/ethernet@a010000",
+        "[[pass]]",
+        "node = \"/soc/ethernet@a010000\"",
         "same pages: /soc/fuses@a010800",
     ] {
         assert!(ethernet.contains(line), "{line} in {ethernet}");

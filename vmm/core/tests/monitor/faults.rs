@@ -7,19 +7,29 @@ use std::path::Path;
 use vmm_core::addr::Ipa;
 use vmm_core::fault::{Nearest, nearest};
 use vmm_core::host::Exit;
-use vmm_core::plan::{NODE_DISABLED, NODE_ENABLED, NODE_GIVEN, Node, Plan, Text, Window};
+use vmm_core::plan::{
+    GUEST_ABSENT, GUEST_DISABLED, GUEST_ENABLED, NODE_DISABLED, NODE_ENABLED, NODE_GIVEN, Node,
+    Plan, Text, Window,
+};
 
 use crate::common::machine::CPU0;
 use crate::common::spec::{GICD, RAM, RAM_SIZE, UART};
 use crate::common::{Machine, Spec, esr};
 use crate::exits;
 
+/// The guest's tree has it as the board's; where no driver of it is known, it has it not.
 fn node(window: (u64, u64), state: u32, names: (&str, &str, &str)) -> Node {
+    let guest = match (state, names.2) {
+        (_, "") => GUEST_ABSENT,
+        (NODE_DISABLED, _) => GUEST_DISABLED,
+        _ => GUEST_ENABLED,
+    };
     Node {
         window: Window { ipa: window.0, size: window.1 },
         state,
-        reserved: 0,
+        guest,
         path: Text::new(names.0),
+        guest_path: Text::new(if guest == GUEST_ABSENT { "" } else { names.0 }),
         compatible: Text::new(names.1),
         option: Text::new(names.2),
     }

@@ -122,6 +122,16 @@ fn a_stop_with_an_address() {
     assert_eq!(event["esr"].as_str(), Some(format!("{:#x}", esr::load(4, 2)).as_str()));
 }
 
+/// Issue 17, item 1: the first line says what was accepted.
+#[test]
+fn a_start_says_what_was_accepted() {
+    let mut spec = Spec::new(3, 1);
+    let start = |spec: &Spec| Machine::boot(spec).events().remove(0);
+    assert_eq!(start(&spec)["accepted"], Value::Null);
+    spec.facts.accepted = Text::new("dma-no-smmu /soc/eth@0");
+    assert_eq!(start(&spec)["accepted"], "dma-no-smmu /soc/eth@0");
+}
+
 #[test]
 fn a_stop_before_the_start() {
     let mut spec = Spec::new(2, 1);
@@ -211,7 +221,8 @@ proptest! {
         spec.nodes = vec![vmm_core::plan::Node {
             window: vmm_core::plan::Window { ipa: 0x1000, size: 0x1000 },
             state: 1,
-            reserved: 0,
+            guest: 1,
+            guest_path: Text::new(&path),
             path: Text::new(&path),
             compatible: Text::new(&board),
             option: Text::new(&path),
