@@ -7,7 +7,7 @@ use aarch64_rt::{Stack, start_core};
 use arm_sysregs::el1::accessors::read_midr_el1;
 use arm_sysregs::el2::accessors as el2;
 use arm_sysregs::el2::registers::{
-    CnthctlEl2, CntvoffEl2, CptrEl2, HcrEl2, HstrEl2, MdcrEl2, VbarEl2, VmpidrEl2, VpidrEl2,
+    CnthctlEl2, CntvoffEl2, CptrEl2, HcrEl2, MdcrEl2, VbarEl2, VmpidrEl2, VpidrEl2,
 };
 use smccc::Smc;
 use spin::RelaxStrategy;
@@ -99,7 +99,7 @@ pub fn prepare(me: Vcpu) {
     // AArch32 only. Both reset to values that the architecture does not name.
     let counters = registers::event_counters().unwrap_or(0);
     el2::write_mdcr_el2(MdcrEl2::from_bits_retain(counters));
-    el2::write_hstr_el2(HstrEl2::empty());
+    crate::registers::no_hypervisor_traps();
     // SAFETY: no trap of SIMD: the RES1 bits alone (DDI 0487, D24.2.33).
     unsafe { el2::write_cptr_el2(CptrEl2::from_bits_retain(0x33ff)) };
     let interrupts = HcrEl2::FMO | HcrEl2::IMO | HcrEl2::AMO;

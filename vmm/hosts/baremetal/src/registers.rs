@@ -16,16 +16,23 @@ macro_rules! read {
     }};
 }
 
-/// Writes system registers by name.
+/// Writes system registers by name; behind '@' names are in parts.
 macro_rules! write {
-    ($($name:literal)+ = $value:expr) => {{
+    ($($name:literal)+ = $value:expr) => { write!(@ $([$name])+ = $value) };
+    (@ $([$($part:literal)+])+ = $value:expr) => {{
         let value: u64 = $value;
         $(
             // SAFETY: a register of EL1 or EL0: it concerns the guest, which EL2's stage 2 and traps
             // keep where it is.
-            unsafe { asm!(concat!("msr ", $name, ", {}"), in(reg) value, options(nostack)) };
+            unsafe { asm!(concat!("msr ", $($part,)+ ", {}"), in(reg) value, options(nostack)) };
         )+
     }};
+}
+
+/// HSTR_EL2 traps nothing: its reset value is unknown (Arm DDI 0487).
+pub fn no_hypervisor_traps() {
+    // SAFETY: it concerns the guest's AArch32 registers and nothing of EL2's.
+    unsafe { asm!("msr hstr_el2, xzr", options(nomem, nostack)) };
 }
 
 /// A register's value.
@@ -55,7 +62,7 @@ pub fn write(register: El1, value: u64) {
 /// Functions that turn off and clear breakpoint or watchpoint n.
 macro_rules! debug {
     ($kind:literal: $($n:literal)+) => {
-        [$(|| write!(concat!("dbg", $kind, "cr", $n, "_el1") concat!("dbg", $kind, "vr", $n, "_el1") = 0)),+]
+        [$(|| write!(@ ["dbg" $kind "cr" $n "_el1"] ["dbg" $kind "vr" $n "_el1"] = 0)),+]
     };
 }
 
