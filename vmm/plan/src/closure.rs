@@ -239,25 +239,30 @@ impl Builder<'_> {
         let (tree, node) = (self.tree, self.tree.node(id));
         let above = node.parent.and_then(|parent| tree.device_of(parent));
         // What is on the bus of a device is reached through that device.
+        let driven = |bus| {
+            let mut up = tree.up(bus).filter(|&id| !tree.node(id).compatible.is_empty());
+            up.next().is_some_and(|id| id != 0 && !tree.is_bus(id))
+        };
         let reached = |why: &Unreachable| match *why {
-            Unreachable::Cells { bus, .. } => {
-                above.is_some() || !(tree.node(bus).compatible.is_empty() || tree.is_bus(bus))
-            }
-            Unreachable::NoRanges(_) => above.is_some(),
+            Unreachable::Cells { bus, .. } => above.is_some() || driven(bus),
+            Unreachable::NoRanges(bus) => above.is_some() || self.wishes.contains_key(&bus),
             _ => false,
         };
         let bound = !node.compatible.is_empty() || self.wishes.contains_key(&id);
         let why = node.unreachable.iter().find(|why| bound && !reached(why));
         if let Some(why) = why {
+            let way_out = match *why {
+                Unreachable::NoRanges(bus) if !tree.node(bus).registers.is_empty() => format!(
+                    "pass {} through as well, whose registers it shares",
+                    tree.node(bus).path
+                ),
+                _ => "keep it from the guest, or correct reg and ranges in the board's tree".into(),
+            };
             self.unplanned.insert(Unplanned {
                 rule: "registers-missing",
                 node: node.path.clone(),
-                what: format!(
-                    "the guest does not get all of its registers: {}",
-                    why.text(self.tree)
-                ),
-                way_out: "keep it from the guest, or correct reg and ranges in the board's tree"
-                    .into(),
+                what: format!("the guest does not get all of its registers: {}", why.text(tree)),
+                way_out,
             });
         }
         if self.wishes.contains_key(&id) && self.tree.is_bus(id) && node.registers.is_empty() {
@@ -444,15 +449,16 @@ impl Builder<'_> {
         }
         let mut extended = Vec::new();
         for (number, interrupt) in node.interrupts.iter().enumerate() {
-            let controller = interrupt.controller.map(|id| (id, self.tree.device_of(id)));
+            let owner = |id| self.tree.device_of(id).unwrap_or(id);
+            let controller = interrupt.controller.map(|id| (id, owner(id)));
             match (interrupt.gic, controller) {
                 (Some(_), _) => {
                     extended.push(self.gic_phandle);
                     extended.extend(interrupt.at_gic);
                 }
                 // The specifier is for that controller, so it stays as it is.
-                (None, Some((controller, Some(device))))
-                    if self.wishes.contains_key(&device)
+                (None, Some((controller, owner)))
+                    if self.wishes.contains_key(&owner)
                         && self.tree.node(controller).phandle().is_some() =>
                 {
                     extended.extend(self.tree.node(controller).phandle());

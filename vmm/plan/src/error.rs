@@ -27,9 +27,7 @@ pub enum PlanError {
         known: String,
     },
     /// Two boards that one name could mean.
-    #[error(
-        "'{name}' means two boards, {first} and {second}: give one of them another alias in its board.toml"
-    )]
+    #[error("alias '{name}' is claimed by {first} and {second}: give each board its own")]
     TwoBoards {
         /// The name or alias.
         name: String,

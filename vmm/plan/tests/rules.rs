@@ -408,7 +408,8 @@ fn two_boards_of_one_alias_are_refused_by_name() {
         std::fs::copy(boards().join("qemu_virt_aarch64/board.toml"), file).unwrap();
     }
     let error = Board::find(&folder, "qemu").unwrap_err().to_string();
-    assert!(error.contains("'qemu' means two boards") && error.contains("alias"), "{error}");
+    assert!(error.contains("alias 'qemu' is claimed by"), "{error}");
+    assert!(error.contains("two-boards/one") && error.contains("two-boards/two"), "{error}");
 }
 
 /// Issue 17, item 11: every reference of a passed node to what the guest does not have is found,
