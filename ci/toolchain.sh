@@ -78,6 +78,7 @@ no_network() {
 # writable: ends with a word where the checkout cannot be written to. Needs $root.
 writable() {
     local folder
+    # shellcheck disable=SC2154 # the caller's
     for folder in "$root" "$root/build" "${CARGO_TARGET_DIR:-$root/target}"; do
         if [ -d "$folder" ] && [ ! -w "$folder" ]; then
             echo "error: $folder cannot be written to, and builds go there: use a copy of the checkout" >&2
@@ -92,9 +93,9 @@ harness() {
     local target=${CARGO_TARGET_DIR:-$root/target} log
     command -v cargo >/dev/null || { echo "error: there is no cargo: run ci/setup" >&2; exit 3; }
     writable
-    [ -d "$target/debug" ] || echo "building tools/harness (a minute, once)" >&2
     log=$(mktemp)
-    if ! cargo build --quiet --locked --manifest-path "$root/Cargo.toml" --package harness 2>"$log"; then
+    if ! progress "building the harness, then: the monitor" "$log" \
+        cargo build --locked --manifest-path "$root/Cargo.toml" --package harness; then
         if no_network "$log"; then
             echo "error: crates that tools/harness needs are not on this computer, and the network does not give them: run this once where there is one" >&2
             rm -f "$log"

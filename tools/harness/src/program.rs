@@ -4,9 +4,9 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use object::LittleEndian;
-use object::elf::{FileHeader64, PT_LOAD};
-use object::read::elf::{FileHeader, ProgramHeader};
+use elf::ElfBytes;
+use elf::abi::PT_LOAD;
+use elf::endian::LittleEndian;
 use serde::Deserialize;
 
 use crate::error::{Error, Result};
@@ -25,7 +25,8 @@ pub fn build(root: &Path, package: &str) -> Result<PathBuf> {
     let target = root.join("build/target");
     let mut cargo = Command::new("cargo");
     cargo.current_dir(root).env("RUSTC_BOOTSTRAP", "1");
-    run_cargo(cargo, &absolute(&target)?, package)
+    // None of these crates allocates.
+    run_cargo(cargo, &absolute(&target)?, package, "core,compiler_builtins")
 }
 
 /// Bytes of a program in memory: its loadable segments, zeroed data included.
@@ -34,11 +35,11 @@ pub fn build(root: &Path, package: &str) -> Result<PathBuf> {
 /// The file cannot be read, or is no 64-bit little-endian ELF file.
 pub fn memory_size(path: &Path) -> Result<u64> {
     let data = std::fs::read(path).map_err(|e| Error::file("read", path, &e))?;
-    let wrong = |e: object::Error| Error::Build(format!("{}: {e}", path.display()));
-    let header = FileHeader64::<LittleEndian>::parse(&*data).map_err(wrong)?;
-    let segments = header.program_headers(LittleEndian, &*data).map_err(wrong)?;
-    let loaded = segments.iter().filter(|segment| segment.p_type(LittleEndian) == PT_LOAD);
-    Ok(loaded.map(|segment| segment.p_memsz(LittleEndian)).fold(0, u64::saturating_add))
+    let wrong = |why: &str| Error::Build(format!("{}: {why}", path.display()));
+    let file = ElfBytes::<LittleEndian>::minimal_parse(&data).map_err(|e| wrong(&e.to_string()))?;
+    let segments = file.segments().ok_or_else(|| wrong("it has no segments"))?;
+    let loaded = segments.iter().filter(|segment| segment.p_type == PT_LOAD);
+    Ok(loaded.map(|segment| segment.p_memsz).fold(0, u64::saturating_add))
 }
 
 /// The Microkit SDK that `MICROKIT_SDK` names.
@@ -106,7 +107,8 @@ impl Sdk {
         cargo.current_dir(&folder).env("SEL4_INCLUDE_DIRS", kernel.join("include"));
         // Cargo's own git does not read what git is told of mirrors and certificates.
         cargo.env("CARGO_NET_GIT_FETCH_WITH_CLI", "true");
-        Ok(run_cargo(cargo, &absolute(&target)?, "vmm-microkit")?.join("vmm"))
+        let library = "core,alloc,compiler_builtins";
+        Ok(run_cargo(cargo, &absolute(&target)?, "vmm-microkit", library)?.join("vmm"))
     }
 
     /// Packs the system file in `folder`, and what it names, into `loader.img` there.
@@ -221,11 +223,11 @@ fn microkit_cargo(folder: &Path) -> Result<Command> {
     Ok(command)
 }
 
-fn run_cargo(mut cargo: Command, target: &Path, package: &str) -> Result<PathBuf> {
+fn run_cargo(mut cargo: Command, target: &Path, package: &str, library: &str) -> Result<PathBuf> {
     cargo
         .args(["build", "--release", "--locked", "--target", TARGET])
         .args(["--package", package])
-        .args(["-Zbuild-std=core,alloc,compiler_builtins"])
+        .arg(format!("-Zbuild-std={library}"))
         .args(["-Zbuild-std-features=compiler-builtins-mem", "--target-dir"])
         .arg(target)
         // Debian ships no rust-lld.
