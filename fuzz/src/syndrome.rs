@@ -32,7 +32,7 @@ fn decode(esr: u64, value: u64) {
     match (field(esr, 31, 26), class) {
         (0x01, Class::Wait { event, timeout }) => {
             assert_eq!(u64::from(event), field(esr, 0, 0));
-            let register = Timeout::Register(Gpr::new(field(esr, 5, 9) as u8));
+            let register = Timeout::Register(Gpr::new(field(esr, 9, 5) as u8));
             let told = if field(esr, 2, 2) == 1 { register } else { Timeout::Untold };
             assert_eq!(timeout, if field(esr, 1, 1) == 1 { told } else { Timeout::Never });
         }

@@ -174,7 +174,10 @@ impl Guest {
 
 /// Whether what is under the monitor survives a guest's debug exceptions: a kernel of seL4 does with
 /// HardwareDebugAPI, else the guest's single steps are taken by the monitor, too.
-fn survives_stepping(root: &Path, machine: &Machine) -> Result<bool> {
+///
+/// # Errors
+/// There is no SDK, no such board in it, or no description of its kernel.
+pub fn survives_stepping(root: &Path, machine: &Machine) -> Result<bool> {
     match (machine.host, &machine.from) {
         (HostName::Microkit, Some(folder)) => {
             program::survives_stepping(&folder.join(image::KERNEL_FILE))

@@ -13,7 +13,7 @@ use regex::Regex;
 
 use crate::bench::{exits, number};
 use crate::boot;
-use crate::conformance::Guest;
+use crate::conformance::{self, Guest};
 use crate::error::Result;
 use crate::event::Event;
 use crate::image::{self, Image};
@@ -73,9 +73,15 @@ pub fn run(root: &Path, options: &SoakOptions) -> Result<u8> {
 
 /// Hostile guests, one seed after the other: each odd one may do what stops it. Then Linux boots.
 fn hostile(root: &Path, machine: &Machine, span: Duration, first: u64) -> Result<Part> {
-    let guest = Guest::find(root, "hostile")?;
+    let mut guests = vec![Guest::find(root, "hostile")?];
+    if conformance::survives_stepping(root, machine)? {
+        guests.push(Guest::find(root, "hostile-debug")?);
+    }
     // What has to be built is built before the time runs.
-    drop(Image::prepare(root, &Machine { guest: Some(guest.name.clone()), ..machine.clone() })?);
+    for guest in &guests {
+        let machine = Machine { guest: Some(guest.name.clone()), ..machine.clone() };
+        drop(Image::prepare(root, &machine)?);
+    }
     let started = Instant::now();
     let mut part = Part::default();
     let mut ends: BTreeMap<String, u32> = BTreeMap::new();
@@ -86,6 +92,8 @@ fn hostile(root: &Path, machine: &Machine, span: Duration, first: u64) -> Result
             break;
         }
         let (fatal, seconds) = (seed % 2, left.min(HOSTILE_SECONDS));
+        // Each even one in turns, each odd one the first, which knows what may be fatal.
+        let Some(guest) = guests.iter().cycle().nth(turn(seed)) else { break };
         let machine = Machine {
             guest: Some(guest.name.clone()),
             append: format!("seed={seed} fatal={fatal} seconds={seconds}"),
@@ -120,6 +128,11 @@ fn hostile(root: &Path, machine: &Machine, span: Duration, first: u64) -> Result
         ends.join(", ")
     );
     Ok(part)
+}
+
+/// Whose turn a seed is: every second one that may not be fatal is the second guest's.
+fn turn(seed: u64) -> usize {
+    usize::from(seed % 4 == 2)
 }
 
 /// How a hostile guest ended, if it may end so.
@@ -352,6 +365,11 @@ mod tests {
             monitor: words.iter().map(|&word| word.into()).collect(),
             ..Run::default()
         }
+    }
+
+    #[test]
+    fn seeds_that_may_be_fatal_are_the_first_guest_s() {
+        assert_eq!((0..8).map(turn).collect::<Vec<_>>(), [0, 0, 1, 0, 0, 0, 1, 0]);
     }
 
     #[test]
