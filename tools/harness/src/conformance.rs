@@ -56,6 +56,10 @@ pub struct Guest {
     /// Versions of the interrupt controller on which it passes on seL4.
     #[serde(default = "both")]
     pub sel4: Vec<u8>,
+    /// Fault kind with which it is stopped on seL4, where it passes elsewhere.
+    pub sel4_kind: Option<String>,
+    /// Boot arguments that it gets on seL4.
+    pub sel4_args: Option<String>,
     /// Versions of QEMU's own interrupt controller on which it passes without a monitor.
     #[serde(default)]
     pub bare: Vec<u8>,
@@ -110,8 +114,27 @@ impl Guest {
                 .map(|from| if all { from.join(&self.name) } else { from.clone() }),
             guest: Some(self.name.clone()),
             cpus: Some(asked.cpus.unwrap_or(1).max(self.cpus)),
+            append: self.append(asked),
             unowned: self.unowned.or(asked.unowned),
             ..asked.clone()
+        }
+    }
+
+    /// Boot arguments: those asked for, then its own.
+    fn append(&self, asked: &Machine) -> String {
+        match &self.sel4_args {
+            Some(own) if asked.host == HostName::Microkit => {
+                format!("{} {own}", asked.append).trim_start().to_owned()
+            }
+            _ => asked.append.clone(),
+        }
+    }
+
+    /// What has to happen on this host, and the fault's kind if it is to be stopped.
+    fn outcome(&self, host: HostName) -> (Expect, Option<&String>) {
+        match &self.sel4_kind {
+            Some(kind) if host == HostName::Microkit => (Expect::Stopped, Some(kind)),
+            _ => (self.expect, self.kind.as_ref()),
         }
     }
 
@@ -119,12 +142,13 @@ impl Guest {
     #[must_use]
     pub fn script(&self, options: &BootOptions) -> Script {
         let line = format!("conformance: {}: PASS", self.name);
+        let host = options.machine.host;
         Script {
             shell: false,
             steps: Vec::new(),
             expect: options.expect.clone(),
-            must_print: Some(line).filter(|_| self.expect == Expect::Pass),
-            reports: options.machine.host != HostName::Bare,
+            must_print: Some(line).filter(|_| self.outcome(host).0 == Expect::Pass),
+            reports: host != HostName::Bare,
             allow: options.allow.clone(),
             silence: options.silence(),
             total: options.total(),
@@ -147,13 +171,14 @@ impl Guest {
     pub fn complaint(&self, run: &Run, host: HostName) -> Option<String> {
         let count = |name| run.events.iter().filter(|event| event.event == name).count();
         let stop = run.events.iter().find(|event| event.event == "stop");
-        match self.expect {
+        let (expect, kind) = self.outcome(host);
+        match expect {
             Expect::Pass if run.exit_code != 0 => return Some(run.message.clone()),
             Expect::Stopped if run.exit_code != 2 => {
                 return Some(format!("it was to be stopped, but {}", run.message));
             }
-            Expect::Stopped if stop.and_then(|event| event.kind.as_ref()) != self.kind.as_ref() => {
-                let kind = self.kind.as_deref().unwrap_or("nothing");
+            Expect::Stopped if stop.and_then(|event| event.kind.as_ref()) != kind => {
+                let kind = kind.map_or("nothing", String::as_str);
                 return Some(format!("the fault was to be {kind}, but {}", run.message));
             }
             Expect::Pass | Expect::Stopped => {}
@@ -316,6 +341,21 @@ mod tests {
     fn a_guest_that_was_to_be_stopped_must_not_pass() {
         let text = complaint("expect = 'stopped'\nkind = 'no-syndrome'", &run(0, &[])).unwrap();
         assert!(text.starts_with("it was to be stopped"), "{text}");
+    }
+
+    #[test]
+    fn a_guest_may_be_stopped_on_sel4_alone() {
+        let guest = guest("expect = 'pass'\nsel4_kind = 'no-syndrome'\nsel4_args = 'lost=3'");
+        assert_eq!(guest.complaint(&run(2, &[KIND]), HostName::Microkit), None);
+        assert!(guest.complaint(&run(0, &[]), HostName::Microkit).is_some());
+        assert_eq!(guest.complaint(&run(0, &[]), HostName::Baremetal), None);
+        assert!(guest.complaint(&run(2, &[KIND]), HostName::Baremetal).is_some());
+        let append = |host, append: &str| {
+            guest.machine(&Machine { host, append: append.into(), ..Machine::default() }).append
+        };
+        assert_eq!(append(HostName::Microkit, "a=1"), "a=1 lost=3");
+        assert_eq!(append(HostName::Microkit, ""), "lost=3");
+        assert_eq!(append(HostName::Baremetal, "a=1"), "a=1");
     }
 
     #[test]

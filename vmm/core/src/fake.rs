@@ -113,6 +113,8 @@ pub struct Fake {
     pub wires: BTreeMap<u16, Wire>,
     /// The guest's EL1 registers and fault addresses are out of reach, as in another core of seL4.
     pub is_far: bool,
+    /// A vCPU in AArch32 state can only be moved on, as on seL4.
+    pub forgets_aarch32: bool,
     /// The kernel hands no virtual address of an abort on.
     pub hides_addresses: bool,
     /// Groups that the guest's CPU interface has enabled, a bit each.
@@ -156,6 +158,7 @@ impl Fake {
             cpus: (0..vcpus).map(|_| Cpu::default()).collect(),
             wires: BTreeMap::new(),
             is_far: false,
+            forgets_aarch32: false,
             hides_addresses: false,
             groups: 0b01,
             printed: String::new(),
@@ -338,6 +341,10 @@ impl Host for Fake {
 
     fn pstate_at_hand(&mut self, vcpu: Vcpu) -> Option<Pstate> {
         (!self.is_far).then(|| self.pstate(vcpu))
+    }
+
+    fn writes_aarch32(&self) -> bool {
+        !self.forgets_aarch32
     }
 
     fn set_pstate(&mut self, vcpu: Vcpu, pstate: Pstate) {

@@ -32,6 +32,12 @@ pub enum Fault {
         /// Fault status code.
         status: u8,
     },
+    /// An access of a program in AArch32 state to an emulated device, which the host's kernel gives
+    /// the monitor no way to answer.
+    Aarch32Program {
+        /// The address.
+        ipa: Ipa,
+    },
     /// The last virtual CPU that ran turned itself off.
     AllCpusOff,
     /// A load or store of an emulated device whose syndrome does not say which register moves.
@@ -73,6 +79,7 @@ impl Fault {
             Self::UnownedAddress { .. } => "unowned-address",
             Self::FetchOutsideRam { .. } => "fetch-outside-ram",
             Self::DeniedAccess { .. } => "denied-access",
+            Self::Aarch32Program { .. } => "aarch32-program",
             Self::AllCpusOff => "all-cpus-off",
             Self::NoSyndrome { .. } => "no-syndrome",
             Self::UnreadableAddress { .. } => "unreadable-address",
@@ -90,6 +97,7 @@ impl Fault {
             Self::UnownedAddress { ipa, .. }
             | Self::FetchOutsideRam { ipa }
             | Self::DeniedAccess { ipa, .. }
+            | Self::Aarch32Program { ipa }
             | Self::NoSyndrome { ipa }
             | Self::UnreadableAddress { ipa } => Some(*ipa),
             _ => None,
@@ -109,6 +117,11 @@ impl fmt::Display for Fault {
             Self::DeniedAccess { ipa, status } => {
                 write!(f, "its access to {ipa} ended in: {}", status_words(*status))
             }
+            Self::Aarch32Program { ipa } => write!(
+                f,
+                "its 32-bit program used the device at {ipa}, and this kernel lets nobody change the \
+                 registers of one; 64-bit programs may"
+            ),
             Self::AllCpusOff => f.write_str(
                 "its last running CPU turned itself off (PSCI CPU_OFF), and nothing can turn one on",
             ),

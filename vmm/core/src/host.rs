@@ -279,6 +279,12 @@ pub trait Host {
     /// IT block does not outlive the exit anyway.
     fn pstate_at_hand(&mut self, vcpu: Vcpu) -> Option<Pstate>;
 
+    /// Whether anything but the program counter of a vCPU in AArch32 state can be changed. A program
+    /// of EL0 can be in it; a kernel that cannot write such a state back would go on in another.
+    fn writes_aarch32(&self) -> bool {
+        true
+    }
+
     /// Sets the processor state of a stopped vCPU.
     fn set_pstate(&mut self, vcpu: Vcpu, pstate: Pstate);
 

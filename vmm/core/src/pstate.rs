@@ -59,6 +59,12 @@ impl Pstate {
         self.is_aarch32() || self.0 & MODE == EL0T
     }
 
+    /// Whether the next instruction is in an IT block.
+    #[must_use]
+    pub const fn is_in_it_block(self) -> bool {
+        self.is_aarch32() && self.has(THUMB) && self.has(IT_HIGH | IT_LOW)
+    }
+
     /// The state behind an instruction that somebody else has executed: a single step is over, an
     /// IT block goes on with its next condition, and a branch was the instruction before.
     #[must_use]
@@ -139,10 +145,12 @@ mod tests {
                 for condition in block(first, mask) {
                     assert_eq!(it_state(state) >> 4, condition, "{first:#x} {mask:#x}");
                     assert_ne!(it_state(state) & 0xf, 0);
+                    assert!(state.is_in_it_block());
                     state = state.stepped_over();
                 }
                 assert_eq!(state, Pstate(thumb(0)), "{first:#x} {mask:#x}");
                 assert_eq!(state.stepped_over(), state);
+                assert!(!state.is_in_it_block());
             }
         }
     }

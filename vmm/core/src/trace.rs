@@ -137,6 +137,10 @@ impl Host for Traced<'_> {
         self.0.pstate_at_hand(vcpu)
     }
 
+    fn writes_aarch32(&self) -> bool {
+        self.0.writes_aarch32()
+    }
+
     fn set_pstate(&mut self, vcpu: Vcpu, pstate: Pstate) {
         line(self.0, format_args!("setpstate {} {:#x}", vcpu.0, pstate.0));
         self.0.set_pstate(vcpu, pstate);

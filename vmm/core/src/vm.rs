@@ -295,6 +295,7 @@ impl<'p> Vm<'p> {
         host.set_pc(vcpu, pc.wrapping_add(length));
         if let Some(pstate) = host.pstate_at_hand(vcpu)
             && pstate.stepped_over() != pstate
+            && (host.writes_aarch32() || !pstate.is_aarch32())
         {
             host.set_pstate(vcpu, pstate.stepped_over());
         }
@@ -333,7 +334,11 @@ impl<'p> Vm<'p> {
         if !known {
             Counters::count(&mut self.counters.unimplemented);
         }
-        Ok(())
+        let loads = !access.write && access.reg.is_some();
+        let lost = host.pstate_at_hand(vcpu).is_some_and(|pstate| {
+            pstate.is_aarch32() && (loads || pstate.is_in_it_block()) && !host.writes_aarch32()
+        });
+        if lost { Err(Fault::Aarch32Program { ipa }) } else { Ok(()) }
     }
 
     /// Whether a store changes nothing, whatever its value.

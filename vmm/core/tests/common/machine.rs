@@ -65,6 +65,9 @@ impl Host for Checked<'_> {
         self.may_touch(vcpu);
         self.fake.pstate_at_hand(vcpu)
     }
+    fn writes_aarch32(&self) -> bool {
+        self.fake.writes_aarch32()
+    }
     fn set_pstate(&mut self, vcpu: Vcpu, pstate: Pstate) {
         self.may_touch(vcpu);
         self.fake.set_pstate(vcpu, pstate);

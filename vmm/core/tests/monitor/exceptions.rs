@@ -72,6 +72,34 @@ fn an_it_block_goes_on_behind_a_thumb_instruction() {
 }
 
 #[test]
+fn a_host_that_cannot_change_a_32_bit_program_goes_on_or_stops_it() {
+    let thumb = 0x30_u64;
+    let in_block = thumb | 0b1_1000 << 8;
+    for (word, pstate, goes_on) in [
+        (esr::store(4, 1), thumb, true),
+        (esr::store(4, 1), thumb | STEP, true),
+        (esr::load(4, esr::ZR), thumb, true),
+        (esr::load(4, 1), thumb, false),
+        (esr::store(4, 1), in_block, false),
+        // A64 programs are as ever.
+        (esr::load(4, 1), 0, true),
+    ] {
+        let mut m = machine(2, 0);
+        m.fake.forgets_aarch32 = true;
+        m.fake.cpus[0].pstate = pstate;
+        let pc = m.pc(CPU0);
+        let action = m.trap(CPU0, word, GICD + 0x400);
+        if goes_on {
+            assert_eq!((action, m.pc(CPU0)), (Action::Resume, pc + 4), "{word:#x} {pstate:#x}");
+            assert_eq!(self::pstate(&m), pstate, "written back it would be another");
+        } else {
+            let Action::Stop(report) = action else { panic!("{word:#x} {pstate:#x} goes on") };
+            assert_eq!(report.fault.kind(), "aarch32-program");
+        }
+    }
+}
+
+#[test]
 fn big_endian_accesses_are_the_other_way_round() {
     const EE: u64 = 1 << 25;
     let mut m = machine(2, 0);

@@ -315,11 +315,16 @@ impl Host for Sel4 {
 
     fn pstate_at_hand(&mut self, vcpu: Vcpu) -> Option<Pstate> {
         // A kernel with HardwareDebugAPI ends a guest's single step whenever it goes back to it (seL4
-        // `aarch64_restore_user_debug_context`), one without survives none, and neither survives
-        // AArch32 state: nothing here is worth a call.
-        let place = Place::SPSR;
+        // `aarch64_restore_user_debug_context`), and one without survives none: that is not worth a
+        // call. AArch32 state is, and can be where the program counter has 32 bits.
         let registers = &self.cpus.get(vcpu.index())?.registers;
-        registers.missing_to_read(place).is_none().then(|| Pstate(registers.get(place)))
+        let may_be_aarch32 = u32::try_from(registers.get(Place::PC)).is_ok();
+        let known = registers.missing_to_read(Place::SPSR).is_none();
+        (known || may_be_aarch32).then(|| self.pstate(vcpu))
+    }
+
+    fn writes_aarch32(&self) -> bool {
+        false // seL4 `sanitiseRegister` makes SPSR's AArch32 modes AArch64's EL0
     }
 
     fn set_pstate(&mut self, vcpu: Vcpu, pstate: Pstate) {
