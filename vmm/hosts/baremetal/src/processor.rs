@@ -99,7 +99,7 @@ pub fn prepare(me: Vcpu) {
     // AArch32 only. Both reset to values that the architecture does not name.
     let counters = registers::event_counters().unwrap_or(0);
     el2::write_mdcr_el2(MdcrEl2::from_bits_retain(counters));
-    crate::registers::no_hypervisor_traps();
+    el2::write_hstr_el2(0);
     // SAFETY: no trap of SIMD: the RES1 bits alone (DDI 0487, D24.2.33).
     unsafe { el2::write_cptr_el2(CptrEl2::from_bits_retain(0x33ff)) };
     let interrupts = HcrEl2::FMO | HcrEl2::IMO | HcrEl2::AMO;

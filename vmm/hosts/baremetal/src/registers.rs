@@ -16,23 +16,16 @@ macro_rules! read {
     }};
 }
 
-/// Writes system registers by name; behind '@' names are in parts.
+/// Writes system registers by name.
 macro_rules! write {
-    ($($name:literal)+ = $value:expr) => { write!(@ $([$name])+ = $value) };
-    (@ $([$($part:literal)+])+ = $value:expr) => {{
+    ($($name:literal)+ = $value:expr) => {{
         let value: u64 = $value;
         $(
             // SAFETY: a register of EL1 or EL0: it concerns the guest, which EL2's stage 2 and traps
             // keep where it is.
-            unsafe { asm!(concat!("msr ", $($part,)+ ", {}"), in(reg) value, options(nostack)) };
+            unsafe { asm!(concat!("msr ", $name, ", {}"), in(reg) value, options(nostack)) };
         )+
     }};
-}
-
-/// HSTR_EL2 traps nothing: its reset value is unknown (Arm DDI 0487).
-pub fn no_hypervisor_traps() {
-    // SAFETY: it concerns the guest's AArch32 registers and nothing of EL2's.
-    unsafe { asm!("msr hstr_el2, xzr", options(nomem, nostack)) };
 }
 
 /// A register's value.
@@ -62,7 +55,12 @@ pub fn write(register: El1, value: u64) {
 /// Functions that turn off and clear breakpoint or watchpoint n.
 macro_rules! debug {
     ($kind:literal: $($n:literal)+) => {
-        [$(|| write!(@ ["dbg" $kind "cr" $n "_el1"] ["dbg" $kind "vr" $n "_el1"] = 0)),+]
+        [$(|| {
+            // SAFETY: a debug register of EL1, turned off.
+            unsafe { asm!(concat!("msr dbg", $kind, "cr", $n, "_el1, xzr"), options(nostack)) };
+            // SAFETY: the same one's address.
+            unsafe { asm!(concat!("msr dbg", $kind, "vr", $n, "_el1, xzr"), options(nostack)) };
+        }),+]
     };
 }
 
