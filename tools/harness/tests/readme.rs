@@ -232,6 +232,21 @@ fn the_guests_linux_is_one_version() {
     }
 }
 
+/// What `nix flake init -t ADDRESS#board` writes has the facts of a real board, which change.
+#[test]
+fn the_template_s_board_is_a_real_one_under_another_name() {
+    let facts = |file: &str| -> Vec<String> {
+        let text = read(file);
+        let lines = text
+            .lines()
+            .filter(|line| !line.starts_with("alias =") && !line.starts_with("title ="));
+        lines.map(str::to_owned).collect()
+    };
+    let (template, real) =
+        ("nix/templates/board/boards/myboard/board.toml", "boards/qemu_virt_aarch64/board.toml");
+    assert!(facts(template) == facts(real), "copy {real} to {template}, all but alias and title");
+}
+
 #[test]
 fn every_board_has_its_row_its_page_and_its_map() {
     let (readme, boards) = (read("README.md"), read("docs/boards.md"));
