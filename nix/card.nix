@@ -38,7 +38,7 @@ runCommand "${facts.alias}-image"
   ''
     cp -r ${plan} from
     chmod -R u+w from
-    cp ${image}/${image.loader} from/
+    cp ${image}/${image.loader} ${image}/kernel.json from/
     bash ${sources.run}/ci/image ${facts.folder} --config ${image.config} --from from --out $out
     cp ${image}/report.txt $out/microkit-report.txt
   ''

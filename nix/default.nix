@@ -50,6 +50,7 @@ lib.makeScope pkgs.newScope (
       configs = [
         "release"
         "debug"
+        "smp-release"
       ];
     };
 

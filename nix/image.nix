@@ -24,4 +24,5 @@ runCommand "system-${facts.alias}"
     $MICROKIT_SDK/bin/microkit ${plan}/guest.system \
       --board ${facts.microkit.board} --config ${config} \
       --search-path ${plan} ${vmm} --output $out/loader.img --report $out/report.txt
+    cp $MICROKIT_SDK/board/${facts.microkit.board}/${config}/include/kernel/gen_config.json $out/kernel.json
   ''

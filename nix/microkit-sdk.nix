@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # The Microkit SDK from source: kernel, loader, monitor, initialiser and libmicrokit for every
-# board of ours, in release and debug, with the tool.
+# board of ours, with the tool. Its release kernels have options of our own, which ci/sdk.py sets and
+# reads back (docs/sdk.md).
 {
   lib,
   bareEnv,
@@ -78,7 +79,7 @@ craneLib.mkCargoDerivation {
     cp -r ${sel4-src} seL4
     chmod -R u+w seL4
     patchShebangs seL4
-    python3 build_sdk.py --sel4 seL4 --version ${version} \
+    python3 ${../ci/sdk.py} --sel4 seL4 --version ${version} \
       --boards ${lib.concatStringsSep "," boards} --configs ${lib.concatStringsSep "," configs} \
       --gcc-toolchain-prefix-aarch64 ${lib.removeSuffix "-" cross.targetPrefix} \
       --skip-tool --skip-docs --skip-tar

@@ -29,6 +29,9 @@ pub fn run(root: &Path, options: &BootOptions) -> Result<u8> {
         let text = "there is no terminal to hand the console to: use --run (ci/demo: --check)";
         return Err(Error::Usage(text.into()));
     }
+    if let Some(note) = image::kernel_note(root, &options.machine)? {
+        crate::show::err(format_args!("note: {note}"));
+    }
     let guest = match options.machine.guest.as_deref() {
         None => None,
         Some("all") if options.gdb.is_some() => {
@@ -39,7 +42,11 @@ pub fn run(root: &Path, options: &BootOptions) -> Result<u8> {
     };
     let machine = match &guest {
         Some(guest) => guest.machine(&options.machine),
-        None => options.machine.clone(),
+        None => {
+            let mut machine = options.machine.clone();
+            image::choose_config(root, &mut machine)?;
+            machine
+        }
     };
     let mut image = Image::prepare(root, &machine)?;
     if let Some(port) = options.gdb {
@@ -118,7 +125,7 @@ pub fn empty(image: &Image, machine: &Machine) -> Report {
         schema: SCHEMA,
         board: image.facts.board.clone(),
         host: machine.host.name(),
-        config: machine.config.name(),
+        config: machine.config().name(),
         gic: image.facts.gic,
         profile: image.profile.clone(),
         guest: machine.guest.clone().unwrap_or_else(|| "linux".into()),

@@ -17,7 +17,7 @@ use crate::options::{BuildOptions, Machine};
 pub fn run(root: &Path, options: &BuildOptions) -> Result<u8> {
     let machine = Machine {
         board: options.board.clone(),
-        config: options.config,
+        config: Some(options.config),
         kernel: options.kernel.clone(),
         initrd: options.initrd.clone(),
         append: options.append.clone(),
@@ -28,12 +28,16 @@ pub fn run(root: &Path, options: &BuildOptions) -> Result<u8> {
         identity: options.identity,
         ..Machine::default()
     };
+    if let Some(note) = image::kernel_note(root, &machine)? {
+        crate::show::err(format_args!("note: {note}"));
+    }
     let built = image::build(root, &machine, name, |_| Ok(()))?;
+    image::copy_kernel_facts(&machine, &built)?;
     crate::show::out(format_args!("{}", built.folder.display()));
     Ok(0)
 }
 
 /// Not the folder of `ci/boot`, which may run at the same time.
 fn name(machine: &Machine, facts: &Facts) -> String {
-    format!("image-{}-{}", facts.board, machine.config.name())
+    format!("image-{}-{}", facts.board, machine.config().name())
 }

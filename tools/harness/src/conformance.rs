@@ -209,7 +209,7 @@ pub fn survives_stepping(root: &Path, machine: &Machine) -> Result<bool> {
         }
         (HostName::Microkit, None) => {
             let board = image::board(root, machine)?;
-            Sdk::find()?.survives_stepping(&board.microkit.board, machine.config)
+            Sdk::find()?.survives_stepping(&board.microkit.board, machine.config())
         }
         (HostName::Baremetal | HostName::Bare, _) => Ok(true),
     }

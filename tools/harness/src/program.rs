@@ -78,12 +78,20 @@ impl Sdk {
         Err(Error::Usage(format!("the SDK at {sdk} has no board {board}/{config}; it has: {have}")))
     }
 
+    /// The file in which the kernel for one of the SDK's boards says how it was built.
+    ///
+    /// # Errors
+    /// The SDK has no such board.
+    pub fn kernel_facts(&self, board: &str, config: Config) -> Result<PathBuf> {
+        Ok(self.kernel(board, config)?.join("include/kernel/gen_config.json"))
+    }
+
     /// Cores that the kernel for one of the SDK's boards runs on.
     ///
     /// # Errors
     /// The SDK has no such board, or its description of the kernel does not read.
     pub fn cores(&self, board: &str, config: Config) -> Result<u32> {
-        cores_of(&self.kernel(board, config)?.join("include/kernel/gen_config.json"))
+        cores_of(&self.kernel_facts(board, config)?)
     }
 
     /// Whether a guest's debug exceptions stay the guest's (`KernelHardwareDebugAPI`).
@@ -91,7 +99,7 @@ impl Sdk {
     /// # Errors
     /// The SDK has no such board, or its description of the kernel does not read.
     pub fn survives_stepping(&self, board: &str, config: Config) -> Result<bool> {
-        survives_stepping(&self.kernel(board, config)?.join("include/kernel/gen_config.json"))
+        survives_stepping(&self.kernel_facts(board, config)?)
     }
 
     /// Builds the monitor as a protection domain for one of the SDK's boards; returns its file.
