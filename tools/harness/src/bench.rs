@@ -5,6 +5,7 @@
 //! Times that are to be compared are counted in emulated instructions, so that they repeat; what
 //! the host's own clock and processor say is marked as such in the table.
 
+mod contention;
 mod costs;
 mod figure;
 mod growth;
@@ -122,6 +123,7 @@ fn measure(
     let mut none = Column::new(Subject::None);
     linux::without_monitor(root, &bare, idle, &mut none)?;
     let base = costs::run(root, &bare)?;
+    let alone = contention::times(root, &bare)?;
     let mut columns = vec![];
     if let Some(path) = &options.peer {
         columns.push(peer::measure(root, first, path, idle, &none)?);
@@ -131,11 +133,13 @@ fn measure(
         linux::with_monitor(root, machine, idle, &mut column)?;
         column.ratio("init_s", "init_ratio", &none);
         costs::compare(root, machine, &base, &mut column)?;
+        contention::compare(&contention::times(root, machine)?, &alone, &mut column);
         if machine.host == HostName::Microkit {
             linux::own_guest(root, machine, &mut column)?;
         }
         columns.push(column);
     }
+    idle_ratio(&mut columns);
     columns.insert(0, none);
     let growth = if options.quick { vec![] } else { growth::measure(root, machines) };
     let gic = board.gic_for(image::plan_host(first), first.gic).map_err(usage)?;
@@ -147,6 +151,16 @@ fn measure(
         columns,
         growth,
     })
+}
+
+/// How many times bare metal's share of a core seL4 takes for an idle guest: the one figure of the
+/// host's processor that does not depend on which one it is.
+fn idle_ratio(columns: &mut [Column]) {
+    let of = |host| move |column: &&Column| column.subject == Subject::Monitor(host);
+    let Some(baremetal) = columns.iter().find(of(HostName::Baremetal)).cloned() else { return };
+    for column in columns.iter_mut().filter(|c| c.subject == Subject::Monitor(HostName::Microkit)) {
+        column.ratio("idle_percent", "idle_ratio", &baremetal);
+    }
 }
 
 #[cfg(test)]

@@ -6,13 +6,15 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use vmm_plan::files::Facts;
+use vmm_plan::wish::TURN_US;
 use vmm_plan::{Board, Checked, Images, Plan, Wish};
 
 use crate::board_tree;
+use crate::conformance;
 use crate::emulator::Emulator;
 use crate::error::{Error, Result};
 use crate::made;
-use crate::options::{HostName, Machine};
+use crate::options::{Config, HostName, Machine};
 use crate::profile::{self, Profile, option_value};
 use crate::program::{self, Sdk};
 
@@ -24,6 +26,11 @@ pub const KERNEL_FILE: &str = "kernel.json";
 /// Emulated time of an instruction under `--icount`; a power of two, because the emulator takes its
 /// logarithm.
 pub const NANOSECONDS_PER_INSTRUCTION: u32 = 2;
+
+/// Turn of a virtual CPU under `--icount`. The emulator does not trap WFE, so there a lock that is
+/// waited for is handed over once a turn, and only a short one comes near what hardware does. It costs
+/// nothing there but its instructions; in the emulator's real time each turn is dear.
+const COUNTED_TURN_US: u32 = 100;
 
 /// Everything that is needed to boot once more.
 #[derive(Debug)]
@@ -101,7 +108,7 @@ fn cache_of(cache: Option<PathBuf>, home: Option<PathBuf>) -> Option<PathBuf> {
 /// Name of what is booted, without spaces: for folders and transcripts.
 #[must_use]
 pub fn name(machine: &Machine, facts: &Facts) -> String {
-    let (host, config) = (machine.host.name(), machine.config.name());
+    let (host, config) = (machine.host.name(), machine.config().name());
     let cpus = match facts.cpus {
         1 => String::new(),
         several => format!("-cpus{several}"),
@@ -238,6 +245,8 @@ pub fn emulator(
     if machine.icount {
         let shift = NANOSECONDS_PER_INSTRUCTION.ilog2();
         emulator.arguments.extend(["-icount".into(), format!("shift={shift},sleep=off")]);
+        // The same run gives the same times, so the random numbers that it begins with are the same.
+        emulator.arguments.extend(["-seed".into(), "1".into()]);
     }
     Ok(emulator)
 }
@@ -284,11 +293,12 @@ pub fn plan(root: &Path, machine: &Machine) -> Result<Checked> {
     let board = board(root, machine)?;
     // Before anything takes time.
     let there = kernel_cores(machine, &board)?;
+    check_computer(machine, there)?;
     let cores = machine.cores.unwrap_or(there);
     if cores == 0 || cores > there {
         return Err(Error::Usage(format!(
             "--cores {cores}: the kernel under the monitor has 1 to {there} ({})",
-            machine.config.name()
+            machine.config().name()
         )));
     }
     let images = images(root, machine)?;
@@ -303,6 +313,8 @@ pub fn plan(root: &Path, machine: &Machine) -> Result<Checked> {
         ram_mib: machine.ram,
         vcpus: machine.cpus.unwrap_or(1),
         cores,
+        turn_us: machine.turn.unwrap_or(if machine.icount { COUNTED_TURN_US } else { TURN_US }),
+        entropy: !machine.no_entropy,
         append,
         pass: machine.pass.clone(),
         identity: machine.identity,
@@ -318,9 +330,84 @@ pub fn plan(root: &Path, machine: &Machine) -> Result<Checked> {
 /// Cores that the kernel under the monitor runs on; one where there is no kernel.
 fn kernel_cores(machine: &Machine, board: &Board) -> Result<u32> {
     match machine.host {
-        HostName::Microkit => Sdk::find()?.cores(&board.microkit.board, machine.config),
+        HostName::Microkit => Sdk::find()?.cores(&board.microkit.board, machine.config()),
         HostName::Baremetal | HostName::Bare => Ok(1),
     }
+}
+
+/// Processors of this computer that this program may use.
+fn processors() -> u32 {
+    std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(u32::MAX))
+}
+
+/// Refuses a kernel with more cores than this computer: they wait for each other's, and an emulated
+/// core that waits takes the time of the one that it waits for. Counted instructions have one clock
+/// for all cores, which take turns.
+fn check_computer(machine: &Machine, cores: u32) -> Result<()> {
+    let here = processors();
+    if machine.host != HostName::Microkit || cores <= here || machine.icount {
+        return Ok(());
+    }
+    Err(Error::Usage(format!(
+        "the kernel {} has {cores} cores, this computer {here}: they would wait for each other; \
+         take --config release, --icount, or an SDK for {here} cores (docs/sdk.md)",
+        machine.config().name()
+    )))
+}
+
+/// Takes the SMP kernel for a machine with several virtual CPUs where nobody has chosen one: if it
+/// has a core for each, and this computer a processor for each core.
+///
+/// # Errors
+/// There is no such board, or no SDK.
+pub fn choose_config(root: &Path, machine: &mut Machine) -> Result<()> {
+    let Some(cpus) = machine.cpus.filter(|cpus| *cpus > 1) else { return Ok(()) };
+    if machine.host != HostName::Microkit || machine.config.is_some() {
+        return Ok(());
+    }
+    let board = board(root, machine)?;
+    let Ok(cores) = Sdk::find()?.cores(&board.microkit.board, Config::SmpRelease) else {
+        crate::show::err(format_args!(
+            "note: {cpus} virtual CPUs in turns on one core: the SDK has no smp-release"
+        ));
+        return Ok(());
+    };
+    let here = processors();
+    if cpus <= cores && cores <= here {
+        crate::show::err(format_args!(
+            "note: --config smp-release, with a core for each of {cpus} virtual CPUs"
+        ));
+        machine.config = Some(Config::SmpRelease);
+    } else {
+        crate::show::err(format_args!(
+            "note: {cpus} virtual CPUs in turns on one core: smp-release has {cores}, this computer {here}"
+        ));
+    }
+    Ok(())
+}
+
+/// What a guest can do to the kernel under the monitor, in one line; `None` where it can do nothing.
+///
+/// # Errors
+/// There is no such board, no SDK, or it does not say how the kernel was built.
+pub fn kernel_note(root: &Path, machine: &Machine) -> Result<Option<String>> {
+    let survives = conformance::survives_stepping(root, machine)?;
+    Ok((!survives).then(|| {
+        format!(
+            "this kernel ({}) is built without HardwareDebugAPI: a guest that single-steps a \
+             program stops the whole board, without a report (docs/sdk.md)",
+            machine.config().name()
+        )
+    }))
+}
+
+/// Puts what the kernel says of itself beside an image.
+///
+/// # Errors
+/// There is no SDK, or the file cannot be copied.
+pub fn copy_kernel_facts(machine: &Machine, built: &Built) -> Result<()> {
+    let facts = Sdk::find()?.kernel_facts(&built.plan.board.microkit.board, machine.config())?;
+    copy(&facts, &built.folder.join(KERNEL_FILE))
 }
 
 /// Whether every file that is put into memory is there.
@@ -352,8 +439,8 @@ fn monitor(root: &Path, machine: &Machine, plan: &Plan, folder: &Path) -> Result
         HostName::Microkit => {
             let (sdk, board) = (Sdk::find()?, plan.board.microkit.board.as_str());
             let monitor = folder.join("vmm.elf");
-            copy(&sdk.monitor(root, board, machine.config)?, &monitor)?;
-            sdk.pack(folder, board, machine.config)?;
+            copy(&sdk.monitor(root, board, machine.config())?, &monitor)?;
+            sdk.pack(folder, board, machine.config())?;
             Ok(Some(monitor))
         }
         HostName::Baremetal => {
@@ -424,8 +511,11 @@ impl Values<'_> {
         let path = |path: &Path| Some(path.display().to_string());
         let file = |name: &str| path(&self.folder.join(name));
         let initrd = self.folder.join(vmm_plan::plan::INITRD_FILE);
-        // An SMP kernel waits for all of its cores.
-        let cpus = self.facts.cpus.max(self.cores);
+        let cpus = match self.facts.host {
+            // An SMP kernel waits for all of its cores; virtual CPUs beyond them take turns.
+            vmm_plan::Host::Microkit => self.cores,
+            vmm_plan::Host::Baremetal => self.facts.cpus,
+        };
         BTreeMap::from([
             ("image", self.image.as_deref().and_then(path)),
             ("load_address", Some(self.facts.load_address.clone())),

@@ -138,9 +138,10 @@ pub struct Machine {
     /// What the monitor runs on.
     #[arg(long, value_enum, default_value_t)]
     pub host: HostName,
-    /// Configuration of kernel and monitor.
-    #[arg(long, value_enum, default_value_t)]
-    pub config: Config,
+    /// Configuration of kernel and monitor; without it release, or with --cpus smp-release where the
+    /// SDK has a core for each virtual CPU and this computer does, too.
+    #[arg(long, value_enum)]
+    pub config: Option<Config>,
     /// Version of the interrupt controller; without it the first that the host can do.
     #[arg(long, value_name = "2|3", value_parser = clap::value_parser!(u8).range(2..=3))]
     pub gic: Option<u8>,
@@ -170,6 +171,10 @@ pub struct Machine {
     /// all that the kernel has. Those that work at a time should not be more than this computer's.
     #[arg(long, value_name = "N")]
     pub cores: Option<u32>,
+    /// Turn of a virtual CPU where several share a core, in microseconds; without it 1000, with
+    /// --icount 100.
+    #[arg(long, value_name = "US", value_parser = clap::value_parser!(u32).range(20..=100_000))]
+    pub turn: Option<u32>,
     /// Firmware call that the monitor hands on to the firmware, where the board allows it. Again
     /// for more.
     #[arg(long, value_name = "FUNCTION", value_parser = Rule::forward)]
@@ -184,6 +189,9 @@ pub struct Machine {
     /// Equal guest and physical addresses for guest RAM, as a device with DMA needs.
     #[arg(long)]
     pub identity: bool,
+    /// No random numbers for the guest, as on a board without a seed.
+    #[arg(long)]
+    pub no_entropy: bool,
     /// Emulated time follows executed instructions: the same run gives the same times.
     #[arg(long)]
     pub icount: bool,
@@ -212,7 +220,7 @@ impl Machine {
     /// Whether a debug kernel under the monitor prints on the guest's console.
     #[must_use]
     pub const fn prints(&self) -> bool {
-        matches!((self.host, self.config), (HostName::Microkit, Config::Debug | Config::SmpDebug))
+        matches!((self.host, self.config()), (HostName::Microkit, Config::Debug | Config::SmpDebug))
     }
 }
 
@@ -345,9 +353,20 @@ impl Place {
         Machine {
             board: self.board.clone(),
             host: self.host,
-            config: self.config,
+            config: Some(self.config),
             gic: self.gic,
             ..Machine::default()
+        }
+    }
+}
+
+impl Machine {
+    /// Configuration of kernel and monitor.
+    #[must_use]
+    pub const fn config(&self) -> Config {
+        match self.config {
+            Some(config) => config,
+            None => Config::Release,
         }
     }
 }
@@ -477,7 +496,7 @@ mod tests {
     fn defaults_are_microkit_release() {
         let options = boot(&["qemu"]).unwrap();
         assert_eq!(options.machine.host, HostName::Microkit);
-        assert_eq!(options.machine.config, Config::Release);
+        assert_eq!(options.machine.config(), Config::Release);
         assert_eq!((options.repeat, options.timeout), (1, 60));
         assert_eq!(options.total(), Duration::from_secs(600));
     }
@@ -503,7 +522,7 @@ mod tests {
     fn configurations_are_named_as_in_the_sdk() {
         for config in ["release", "debug", "smp-release", "smp-debug"] {
             let options = boot(&["qemu", "--config", config, "--cpus", "4"]).unwrap();
-            assert_eq!(options.machine.config.name(), config);
+            assert_eq!(options.machine.config().name(), config);
             assert_eq!(options.machine.cpus, Some(4));
         }
         assert!(boot(&["qemu", "--cpus", "some"]).is_err());

@@ -5,6 +5,8 @@
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
 use crate::addr::{Ipa, IpaRange};
+use crate::chosen;
+use crate::entropy::Generator;
 use crate::host::{Entry, Host, Image, MemoryOp, MemoryRefused};
 use crate::plan::{Plan, Window, checksum};
 use crate::tree::{self, TreeError};
@@ -208,11 +210,18 @@ pub fn check(plan: &Plan<'_>, host: &dyn Host) -> Result<Entry, BootError> {
 ///    coherency, where a guest with its caches off reads.
 /// 3. Drop stale instructions at the kernel's place.
 ///
+/// Between the two parts of step 2 the device tree gets its random numbers.
+///
 /// # Errors
 /// The host refuses a step.
-pub fn place(plan: &Plan<'_>, host: &mut dyn Host) -> Result<(), BootError> {
+pub fn place(
+    plan: &Plan<'_>,
+    host: &mut dyn Host,
+    generator: Option<&mut Generator>,
+) -> Result<(), BootError> {
     let facts = plan.facts();
     host.memory(MemoryOp::CleanInvalidate(facts.ram.range()))?;
+    let mut generator = generator;
     for (image, window) in [
         (Image::Kernel, facts.kernel),
         (Image::DeviceTree, facts.device_tree),
@@ -220,9 +229,38 @@ pub fn place(plan: &Plan<'_>, host: &mut dyn Host) -> Result<(), BootError> {
     ] {
         if window.size != 0 {
             host.memory(MemoryOp::Copy(image, Ipa(window.ipa)))?;
+            if image == Image::DeviceTree {
+                seed(window, host, generator.take())?;
+            }
             host.memory(MemoryOp::Clean(window.range()))?;
         }
     }
     host.memory(MemoryOp::InvalidateInstructions(facts.kernel.range()))?;
+    Ok(())
+}
+
+/// What Linux takes from `/chosen` for its random numbers and for its place in virtual memory.
+const SEEDS: [&str; 2] = ["rng-seed", "kaslr-seed"];
+
+/// Fills the seeds of the tree in guest RAM with fresh random bytes. Where there are none, the
+/// properties are taken out: a guest would believe their zeros.
+fn seed(
+    tree: Window,
+    host: &mut dyn Host,
+    mut generator: Option<&mut Generator>,
+) -> Result<(), MemoryRefused> {
+    for name in SEEDS {
+        let Some(property) = chosen::property(host.image(Image::DeviceTree), name) else {
+            continue;
+        };
+        for at in property.words() {
+            let word = match &mut generator {
+                None => chosen::NOP.to_be_bytes(),
+                Some(generator) if property.value.contains(&at) => generator.bytes(),
+                Some(_) => continue,
+            };
+            host.memory(MemoryOp::Store(Ipa(tree.ipa.wrapping_add(at as u64)), word))?;
+        }
+    }
     Ok(())
 }

@@ -47,8 +47,10 @@ counters! {
     wakeup,
     /// Exits of any other kind.
     other,
-    /// Times that a vCPU was parked.
+    /// Times that a vCPU was parked until an interrupt.
     parks,
+    /// Times that a vCPU that waits for an event let another have the core.
+    yields,
     /// Injections into list registers.
     injected,
     /// Firmware calls that nobody knows.

@@ -135,6 +135,8 @@ pub struct Fake {
     pub stats: HostStats,
     /// Guest RAM with its caches.
     pub ram: Ram,
+    /// What is in the region `seed`.
+    pub seed: Vec<u8>,
     images: [Vec<u8>; 3],
 }
 
@@ -169,6 +171,7 @@ impl Fake {
             smc_answer: [0; 4],
             stats: HostStats::default(),
             ram: Ram::new(ram),
+            seed: Vec::new(),
             images: [Vec::new(), Vec::new(), Vec::new()],
         }
     }
@@ -443,12 +446,17 @@ impl Host for Fake {
         self.images.get(image_index(image)).map(Vec::as_slice).unwrap_or_default()
     }
 
+    fn seed(&self) -> &[u8] {
+        &self.seed
+    }
+
     fn memory(&mut self, op: MemoryOp) -> Result<(), MemoryRefused> {
         let range = match op {
             MemoryOp::CleanInvalidate(range)
             | MemoryOp::Clean(range)
             | MemoryOp::InvalidateInstructions(range) => Some(range),
             MemoryOp::Copy(image, to) => IpaRange::new(to, self.image(image).len() as u64),
+            MemoryOp::Store(to, bytes) => IpaRange::new(to, bytes.len() as u64),
         };
         let range =
             range.filter(|range| self.ram.range().encloses(*range)).ok_or(MemoryRefused(op))?;
@@ -460,6 +468,7 @@ impl Host for Fake {
                 let bytes = self.image(image).to_vec();
                 self.ram.store_cached(to, &bytes);
             }
+            MemoryOp::Store(to, bytes) => self.ram.store_cached(to, &bytes),
         }
         Ok(())
     }

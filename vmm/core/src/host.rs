@@ -222,6 +222,8 @@ pub enum MemoryOp {
     CleanInvalidate(IpaRange),
     /// Copy a pristine image to this place in guest RAM.
     Copy(Image, Ipa),
+    /// Store these four bytes at this place in guest RAM.
+    Store(Ipa, [u8; 4]),
     /// Write dirty lines of this guest RAM back to the point of coherency (`dc cvac`), so that a
     /// guest with its caches off sees them.
     Clean(IpaRange),
@@ -333,6 +335,10 @@ pub trait Host {
 
     /// The bytes of a pristine image; empty where the guest has none.
     fn image(&self, image: Image) -> &[u8];
+
+    /// What the boot loader or the emulator left in the plan's region `seed`; empty where the plan
+    /// has none.
+    fn seed(&self) -> &[u8];
 
     /// Does one step in the placing of images.
     ///

@@ -19,7 +19,9 @@
 pub mod addr;
 pub mod boot;
 pub mod bus;
+pub mod chosen;
 pub mod counters;
+pub mod entropy;
 #[cfg(feature = "fake")]
 pub mod fake;
 pub mod fault;
@@ -29,9 +31,11 @@ pub mod latency;
 pub mod plan;
 pub mod pstate;
 pub mod report;
+pub mod services;
 pub mod smccc;
 pub mod syndrome;
 pub mod trace;
 pub mod tree;
+pub mod trng;
 pub mod uart;
 pub mod vm;

@@ -19,7 +19,7 @@ compile_error!("the plan block is little-endian, and so is every board that this
 pub const MAGIC: [u8; 8] = *b"VMMPLAN\0";
 
 /// Version of the layout below. Any change to a field changes it.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// Room for device lines, firmware rules and regions.
 pub const MAX_LINES: usize = 8;
@@ -237,7 +237,7 @@ pub struct Facts {
     pub accepted: Text<256>,
     /// Virtual CPUs, 1 to [`MAX_VCPUS`].
     pub vcpus: u32,
-    /// Bits of [`FLAG_TRACE`] and [`FLAG_ABORT`].
+    /// Bits of [`FLAG_TRACE`], [`FLAG_ABORT`] and [`FLAG_SHARED`].
     pub flags: u32,
     /// Guest RAM.
     pub ram: Window,
@@ -257,6 +257,10 @@ pub struct Facts {
     pub marker: Window,
     /// What wakes a parked vCPU.
     pub idle_timer: IdleTimerFacts,
+    /// What the region `seed` holds: [`SEED_NONE`] or [`SEED_TREE`].
+    pub seed: u32,
+    /// Must be zero.
+    pub reserved: u32,
     /// How many of `lines` count.
     pub line_count: u32,
     /// How many of `rules` count.
@@ -273,11 +277,18 @@ pub struct Facts {
     pub regions: [RegionFacts; MAX_REGIONS],
 }
 
-/// [`Facts::flags`]: print every exit and host call.
+/// [`Facts::flags`]: print every exit and host call (for recording traces).
 pub const FLAG_TRACE: u32 = 1;
 /// [`Facts::flags`]: what touches an address that nobody owns, or jumps there, takes an external
 /// abort as on a real machine; without it the guest is stopped.
 pub const FLAG_ABORT: u32 = 2;
+/// [`Facts::flags`]: virtual CPUs take turns on a core.
+pub const FLAG_SHARED: u32 = 4;
+
+/// [`Facts::seed`]: there is no such region, and the guest gets no random numbers.
+pub const SEED_NONE: u32 = 0;
+/// [`Facts::seed`]: a device tree with a fresh `/chosen/rng-seed` at each power-on.
+pub const SEED_TREE: u32 = 1;
 
 /// Why a plan block is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -426,6 +437,7 @@ impl<'a> Plan<'a> {
         field("console.kind", facts.console.kind.into(), uart, "1 (PL011) or 2 (i.MX)")?;
         let idle = facts.idle_timer.kind;
         field("idle_timer.kind", idle.into(), idle <= IDLE_IMX_GPT, "0, 1 or 2")?;
+        field("seed", facts.seed.into(), facts.seed <= SEED_TREE, "0 or 1")?;
         for (name, window) in [
             ("ram", facts.ram),
             ("kernel", facts.kernel),
@@ -499,6 +511,12 @@ impl<'a> Plan<'a> {
     #[must_use]
     pub const fn traces(&self) -> bool {
         self.facts.flags & FLAG_TRACE != 0
+    }
+
+    /// Whether virtual CPUs take turns on a core.
+    #[must_use]
+    pub const fn shares_cores(&self) -> bool {
+        self.facts.flags & FLAG_SHARED != 0
     }
 }
 

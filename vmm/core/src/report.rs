@@ -23,8 +23,8 @@ pub const BEGIN: &str = "\x18\r\n";
 /// What is reported.
 #[derive(Clone, Copy, Debug)]
 pub enum Event<'e> {
-    /// The guest is about to run for the first time.
-    Start,
+    /// The guest is about to run for the first time; whether it gets random numbers.
+    Start(bool),
     /// The guest wrote to the marker page.
     Mark(u64),
     /// The guest asked for a reset; this is its n-th start.
@@ -91,7 +91,7 @@ fn write_event(out: &mut dyn Write, plan: &Plan<'_>, event: Event<'_>) -> fmt::R
         out.write_str(BEGIN)?;
     }
     let name = match event {
-        Event::Start => "start",
+        Event::Start(_) => "start",
         Event::Mark(_) => "mark",
         Event::Reset(_) => "reset",
         Event::Stop(_) => "stop",
@@ -99,11 +99,12 @@ fn write_event(out: &mut dyn Write, plan: &Plan<'_>, event: Event<'_>) -> fmt::R
     };
     write!(out, "@{{\"v\":1,\"event\":\"{name}\"")?;
     match event {
-        Event::Start => {
+        Event::Start(entropy) => {
             let facts = plan.facts();
             let (board, gic, vcpus) = (facts.board, facts.gic.version, facts.vcpus);
             write!(out, ",\"board\":\"{}\",\"gic\":{gic},\"vcpus\":{vcpus}", board.as_str())?;
             let ram = facts.ram;
+            write!(out, ",\"entropy\":{entropy}")?;
             write!(out, ",\"ram\":\"{:#x}\",\"ram_size\":{}", ram.ipa, ram.size)?;
             let sizes = [facts.kernel.size, facts.device_tree.size, facts.initrd.size];
             write!(out, ",\"kernel\":{},\"dtb\":{},\"initrd\":{}", sizes[0], sizes[1], sizes[2])?;

@@ -6,6 +6,7 @@
 //! value.
 
 use crate::plan::{Plan, RULE_FORWARD};
+use crate::{services, trng};
 
 /// SMCCC and PSCI NOT_SUPPORTED, 64 bits wide (DEN0028F, 2.9; DEN0022F, 5.2.2).
 pub const NOT_SUPPORTED: u64 = u64::MAX;
@@ -59,6 +60,16 @@ pub mod id {
     pub const SYSTEM_RESET2_32: u32 = 0x8400_0012;
     /// SYSTEM_RESET2, 64-bit arguments.
     pub const SYSTEM_RESET2_64: u32 = 0xc400_0012;
+    /// TRNG_VERSION (DEN0098 1.0, 2.3).
+    pub const TRNG_VERSION: u32 = 0x8400_0050;
+    /// TRNG_FEATURES (DEN0098, 2.4).
+    pub const TRNG_FEATURES: u32 = 0x8400_0051;
+    /// TRNG_GET_UUID (DEN0098, 2.5).
+    pub const TRNG_GET_UUID: u32 = 0x8400_0052;
+    /// TRNG_RND, 32-bit registers (DEN0098, 2.6).
+    pub const TRNG_RND_32: u32 = 0x8400_0053;
+    /// TRNG_RND, 64-bit registers (DEN0098, 2.6).
+    pub const TRNG_RND_64: u32 = 0xc400_0053;
     /// SMCCC_VERSION.
     pub const SMCCC_VERSION: u32 = 0x8000_0000;
     /// SMCCC_ARCH_FEATURES.
@@ -79,6 +90,13 @@ pub enum Call {
     Unknown,
     /// Hand it to the board's firmware.
     Forward,
+    /// Random numbers: [`trng::answer`].
+    Random {
+        /// One of `id::TRNG_*`.
+        function: u32,
+        /// X1.
+        argument: u64,
+    },
     /// PSCI CPU_SUSPEND: wait for an interrupt.
     Suspend,
     /// PSCI CPU_OFF.
@@ -132,12 +150,14 @@ pub fn look_up(plan: &Plan<'_>, args: [u64; 4]) -> Call {
         id::PSCI_FEATURES => Call::Answer(psci_feature(x1)),
         id::SMCCC_VERSION => Call::Answer(SMCCC_VERSION),
         id::SMCCC_ARCH_FEATURES => Call::Answer(arch_feature(x1)),
+        _ if trng::is_one(function) => Call::Random { function, argument: x1 },
         _ => by_rule(plan, function),
     }
 }
 
 fn by_rule(plan: &Plan<'_>, function: u32) -> Call {
     match plan.rules().find(|rule| rule.function == function) {
+        None if services::asks(function) => Call::Answer(NOT_SUPPORTED),
         None => Call::Unknown,
         Some(rule) if rule.action != RULE_FORWARD => Call::Answer(rule.value),
         Some(_) if may_forward(function) => Call::Forward,

@@ -214,6 +214,10 @@ impl Host for Traced<'_> {
         self.0.image(image)
     }
 
+    fn seed(&self) -> &[u8] {
+        self.0.seed()
+    }
+
     fn memory(&mut self, op: MemoryOp) -> Result<(), MemoryRefused> {
         self.0.memory(op)
     }

@@ -2,6 +2,7 @@
 //! The monitor. A host calls [`Vm::handle`] for each exit and does what the [`Action`] says; that
 //! is the whole loop.
 
+mod event;
 mod exception;
 mod firmware;
 
@@ -11,11 +12,12 @@ use crate::addr::Ipa;
 use crate::boot::{self, BootError};
 use crate::bus::{Bus, BusError, Device};
 use crate::counters::Counters;
+use crate::entropy::Generator;
 use crate::fault::{Fault, FaultReport, Place};
 use crate::gic::{self, Gic, Version};
 use crate::host::{Action, Entry, Exit, Gpr, Host, HostStats, Intid, MAX_VCPUS, Vcpu};
 use crate::latency::Latency;
-use crate::plan::{IDLE_NONE, Plan};
+use crate::plan::{IDLE_NONE, Plan, SEED_NONE};
 use crate::report::{self, Event};
 use crate::smccc;
 use crate::syndrome::{Access, Class, RegisterAccess, Syndrome, SystemRegister, Timeout};
@@ -60,6 +62,8 @@ pub struct Vm<'p> {
     gic: Gic,
     run: [Run; MAX_VCPUS],
     vcpus: u8,
+    /// vCPUs that a WFE has parked, a bit each.
+    yielded: u8,
     /// Whether a vCPU that waits for an interrupt is parked.
     parks: bool,
     entry: Entry,
@@ -72,6 +76,8 @@ pub struct Vm<'p> {
     /// The device interrupt that fired last, and how often in a row.
     storm: (Option<Intid>, u32),
     noted: ArrayVec<u32, NOTED_CALLS>,
+    /// Random numbers for the guest; `None` where nothing seeds them.
+    generator: Option<Generator>,
 }
 
 impl<'p> Vm<'p> {
@@ -106,6 +112,7 @@ impl<'p> Vm<'p> {
             gic,
             run: [Run::Off; MAX_VCPUS],
             vcpus,
+            yielded: 0,
             parks: facts.idle_timer.kind != IDLE_NONE,
             entry: Entry { pc: Ipa(0), x0: 0 },
             boots: 0,
@@ -114,6 +121,7 @@ impl<'p> Vm<'p> {
             latency: Latency::default(),
             storm: (None, 0),
             noted: ArrayVec::new(),
+            generator: None,
         })
     }
 
@@ -153,8 +161,12 @@ impl<'p> Vm<'p> {
 
     fn try_start(&mut self, host: &mut dyn Host) -> Result<(), BootError> {
         self.entry = boot::check(&self.plan, host)?;
-        boot::place(&self.plan, host)?;
-        self.print(host, Event::Start);
+        self.generator = Generator::of_plan(&self.plan, host.seed());
+        if self.generator.is_none() && self.plan.facts().seed != SEED_NONE {
+            log::warn!("no-entropy: there is no seed where the plan says: no random numbers");
+        }
+        boot::place(&self.plan, host, self.generator.as_mut())?;
+        self.print(host, Event::Start(self.generator.is_some()));
         if self.plan.traces() {
             trace_plan(host, &self.plan);
         }
@@ -258,9 +270,9 @@ impl<'p> Vm<'p> {
             }
             Class::Firmware => Ok(self.firmware(host, vcpu, length)),
             Class::Wait { event: true, .. } => {
-                // An event may come from anywhere, and nobody would tell: never park.
                 Counters::count(&mut self.counters.wfe);
-                Ok(self.skip(host, vcpu, length))
+                self.skip(host, vcpu, length);
+                Ok(self.wait_for_event(host, vcpu))
             }
             Class::Wait { event: false, timeout } => {
                 Counters::count(&mut self.counters.wfi);
@@ -452,6 +464,7 @@ impl<'p> Vm<'p> {
     }
 
     fn set_run(&mut self, vcpu: Vcpu, to: Run) {
+        self.yielded &= !event::bit(vcpu);
         if let Some(run) = self.run.get_mut(vcpu.index()) {
             *run = to;
         }
@@ -520,7 +533,7 @@ impl<'p> Vm<'p> {
     fn reset(&mut self, host: &mut dyn Host, vcpu: Vcpu) -> Action {
         self.halt(host, vcpu);
         self.gic.reset(host);
-        if let Err(error) = boot::place(&self.plan, host) {
+        if let Err(error) = boot::place(&self.plan, host, self.generator.as_mut()) {
             return self.stop(host, vcpu, Fault::BadImage(error), None);
         }
         self.print(host, Event::Reset(self.boots.wrapping_add(1)));

@@ -191,6 +191,9 @@ impl Host for Recorded<'_> {
             Image::Initrd => &self.spec.initrd,
         }
     }
+    fn seed(&self) -> &[u8] {
+        &self.spec.seed
+    }
     fn memory(&mut self, _: MemoryOp) -> Result<(), MemoryRefused> {
         Ok(())
     }

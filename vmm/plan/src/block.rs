@@ -2,12 +2,13 @@
 //! The plan block, as `vmm_core::plan` lays it out.
 
 use vmm_core::plan::{
-    FLAG_ABORT, FLAG_TRACE, Facts, GicFacts, IDLE_CNTP, IDLE_IMX_GPT, IDLE_NONE, LineFacts, NO_PA,
-    RULE_ANSWER, RULE_FORWARD, RegionFacts, RuleFacts, Text, Window,
+    FLAG_ABORT, FLAG_SHARED, FLAG_TRACE, Facts, GicFacts, IDLE_CNTP, IDLE_IMX_GPT, IDLE_NONE,
+    LineFacts, NO_PA, RULE_ANSWER, RULE_FORWARD, RegionFacts, RuleFacts, SEED_NONE, SEED_TREE,
+    Text, Window,
 };
 use zerocopy::FromZeros;
 
-use crate::board::{IdleKind, RuleAction, Trigger, Uart};
+use crate::board::{IdleKind, RuleAction, SeedKind, Trigger, Uart};
 use crate::error::PlanError;
 use crate::memory::{Kind, Owner};
 use crate::nodes;
@@ -44,8 +45,10 @@ pub(crate) fn write(plan: &Plan) -> Result<Vec<u8>, PlanError> {
     facts.accepted = Text::new(&accepted(plan));
     facts.vcpus = plan.wish.vcpus;
     let aborts = plan.wish.unowned.unwrap_or(board.unowned) == Unowned::Abort;
-    facts.flags =
-        if plan.wish.trace { FLAG_TRACE } else { 0 } | if aborts { FLAG_ABORT } else { 0 };
+    let flag = |is, flag| if is { flag } else { 0 };
+    facts.flags = flag(plan.wish.trace, FLAG_TRACE)
+        | flag(aborts, FLAG_ABORT)
+        | flag(plan.shares_cores(), FLAG_SHARED);
     facts.ram = window(plan.layout.ram);
     facts.kernel = Window { ipa: plan.layout.kernel.base, size: plan.layout.kernel_file };
     facts.device_tree = Window { ipa: plan.layout.tree.base, size: length(&plan.dtb) };
@@ -64,6 +67,10 @@ pub(crate) fn write(plan: &Plan) -> Result<Vec<u8>, PlanError> {
         Some(IdleKind::ImxGpt) => IDLE_IMX_GPT,
         None if plan.wish.host == Host::Baremetal => IDLE_CNTP,
         None => IDLE_NONE,
+    };
+    facts.seed = match plan.seed().map(|seed| seed.kind) {
+        Some(SeedKind::DeviceTree) => SEED_TREE,
+        None => SEED_NONE,
     };
     facts.line_count = fill(&mut facts.lines, lines(plan), "the number of device interrupts")?;
     facts.rule_count = fill(&mut facts.rules, rules(plan), "the number of firmware-call rules")?;

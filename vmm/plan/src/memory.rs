@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Regions of memory: who owns them, and where they are.
 
+use crate::board::Seed;
 use crate::closure::Closure;
 use crate::error::PlanError;
 use crate::files::{INITRD_FILE, KERNEL_FILE, PLAN_FILE, TREE_FILE};
@@ -85,6 +86,7 @@ mod vaddr {
     pub const TREE: u64 = 0x1020_0000;
     pub const UART: u64 = 0x1040_0000;
     pub const IDLE: u64 = 0x1060_0000;
+    pub const SEED: u64 = 0x1080_0000;
     pub const KERNEL: u64 = 0x2000_0000;
     pub const INITRD: u64 = 0x4000_0000;
     pub const RAM: u64 = 0x1_0000_0000;
@@ -127,6 +129,18 @@ fn images(plan: &Plan) -> Vec<Region> {
     ];
     if plan.layout.initrd.size != 0 {
         all.push(image("initrd", INITRD_FILE, vaddr::INITRD, plan.layout.initrd.size));
+    }
+    if let Some(Seed { memory, .. }) = plan.seed() {
+        all.push(Region {
+            name: "seed".into(),
+            ipa: None,
+            pa: Some(memory.base),
+            size: memory.size,
+            owner: Owner::Monitor,
+            kind: Kind::Normal,
+            vaddr: Some(vaddr::SEED),
+            prefill: None,
+        });
     }
     all
 }

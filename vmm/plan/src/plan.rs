@@ -5,7 +5,7 @@
 use dtoolkit::model::DeviceTree;
 use vmm_core::plan::{MAX_LINES, MAX_REGIONS, MAX_RULES};
 
-use crate::board::{Board, Gic, Idle, Rule, Trigger};
+use crate::board::{Board, Gic, Idle, Rule, Seed, Trigger};
 use crate::closure::{Closure, Missing, Unplanned};
 use crate::dt::{self, Tree};
 use crate::error::PlanError;
@@ -106,7 +106,7 @@ impl Plan {
         };
         check_root(board, &layout, closure.cells)?;
         let tree = match &images.dtb {
-            Some(dtb) => tree::given(dt::read("given for the guest", dtb)?.0, &layout, wish),
+            Some(dtb) => tree::given(dt::read("given for the guest", dtb)?.0, board, &layout, wish),
             None => tree::guest(board, wish, gic, &layout, &closure),
         };
         let dtb = tree.to_dtb();
@@ -151,6 +151,18 @@ impl Plan {
     #[must_use]
     pub fn idle(&self) -> Option<&Idle> {
         self.board.idle.as_ref().filter(|_| self.wish.host == Host::Microkit)
+    }
+
+    /// What seeds the guest's random numbers.
+    #[must_use]
+    pub fn seed(&self) -> Option<&Seed> {
+        self.board.seed.as_ref().filter(|_| self.wish.entropy)
+    }
+
+    /// Whether virtual CPUs take turns on a core; on bare metal each has its own.
+    #[must_use]
+    pub fn shares_cores(&self) -> bool {
+        self.wish.host == Host::Microkit && self.wish.vcpus > self.wish.cores
     }
 
     /// Firmware calls that are answered or forwarded: the wish's own rules before the board's.

@@ -15,9 +15,6 @@ const GUEST_PRIORITY: u32 = 100;
 /// Time slice in microseconds of both. A budget as large as its period is never used up; the
 /// default of 1 ms would interrupt a busy guest a thousand times a second.
 const SLICE_US: u32 = 100_000;
-/// Time slice where virtual CPUs share a core: one that spins until another has done something
-/// keeps that one waiting so long.
-const SHARED_SLICE_US: u32 = 1_000;
 
 const fn trigger(trigger: Trigger) -> &'static str {
     match trigger {
@@ -67,7 +64,7 @@ fn build(plan: &Plan, out: &mut String) -> std::fmt::Result {
     for line in &plan.lines {
         irq(line.intid, line.channel, line.trigger, out)?;
     }
-    let slice = if plan.wish.vcpus > plan.wish.cores { SHARED_SLICE_US } else { SLICE_US };
+    let slice = if plan.shares_cores() { plan.wish.turn_us } else { SLICE_US };
     writeln!(
         out,
         "        <virtual_machine name=\"guest\" priority=\"{GUEST_PRIORITY}\" \
@@ -115,7 +112,9 @@ fn monitor_map(region: &Region, out: &mut String) -> std::fmt::Result {
         return Ok(());
     };
     let name = &region.name;
-    let perms = if region.prefill.is_some() { "r" } else { "rw" };
+    // What others have written, the monitor only reads.
+    let read = region.prefill.is_some() || region.name == "seed";
+    let perms = if read { "r" } else { "rw" };
     write!(
         out,
         "        <map mr=\"{name}\" vaddr=\"{vaddr:#x}\" perms=\"{perms}\" cached=\"{}\" \

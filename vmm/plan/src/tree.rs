@@ -16,6 +16,12 @@ use crate::wish::Wish;
 const SPI: u32 = 0;
 const PPI: u32 = 1;
 
+/// Bytes of `/chosen/rng-seed`: Linux believes each bit of it (drivers/of/fdt.c), and is ready with
+/// 256.
+const RNG_SEED: usize = 32;
+/// Bytes of `/chosen/kaslr-seed` (bindings: dtschema, chosen.yaml).
+const KASLR_SEED: usize = 8;
+
 /// A node under construction. Names are this file's own or a checked tree's, so they are valid.
 struct Build(DeviceTreeNode);
 
@@ -116,14 +122,20 @@ pub(crate) fn guest(
         let mut free = free.filter(|name| given.aliases.iter().all(|(taken, _)| taken != name));
         aliases = aliases.with(&free.next().unwrap_or_default(), console.as_str());
     }
-    let chosen = chosen(layout, wish, Some(format!("{console}:{}n8", board.console.baud)), width);
+    let chosen =
+        chosen(board, layout, wish, Some(format!("{console}:{}n8", board.console.baud)), width);
     tree.root = root.child(aliases).child(Build(chosen)).0;
     tree
 }
 
 /// A guest tree of the user's own, with its `chosen` node filled.
-pub(crate) fn given(mut tree: DeviceTree, layout: &Layout, wish: &Wish) -> DeviceTree {
-    let fresh = chosen(layout, wish, None, (2, 2));
+pub(crate) fn given(
+    mut tree: DeviceTree,
+    board: &Board,
+    layout: &Layout,
+    wish: &Wish,
+) -> DeviceTree {
+    let fresh = chosen(board, layout, wish, None, (2, 2));
     let Some(old) = tree.root.child_mut("chosen") else {
         tree.root.add_child(fresh);
         return tree;
@@ -135,6 +147,7 @@ pub(crate) fn given(mut tree: DeviceTree, layout: &Layout, wish: &Wish) -> Devic
 }
 
 fn chosen(
+    board: &Board,
     layout: &Layout,
     wish: &Wish,
     stdout: Option<String>,
@@ -146,6 +159,11 @@ fn chosen(
     }
     if !wish.append.is_empty() {
         node = node.with("bootargs", wish.append.as_str());
+    }
+    if board.seed.is_some() && wish.entropy {
+        // Room for what the monitor puts there at every start of the guest.
+        node =
+            node.with("rng-seed", vec![0_u8; RNG_SEED]).with("kaslr-seed", vec![0_u8; KASLR_SEED]);
     }
     if layout.initrd.size != 0 {
         node = node

@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{board, boards, evk, images, kernel};
+use common::{board, boards, errors, evk, images, kernel};
 use vmm_core::plan::{NODE_DISABLED, NODE_ENABLED, NODE_GIVEN, Plan as Block};
 use vmm_plan::check::Subject;
 use vmm_plan::dt::{self, Tree, is_gic};
@@ -25,7 +25,7 @@ fn every_board_is_clean_on_every_host() {
     for board in Board::all(&boards()).unwrap() {
         for wish in variants(&board) {
             let plan = Plan::new(&board, &wish, images()).unwrap();
-            assert_eq!(Subject::from_plan(&plan).findings(), [], "{} {:?}", board.name, wish);
+            assert_eq!(errors(&Subject::from_plan(&plan)), [], "{} {:?}", board.name, wish);
             assert!(!plan.profiles().is_empty());
         }
     }
@@ -97,7 +97,7 @@ fn the_system_file_reads_back_as_what_was_planned() {
             plan.images.initrd.as_deref(),
         )
         .unwrap();
-        assert_eq!(subject.findings(), []);
+        assert_eq!(errors(&subject), []);
     }
 }
 
@@ -112,7 +112,7 @@ fn one_wish_makes_a_maaxboard_guest_from_debians_tree() {
         ..Wish::default()
     };
     let plan = Plan::with_tree(&board, &wish, images(), Some(tree)).unwrap();
-    assert_eq!(Subject::from_plan(&plan).findings(), []);
+    assert_eq!(errors(&Subject::from_plan(&plan)), []);
     let pages: Vec<_> = plan
         .regions
         .iter()
@@ -172,7 +172,7 @@ fn equal_addresses_take_the_places_that_the_board_has() {
         let plan = Plan::new(&maaxboard, &wish(1024, host), images()).unwrap();
         let ram = plan.region("ram").unwrap();
         assert_eq!((ram.ipa, ram.pa), (Some(0x6000_0000), Some(0x6000_0000)));
-        assert_eq!(Subject::from_plan(&plan).findings(), []);
+        assert_eq!(errors(&Subject::from_plan(&plan)), []);
     }
     let error =
         Plan::new(&maaxboard, &wish(1536, Host::Microkit), images()).unwrap_err().to_string();
@@ -206,7 +206,7 @@ fn one_number_makes_processors_of_every_kind() {
         let host = if (name, gic) == ("qemu", 3) { Host::Baremetal } else { Host::Microkit };
         let wish = Wish { gic: Some(gic), host, vcpus, cores, ..Wish::default() };
         let plan = Plan::new(&board(name), &wish, images()).unwrap();
-        assert_eq!(Subject::from_plan(&plan).findings(), []);
+        assert_eq!(errors(&Subject::from_plan(&plan)), []);
         let tree = Tree::new(&plan.tree);
         let node = |path: &str| tree.node(tree.by_path(path).unwrap());
         let cpus: Vec<_> = tree.nodes().filter(|(_, n)| n.path.starts_with("/cpus/")).collect();
@@ -240,5 +240,26 @@ fn one_number_makes_processors_of_every_kind() {
             let machine = system.lines().find(|line| line.contains("<virtual_machine ")).unwrap();
             assert!(machine.contains(slice), "{machine}");
         }
+    }
+}
+
+/// A seed in an image would be everyone's: what a plan writes holds zeros in its place, and no file
+/// differs from run to run.
+#[test]
+fn no_file_of_a_plan_holds_a_seed() {
+    for board in Board::all(&common::boards()).unwrap() {
+        let plan = Plan::new(&board, &Wish::default(), images()).unwrap();
+        for (name, length) in [("rng-seed", 32), ("kaslr-seed", 8)] {
+            let found = vmm_core::chosen::property(&plan.dtb, name).map(|found| found.value);
+            assert_eq!(found.is_some(), board.seed.is_some(), "{name} of {}", board.name);
+            if let Some(value) = found {
+                assert_eq!(plan.dtb[value], vec![0; length], "{name} of {}", board.name);
+            }
+        }
+        assert!(plan.region("seed").is_none_or(|region| region.prefill.is_none()));
+        let withheld = Wish { entropy: false, ..Wish::default() };
+        let plan = Plan::new(&board, &withheld, images()).unwrap();
+        assert!(vmm_core::chosen::property(&plan.dtb, "rng-seed").is_none());
+        assert!(plan.region("seed").is_none());
     }
 }

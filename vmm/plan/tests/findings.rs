@@ -5,7 +5,7 @@ mod common;
 
 use std::collections::BTreeSet;
 
-use common::{Build, archive, board, board_tree, images};
+use common::{Build, archive, board, board_tree, errors, images};
 use dtoolkit::model::{DeviceTree, DeviceTreeProperty};
 use vmm_plan::board::{Board, Trigger};
 use vmm_plan::check::{Initramfs, RULES, Severity, Subject};
@@ -135,6 +135,8 @@ fn every_rule_is_found() {
             subject.tree = clean.tree(|tree| tree.find_node_mut("/soc").unwrap().add_child(node.0));
             subject.regions.push(device("eth", 0xa01_0000, 0x1000, Owner::Guest));
             region(subject, "ram").pa = Some(0x4000_0000);
+            // It is there, too.
+            subject.regions.retain(|region| region.name != "seed");
         }),
         &["page-exposes-neighbour", "dma-no-smmu", "dma-unknown"],
     );
@@ -205,7 +207,7 @@ fn every_rule_is_found() {
         }),
         &["gic-mismatch"],
     );
-    expect(planted(|_, subject| subject.vcpus = 2), &["vcpu-count"]);
+    expect(planted(|_, subject| (subject.vcpus, subject.cores) = (2, 2)), &["vcpu-count"]);
     expect(planted(|_, subject| subject.vcpus = 0), &["vcpu-count"]);
     expect(
         planted(|clean, subject| {
@@ -260,6 +262,8 @@ fn every_rule_is_found() {
     expect(arguments("x".repeat(2047)), &[]);
     expect(planted(|_, subject| packed(Unpacked::Damaged(0))(subject)), &["initramfs-unknown"]);
     expect(planted(|_, subject| subject.debug_kernel = true), &["debug-console"]);
+    expect(planted(|_, subject| subject.entropy = false), &["no-entropy"]);
+    expect(planted(|_, subject| subject.cores = 0), &["shared-core"]);
     expect(
         planted(|_, subject| {
             subject.lines.push(Line { intid: 160, trigger: Trigger::Level, channel: 9 })
@@ -297,7 +301,7 @@ fn the_virtual_cpu_interface_is_no_gicv3_guests() {
     let board = board("maaxboard");
     let plan = Plan::new(&board, &Wish::default(), images()).unwrap();
     let mut subject = Subject::from_plan(&plan);
-    assert_eq!(subject.findings(), []);
+    assert_eq!(errors(&subject), []);
     subject.regions.push(device("gicv", 0x3102_0000, 0x1000, Owner::Guest));
     assert!(ids(&subject).contains("gicv-on-gicv3"));
 }
@@ -318,22 +322,44 @@ fn a_provider_that_is_neither_given_nor_replaced_is_found_in_a_plan() {
 }
 
 #[test]
-fn notes_are_only_the_two() {
+fn notes_are_only_these() {
     let notes: Vec<_> =
         RULES.iter().filter(|rule| rule.severity == Severity::Note).map(|rule| rule.id).collect();
-    assert_eq!(notes, ["initramfs-unknown", "debug-console"]);
+    assert_eq!(notes, ["initramfs-unknown", "no-entropy", "shared-core", "debug-console"]);
     assert!(RULES.iter().all(|rule| rule.text.len() > 100));
 }
 
 /// What a change to the tree of a guest with four virtual CPUs brings.
 fn of_four(name: &str, change: impl FnOnce(&mut DeviceTree)) -> BTreeSet<&'static str> {
     let board = board(name);
-    let plan = Plan::new(&board, &Wish { vcpus: 4, ..Wish::default() }, images()).unwrap();
+    let plan =
+        Plan::new(&board, &Wish { vcpus: 4, cores: 4, ..Wish::default() }, images()).unwrap();
     let mut subject = Subject::from_plan(&plan);
     let mut tree = plan.tree.clone();
     change(&mut tree);
     subject.tree = Tree::new(&tree);
+    // What this is about needs no seed.
+    subject.entropy = true;
     ids(&subject)
+}
+
+#[test]
+fn a_plan_says_what_it_has_no_seed_or_no_core_for() {
+    let found = |name: &str, wish: Wish| {
+        let plan = Plan::new(&board(name), &wish, images()).unwrap();
+        ids(&Subject::from_plan(&plan))
+    };
+    let entropy = BTreeSet::from(["no-entropy"]);
+    assert!(found("qemu", Wish::default()).is_empty());
+    assert_eq!(found("qemu", Wish { entropy: false, ..Wish::default() }), entropy);
+    assert_eq!(found("maaxboard", Wish::default()), entropy);
+    let shared = BTreeSet::from(["shared-core"]);
+    assert_eq!(found("qemu", Wish { vcpus: 2, ..Wish::default() }), shared);
+    assert_eq!(found("qemu", Wish { vcpus: 4, cores: 2, ..Wish::default() }), shared);
+    assert!(found("qemu", Wish { vcpus: 4, cores: 4, ..Wish::default() }).is_empty());
+    // On bare metal each has its own.
+    let baremetal = Wish { vcpus: 4, host: vmm_plan::Host::Baremetal, ..Wish::default() };
+    assert!(found("qemu", baremetal).is_empty());
 }
 
 #[test]

@@ -539,7 +539,7 @@ fn a_console_that_the_guest_does_not_have_is_found() {
         let found = |append: &str| {
             let wish = Wish { append: append.into(), ..Wish::default() };
             let plan = Plan::new(&board(name), &wish, images()).unwrap();
-            Subject::from_plan(&plan).findings()
+            common::errors(&Subject::from_plan(&plan))
         };
         for clean in [
             "",

@@ -71,6 +71,10 @@ pub fn with_monitor(root: &Path, machine: &Machine, idle: u32, column: &mut Colu
         && to_s > from_s
     {
         column.set("idle_exits", number(after.saturating_sub(before)) / (to_s - from_s));
+        let calls = to.counter("calls").saturating_sub(from.counter("calls"));
+        if calls != 0 {
+            column.set("idle_calls", number(calls) / (to_s - from_s));
+        }
     }
     if let Some(exits) = exits(shell) {
         column.set("exits", number(exits));

@@ -21,11 +21,18 @@ const SHORT: [&str; 10] = [
 ];
 
 /// One boot each that shows the same as `ci/bench`; B is a board, H a host (`bare` is no monitor).
-const MADE: [(&[&str], &str); 7] = [
+const MADE: [(&[&str], &str); 8] = [
     (&["init_s", "init_ratio"], "ci/boot B --host H --icount --expect 'Run /init'"),
     (&["first_line_s"], "ci/boot B --host H --report FILE"),
     (&["own_first_line_s"], "ci/boot B --kernel Image --initrd initrd --report FILE"),
-    (&["idle_percent", "idle_exits"], "ci/boot B --host H --run 'sleep 30' --report FILE"),
+    (
+        &["idle_percent", "idle_ratio", "idle_exits", "idle_calls"],
+        "ci/boot B --host H --run 'sleep 30' --report FILE",
+    ),
+    (
+        &["contention_1", "contention_2", "contention_4"],
+        "ci/boot B --host H --icount --cpus N --run 'time (seq 1 20000 | sort -r | tail -1)'",
+    ),
     (
         &["exits", "mmio_calls", "mmio_registers", "exit_calls"],
         "ci/boot B --host H --run 'devmem MARKER 32 1' --report FILE",

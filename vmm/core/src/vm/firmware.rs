@@ -9,6 +9,7 @@ use crate::fault::Fault;
 use crate::host::{Action, Entry, Gpr, Host, Vcpu};
 use crate::report::Event;
 use crate::smccc::{self, Call};
+use crate::{services, trng};
 
 impl Vm<'_> {
     /// An SMC: answers it, or does what it asks for.
@@ -25,6 +26,17 @@ impl Vm<'_> {
             Call::Unknown => {
                 self.note_call(args[0]);
                 smccc::NOT_SUPPORTED
+            }
+            Call::Random { function, argument } => {
+                let answer = trng::answer(function, argument, self.generator.as_mut());
+                let Some(words) = answer else {
+                    host.set_reg(vcpu, Gpr::X0, smccc::NOT_SUPPORTED);
+                    return Action::Resume;
+                };
+                for (word, reg) in words.into_iter().zip(Gpr::ARGUMENTS) {
+                    host.set_reg(vcpu, reg, word);
+                }
+                return Action::Resume;
             }
             Call::Forward => return self.forward(host, vcpu),
             Call::Suspend => {
@@ -58,7 +70,8 @@ impl Vm<'_> {
         let Ok(function) = u32::try_from(x0 & 0xffff_ffff) else { return };
         if !self.noted.contains(&function) && self.noted.try_push(function).is_ok() {
             Counters::count(&mut self.counters.notes);
-            log::warn!("firmware call {function:#010x} is not known: answered NOT_SUPPORTED");
+            let range = services::name(function);
+            log::warn!("firmware call {function:#010x} ({range}): answered NOT_SUPPORTED");
         }
     }
 

@@ -120,6 +120,9 @@ impl Host for Checked<'_> {
     fn image(&self, image: Image) -> &[u8] {
         self.fake.image(image)
     }
+    fn seed(&self) -> &[u8] {
+        self.fake.seed()
+    }
     fn memory(&mut self, op: MemoryOp) -> Result<(), MemoryRefused> {
         self.fake.memory(op)
     }

@@ -7,7 +7,7 @@ use vmm_core::fake::Fake;
 use vmm_core::host::Image;
 use vmm_core::plan::{
     self, ConsoleFacts, Facts, GicFacts, IDLE_CNTP, IdleTimerFacts, LineFacts, Node, Plan,
-    RuleFacts, Text, Window, checksum,
+    RuleFacts, SEED_TREE, Text, Window, checksum,
 };
 use zerocopy::FromZeros;
 
@@ -37,6 +37,8 @@ pub struct Spec {
     pub kernel: Vec<u8>,
     pub tree: Vec<u8>,
     pub initrd: Vec<u8>,
+    /// What is in the region `seed`.
+    pub seed: Vec<u8>,
     pub slots: u8,
 }
 
@@ -83,10 +85,25 @@ impl Spec {
             };
         }
         facts.line_count = 4;
-        let mut spec =
-            Self { facts, nodes: Vec::new(), kernel, tree: Vec::new(), initrd, slots: 4 };
+        let mut spec = Self {
+            facts,
+            nodes: Vec::new(),
+            kernel,
+            tree: Vec::new(),
+            initrd,
+            seed: Vec::new(),
+            slots: 4,
+        };
         spec.set_tree(tree::of(&spec.facts).to_dtb());
         spec
+    }
+
+    /// The same with random numbers, which this seeds.
+    pub fn with_seed(mut self, seed: [u8; 32]) -> Self {
+        self.facts.seed = SEED_TREE;
+        self.seed = tree::with_seed(seed).to_dtb();
+        self.set_tree(tree::of(&self.facts).to_dtb());
+        self
     }
 
     /// Takes this device tree, as guestplan would have written it.
@@ -124,6 +141,7 @@ impl Spec {
             Fake::new(self.facts.vcpus as u8, IpaRange::new(Ipa(ram.ipa), ram.size).unwrap());
         fake.slots = self.slots;
         fake.groups = if self.facts.gic.version == 3 { 0b10 } else { 0b01 };
+        fake.seed.clone_from(&self.seed);
         fake.set_image(Image::Kernel, &self.kernel);
         fake.set_image(Image::DeviceTree, &self.tree);
         fake.set_image(Image::Initrd, &self.initrd);

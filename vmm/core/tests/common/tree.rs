@@ -29,6 +29,14 @@ pub fn reg(numbers: &[u64]) -> Vec<u8> {
     numbers.iter().copied().flat_map(u64::to_be_bytes).collect()
 }
 
+/// A tree with nothing but seeds, as an emulator leaves it.
+pub fn with_seed(seed: [u8; 32]) -> DeviceTree {
+    let mut tree = DeviceTree::new();
+    let chosen = Build::new("chosen").with("rng-seed", seed.to_vec());
+    tree.root = Build::new("").with("compatible", "an,emulator").child(chosen).0;
+    tree
+}
+
 /// The tree that says what the plan says.
 pub fn of(facts: &Facts) -> DeviceTree {
     let (ram, gic) = (facts.ram, facts.gic);
@@ -46,6 +54,9 @@ pub fn of(facts: &Facts) -> DeviceTree {
         chosen = chosen
             .with("linux,initrd-start", facts.initrd.ipa)
             .with("linux,initrd-end", facts.initrd.ipa + facts.initrd.size);
+    }
+    if facts.seed != 0 {
+        chosen = chosen.with("rng-seed", vec![0_u8; 32]).with("kaslr-seed", vec![0_u8; 8]);
     }
     let controller = Build::new(&format!("interrupt-controller@{:x}", gic.distributor.ipa))
         .with("compatible", compatible)

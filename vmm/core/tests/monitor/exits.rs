@@ -88,7 +88,7 @@ fn wfi_on_a_host_without_a_timer_goes_on() {
 }
 
 #[test]
-fn wfe_never_parks() {
+fn wfe_never_parks_on_a_core_of_its_own() {
     let mut m = Machine::boot(&Spec::new(2, 1));
     let pc = m.pc(CPU0);
     assert_eq!(m.trap(CPU0, esr::WFE, 0), Action::Resume);

@@ -115,6 +115,70 @@ fn what_a_linux_guest_asks_for_in_vain() {
     }
 }
 
+/// What Linux 6.1 to 7.2 asks for at boot (drivers/firmware/smccc, arm_ffa, arm_sdei.c, efi;
+/// arch/arm64/kernel/proton-pack.c, paravirt.c; drivers/char/hw_random/arm_smccc_trng.c), and every
+/// range's questions about itself.
+#[test]
+fn a_question_is_no_unknown_call() {
+    let mut m = machine(1);
+    let general = (0..64).flat_map(|owner| {
+        [0xff00, 0xff01, 0xff03].map(|number| 0x8000_0000 | owner << 24 | number)
+    });
+    let linux = [
+        0x8000_0002,
+        0x8000_0003,
+        0x8000_8000,
+        0x8000_7fff,
+        0x8000_3fff,
+        0x8400_0050,
+        0xc400_0053,
+        0x8400_0063,
+        0xc400_0020,
+        0xc500_0020,
+        0x8600_ff01,
+    ];
+    for function in general.chain(linux) {
+        assert_eq!(m.call(CPU0, &[function]), NOT_SUPPORTED, "{function:#x}");
+    }
+    assert_eq!((m.vm.counters().unknown_smc, m.vm.counters().notes), (0, 0));
+}
+
+/// DEN0028F, tables 6-1 and 6-2.
+#[test]
+fn every_range_has_its_name() {
+    for (function, name) in [
+        (0x8000_0000, "Arm architecture"),
+        (0xc100_0001, "CPU"),
+        (0xc200_0006, "chip (SiP)"),
+        (0x8300_ffff, "board (OEM)"),
+        (0x8400_000e, "PSCI"),
+        (0xc400_0020, "software delegated exceptions (SDEI)"),
+        (0x8400_0041, "management mode (MM)"),
+        (0x8400_0054, "random numbers (TRNG)"),
+        (0x8400_0060, "firmware framework (FF-A)"),
+        (0x8400_00ef, "firmware framework (FF-A)"),
+        (0x8400_00f1, "errata management"),
+        (0xc400_0153, "realm management"),
+        (0x8400_1000, "standard secure"),
+        (0xc500_0021, "standard hypervisor"),
+        (0x8600_0000, "vendor's hypervisor"),
+        (0x8700_0000, "reserved"),
+        (0xaf00_0000, "reserved"),
+        (0xb000_0000, "trusted application"),
+        (0xb100_0000, "trusted application"),
+        (0xb200_0000, "trusted OS"),
+        (0xff00_0000, "trusted OS"),
+        (0, "Armv7 legacy"),
+        (0x0100_ffff, "Armv7 legacy"),
+        (0x0101_0000, "reserved, yielding"),
+        (0x0200_0000, "trusted OS, yielding"),
+        (0x1fff_ffff, "trusted OS, yielding"),
+        (0x2000_0000, "reserved, yielding"),
+    ] {
+        assert_eq!(vmm_core::services::name(function), name, "{function:#x}");
+    }
+}
+
 #[test]
 fn an_unknown_call_is_counted_every_time_and_noted_once() {
     let mut m = machine(1);

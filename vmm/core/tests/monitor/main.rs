@@ -15,6 +15,8 @@ mod common;
 
 mod arbitrary;
 mod boot;
+mod entropy;
+mod event;
 mod exceptions;
 mod exits;
 mod faults;
@@ -31,4 +33,5 @@ mod report;
 mod reset;
 mod routing;
 mod sleep;
+mod trng;
 mod world;

@@ -37,7 +37,7 @@ fn used(spec: &Spec) -> Fake {
 /// The steps that the core takes.
 fn steps(spec: &Spec) -> Vec<MemoryOp> {
     let mut fake = spec.fake();
-    boot::place(&spec.plan(), &mut fake).unwrap();
+    boot::place(&spec.plan(), &mut fake, None).unwrap();
     fake.memory_log
 }
 
@@ -193,7 +193,7 @@ fn a_plan_with_other_places_is_refused_by_the_host_not_by_luck() {
     let mut spec = Spec::new(2, 1);
     spec.facts.initrd.ipa = RAM + RAM_SIZE - 10;
     let mut fake = spec.fake();
-    assert!(boot::place(&spec.plan(), &mut fake).is_err());
+    assert!(boot::place(&spec.plan(), &mut fake, None).is_err());
 }
 
 proptest! {
@@ -209,7 +209,7 @@ proptest! {
         let mut fake = spec.fake();
         fake.ram.store_cached(Ipa(RAM + old), &[0xbb; 0x1000]);
         fake.ram.fetch(range(RAM + code, 0x1000));
-        boot::place(&spec.plan(), &mut fake).unwrap();
+        boot::place(&spec.plan(), &mut fake, None).unwrap();
         fake.ram.evict();
         for (_, at, bytes) in images(&spec) {
             prop_assert_eq!(&fake.ram.load_uncached(Ipa(at), bytes.len())[..], bytes);

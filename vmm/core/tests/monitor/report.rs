@@ -14,7 +14,7 @@ use crate::common::spec::{GICD, MARKER};
 use crate::common::{Machine, Spec, esr};
 
 /// Names of the counters, part of the contract with tools/harness.
-const COUNTERS: [&str; 23] = [
+const COUNTERS: [&str; 24] = [
     "mmio_read",
     "mmio_write",
     "smc",
@@ -28,6 +28,7 @@ const COUNTERS: [&str; 23] = [
     "wakeup",
     "other",
     "parks",
+    "yields",
     "injected",
     "unknown_smc",
     "exceptions",
@@ -64,8 +65,15 @@ fn a_start() {
     let m = Machine::boot(&spec);
     let events = m.events();
     let [start] = &events[..] else { panic!("{events:?}") };
-    has(start, "start", &["board", "gic", "vcpus", "ram", "ram_size", "kernel", "dtb", "initrd"]);
-    assert_eq!(start["board"], "test_board");
+    has(
+        start,
+        "start",
+        &["board", "gic", "vcpus", "entropy", "ram", "ram_size", "kernel", "dtb", "initrd"],
+    );
+    assert_eq!(
+        (start["board"].as_str(), start["entropy"].as_bool()),
+        (Some("test_board"), Some(false))
+    );
     assert_eq!((start["gic"].as_u64(), start["vcpus"].as_u64()), (Some(3), Some(2)));
     assert_eq!(
         (start["ram"].as_str(), start["ram_size"].as_u64()),

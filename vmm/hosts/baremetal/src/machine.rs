@@ -328,6 +328,10 @@ impl Host for Here<'_> {
         self.machine.memory.image(image)
     }
 
+    fn seed(&self) -> &[u8] {
+        self.machine.memory.seed()
+    }
+
     fn memory(&mut self, op: MemoryOp) -> Result<(), MemoryRefused> {
         self.machine.memory.step(op).ok_or(MemoryRefused(op))
     }

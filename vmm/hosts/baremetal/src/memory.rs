@@ -7,7 +7,7 @@ use core::ops::Range;
 use core::ptr::{with_exposed_provenance, with_exposed_provenance_mut};
 
 use arm_sysregs::el0::accessors::read_ctr_el0;
-use vmm_core::addr::{IpaRange, Pa};
+use vmm_core::addr::{Ipa, IpaRange, Pa};
 use vmm_core::host::{Image, MemoryOp};
 use vmm_core::plan::{Plan, RegionFacts};
 
@@ -16,6 +16,11 @@ use crate::{SetupError, refused};
 /// Where the loader puts the plan block, with room for the longest: behind this program
 /// (`memory.ld`; board.toml, table `baremetal`).
 pub const PLAN: Range<usize> = 0x5400_0000..0x5410_0000;
+
+/// The region that only its loader wrote: below this program (`memory.ld`), where the emulator's
+/// device tree is.
+const SEED: &str = "seed";
+const BELOW: Range<u64> = 0x4000_0000..0x5000_0000;
 
 /// What `main.rs` maps as device memory, and the end of what it maps as normal memory.
 const DEVICES: Range<u64> = 0..0x4000_0000;
@@ -51,6 +56,7 @@ impl<'a> Memory<'a> {
             let here = physical(region);
             let allowed = match (region.device != 0, guest_owns(region)) {
                 (true, _) => DEVICES,
+                (false, false) if region.name.as_str() == SEED => BELOW,
                 (false, true) => PLAN.end as u64..NORMAL_END,
                 (false, false) => PLAN.start as u64..NORMAL_END,
             };
@@ -59,7 +65,8 @@ impl<'a> Memory<'a> {
                 guest_owns(other) && there.start < here.end && here.start < there.end
             };
             let what = if here.start < allowed.start || allowed.end < here.end {
-                "is outside 0x54100000..0xc0000000 (memory) or 0..0x40000000 (devices)"
+                "is outside 0x54100000..0xc0000000 (memory), 0..0x40000000 (devices) or \
+                 0x40000000..0x50000000 (seed)"
             } else if !guest_owns(region) && plan.regions().any(shared) {
                 "is the monitor's, but the guest's as well"
             } else {
@@ -87,10 +94,14 @@ impl<'a> Memory<'a> {
             !guest_owns(region) && region.name.as_str() == name && size <= region.window.size
         });
         let Some(region) = region else { return &[] };
-        let base = with_exposed_provenance(address(Pa(region.pa)));
-        // SAFETY: `new` has checked that the region is mapped memory apart from this program, the
-        // plan block and all that the guest can write; nobody else writes to it.
-        unsafe { core::slice::from_raw_parts(base, address(Pa(size))) }
+        bytes(region, size)
+    }
+
+    /// The bytes of the region `seed`: empty if the plan has none.
+    pub fn seed(&self) -> &'a [u8] {
+        let own = |region: &&RegionFacts| !guest_owns(region) && region.name.as_str() == SEED;
+        let Some(region) = self.plan.regions().find(own) else { return &[] };
+        bytes(region, region.window.size)
     }
 
     /// Does one step; `None` if it leaves guest RAM.
@@ -107,15 +118,19 @@ impl<'a> Memory<'a> {
                 // SAFETY: instructions are fetched again; nothing else changes.
                 unsafe { asm!("ic ialluis", "dsb ish", "isb", options(nostack)) };
             }
-            MemoryOp::Copy(image, to) => {
-                let bytes = self.image(image);
-                let (start, _) = self.ram(IpaRange::new(to, bytes.len() as u64)?)?;
-                let to = with_exposed_provenance_mut::<u8>(start);
-                // SAFETY: `ram` has checked that all of it is guest RAM, which no reference of
-                // this program points to, and the guest does not run; an image never overlaps it.
-                unsafe { core::ptr::copy_nonoverlapping(bytes.as_ptr(), to, bytes.len()) };
-            }
+            MemoryOp::Copy(image, to) => self.copy(self.image(image), to)?,
+            MemoryOp::Store(to, bytes) => self.copy(&bytes, to)?,
         }
+        Some(())
+    }
+
+    /// Copies bytes that are not guest RAM's to a place in it.
+    fn copy(&self, bytes: &[u8], to: Ipa) -> Option<()> {
+        let (start, _) = self.ram(IpaRange::new(to, bytes.len() as u64)?)?;
+        let to = with_exposed_provenance_mut::<u8>(start);
+        // SAFETY: `ram` has checked that all of it is guest RAM, which no reference of this program
+        // points to, and the guest does not run; neither an image nor the stack overlaps it.
+        unsafe { core::ptr::copy_nonoverlapping(bytes.as_ptr(), to, bytes.len()) };
         Some(())
     }
 
@@ -126,6 +141,14 @@ impl<'a> Memory<'a> {
         let start = Pa(self.ram.pa).checked_add(offset)?;
         Some((address(start), address(start.checked_add(range.size())?)))
     }
+}
+
+/// The first `size` bytes of a region of the monitor's own. [`Memory::new`] has checked it.
+fn bytes(region: &RegionFacts, size: u64) -> &'static [u8] {
+    let base = with_exposed_provenance(address(Pa(region.pa)));
+    // SAFETY: the region is mapped memory apart from this program, the plan block and all that the
+    // guest can write; nobody else writes to it once this program runs.
+    unsafe { core::slice::from_raw_parts(base, address(Pa(size))) }
 }
 
 /// The physical address of device registers: those that the monitor alone has, by name.

@@ -66,6 +66,8 @@ pub struct Sel4 {
     /// Goes with the next receive.
     deferred: Option<DeferredAction>,
     slots: u8,
+    /// Bytes of the plan's region `seed`.
+    seed_size: usize,
 }
 
 /// Channels that Microkit has (`sel4_microkit::Channel` stops the program beyond that).
@@ -124,6 +126,9 @@ impl Sel4 {
                 }
             }
         }
+        let seed = plan.regions().find(|region| region.name.as_str() == "seed");
+        let seed_size =
+            seed.and_then(|region| usize::try_from(region.window.size).ok()).unwrap_or(0);
         Ok(Self {
             kernel,
             cpus: Default::default(),
@@ -133,6 +138,7 @@ impl Sel4 {
             due: None,
             deferred: None,
             slots,
+            seed_size,
         })
     }
 
@@ -413,6 +419,10 @@ impl Host for Sel4 {
         }
     }
 
+    fn seed(&self) -> &[u8] {
+        symbols::seed(self.seed_size)
+    }
+
     fn memory(&mut self, op: MemoryOp) -> Result<(), MemoryRefused> {
         let part = |range: Option<IpaRange>| {
             range.and_then(|range| self.memory.part(range)).ok_or(MemoryRefused(op))
@@ -425,6 +435,7 @@ impl Host for Sel4 {
                 let bytes = self.image(image);
                 part(range_at(to, bytes.len()))?.copy(bytes);
             }
+            MemoryOp::Store(to, bytes) => part(range_at(to, bytes.len()))?.copy(&bytes),
         }
         Ok(())
     }

@@ -38,6 +38,8 @@ patched! {
     uart_vaddr
     /// Registers of the idle timer, if it is a device.
     idle_vaddr
+    /// What seeds the guest's random numbers.
+    seed_vaddr
 }
 
 /// The bytes of a prefilled region; none where the system has no such region.
@@ -64,6 +66,12 @@ pub fn kernel() -> &'static [u8] {
 /// The pristine device tree.
 pub fn device_tree() -> &'static [u8] {
     prefilled(dtb_vaddr(), dtb_size())
+}
+
+/// What seeds the guest's random numbers, in the region of this size.
+pub fn seed(size: usize) -> &'static [u8] {
+    // No file of the image, but the same holds: whoever wrote it did so before this system.
+    prefilled(seed_vaddr(), size)
 }
 
 /// The pristine initial RAM file system.

@@ -40,6 +40,8 @@ pub struct Board {
     pub unowned: Unowned,
     /// What wakes a parked vCPU on Microkit.
     pub idle: Option<Idle>,
+    /// What seeds the guest's random numbers.
+    pub seed: Option<Seed>,
     /// Firmware calls.
     pub smc: Smc,
     /// Devices that every guest of this board gets, besides the console.
@@ -85,6 +87,26 @@ pub struct Window {
     pub base: u64,
     /// Bytes.
     pub size: u64,
+    /// Where that is from.
+    pub source: String,
+}
+
+/// What the seed of the guest's random numbers is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SeedKind {
+    /// A device tree whose `/chosen/rng-seed` is new at each power-on.
+    DeviceTree,
+}
+
+/// What seeds the guest's random numbers.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Seed {
+    /// What is there.
+    pub kind: SeedKind,
+    /// Physical memory that seL4 neither clears nor gives to anyone else, whole large pages.
+    pub memory: Span,
     /// Where that is from.
     pub source: String,
 }

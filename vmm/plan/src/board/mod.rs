@@ -162,6 +162,12 @@ impl Board {
                 return Err(format!("{what}: {span} is not a range of whole 4 KiB pages"));
             }
         }
+        if let Some(Span { base, size }) = self.seed.as_ref().map(|seed| seed.memory)
+            && (size == 0
+                || [base, size].iter().any(|n| !n.is_multiple_of(crate::span::LARGE_PAGE)))
+        {
+            return Err(format!("seed.memory {base:#x}, {size:#x} bytes: no whole 2 MiB pages"));
+        }
         if !self.ram.base.is_multiple_of(crate::span::LARGE_PAGE) {
             return Err(format!("ram.base {:#x} is not a multiple of 2 MiB", self.ram.base));
         }

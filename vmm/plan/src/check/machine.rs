@@ -15,6 +15,22 @@ pub(super) fn check(subject: &Subject<'_>, found: &mut Findings) {
     processors(subject, found);
     console(subject, found);
     command_line(subject, found);
+    entropy(subject, found);
+    cores(subject, found);
+}
+
+fn entropy(subject: &Subject<'_>, found: &mut Findings) {
+    if !subject.entropy {
+        let way_out = "a board with a [seed] in its board.toml, and no --no-entropy";
+        found.add("no-entropy", "/chosen", "nothing seeds random numbers for the guest", way_out);
+    }
+}
+
+fn cores(subject: &Subject<'_>, found: &mut Findings) {
+    if subject.vcpus > subject.cores {
+        let what = format!("{} virtual CPUs take turns on {}", subject.vcpus, subject.cores);
+        found.add("shared-core", "/cpus", what, "a kernel of as many cores (docs/sdk.md)");
+    }
 }
 
 fn gic(subject: &Subject<'_>, found: &mut Findings) {

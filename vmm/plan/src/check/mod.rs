@@ -115,6 +115,10 @@ pub struct Subject<'a> {
     pub missing: Vec<Missing>,
     /// What of the passed nodes cannot be planned.
     pub unplanned: Vec<Unplanned>,
+    /// Whether anything seeds the guest's random numbers.
+    pub entropy: bool,
+    /// Cores that the virtual CPUs run on.
+    pub cores: u32,
     /// Whether the seL4 kernel prints on the guest's console.
     pub debug_kernel: bool,
 }
@@ -143,6 +147,8 @@ impl<'a> Subject<'a> {
             functions: plan.rules().map(|rule| rule.function).collect(),
             missing: plan.missing.clone(),
             unplanned: plan.unplanned.clone(),
+            entropy: plan.seed().is_some(),
+            cores: if plan.shares_cores() { plan.wish.cores } else { plan.wish.vcpus },
             debug_kernel: plan.wish.debug_kernel,
         }
     }
@@ -186,6 +192,9 @@ impl<'a> Subject<'a> {
             functions: board.smc.rules.iter().map(|rule| rule.function).collect(),
             missing: Vec::new(),
             unplanned: Vec::new(),
+            // A monitor of somebody else's: nothing is known of either.
+            entropy: true,
+            cores: system.vcpus,
             debug_kernel: false,
         })
     }

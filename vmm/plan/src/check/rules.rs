@@ -20,7 +20,7 @@ const fn rule(id: &'static str, severity: Severity, text: &'static str) -> Rule 
 }
 
 /// Every kind of finding, by subject.
-pub static RULES: [Rule; 36] = [
+pub static RULES: [Rule; 38] = [
     rule(
         "memory-mismatch",
         Error,
@@ -265,6 +265,22 @@ pub static RULES: [Rule; 36] = [
         Note,
         "The initial RAM file system is compressed in a format that does not say on its outside how much \
          it unpacks to, so whether it fits is not known before it boots.",
+    ),
+    rule(
+        "no-entropy",
+        Note,
+        "Nothing seeds random numbers for the guest: firmware calls for them (SMCCC TRNG) are answered \
+         NOT_SUPPORTED, and its tree has no rng-seed and no kaslr-seed. Linux gathers its own within \
+         seconds or minutes, is loaded at the same place each time, and until it is ready takes one lock \
+         for every random number, which several virtual CPUs in turns on a core hand over slowly.",
+    ),
+    rule(
+        "shared-core",
+        Note,
+        "There are more virtual CPUs than cores, so some take turns of 1 ms. One that waits for a lock \
+         lets another run where the processor traps WFE (hardware under seL4 does, QEMU's emulation does \
+         not: there a contended lock is handed over once a turn). Give the guest as many virtual CPUs as \
+         the kernel has cores, or take a kernel with more.",
     ),
     rule(
         "debug-console",

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use vmm_plan::board::Rule;
-use vmm_plan::wish::{Accept, Pass, Unowned};
+use vmm_plan::wish::{Accept, Pass, TURN_US, Unowned};
 use vmm_plan::{Board, Checked, Host, Images, Plan, PlanError, Wish, dt, image};
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -56,6 +56,9 @@ pub struct Guest {
     /// are spread over them.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=255))]
     cores: u32,
+    /// Turn of a virtual CPU where several share a core, in microseconds.
+    #[arg(long, value_name = "US", default_value_t = TURN_US, value_parser = clap::value_parser!(u32).range(20..=100_000))]
+    turn: u32,
     /// Equal guest and physical addresses for guest RAM, as a device with DMA needs. A bus master
     /// without an SMMU reaches all memory then as before: the monitor's and the kernel's too.
     #[arg(long)]
@@ -70,6 +73,9 @@ pub struct Guest {
     /// stopped with a report, or takes an external abort. Without it, what the board file says.
     #[arg(long, value_name = "stop|abort", value_parser = Unowned::parse)]
     unowned: Option<Unowned>,
+    /// No random numbers for the guest, though the board has a seed.
+    #[arg(long)]
+    no_entropy: bool,
     /// Let the monitor print every exit and host call.
     #[arg(long)]
     trace: bool,
@@ -139,11 +145,13 @@ impl Guest {
             identity: self.identity,
             vcpus: self.cpus,
             cores: self.cores,
+            turn_us: self.turn,
             append: self.append.clone(),
             pass: self.pass.clone(),
             accept: Vec::new(),
             rules: self.forward.iter().chain(&self.answer).cloned().collect(),
             unowned: self.unowned,
+            entropy: !self.no_entropy,
             trace: self.trace,
             debug_kernel: self.debug_kernel,
         }

@@ -199,3 +199,10 @@ fn serial(name: &str, base: u32, spi: u32) -> Build {
         .with("pinctrl-0", 3_u32)
         .with("power-domains", 4_u32)
 }
+
+/// What must not be in a plan; notes may.
+pub fn errors(subject: &vmm_plan::check::Subject<'_>) -> Vec<vmm_plan::check::Finding> {
+    let mut findings = subject.findings();
+    findings.retain(|finding| finding.severity == vmm_plan::check::Severity::Error);
+    findings
+}

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! WFE, where virtual CPUs take turns on a core.
+//!
+//! A guest waits with it for a lock that another vCPU holds (Linux, `arch_spin_lock` and its
+//! queue). The event that ends the wait comes from anywhere, and nobody would tell, so a vCPU can
+//! only be parked for a while; but to resume it at once wastes all that is left of its turn, while
+//! the one that holds the lock waits for its own.
+
+use super::{Run, Vm};
+use crate::counters::Counters;
+use crate::host::{Action, Host, Vcpu};
+
+/// A WFE parks for this part of a second at the most, 100 us: with 1 ms a load of two vCPUs took
+/// twice as long under an emulator that traps WFE.
+const YIELD: u64 = 10_000;
+
+/// The bit of a vCPU.
+pub(super) const fn bit(vcpu: Vcpu) -> u8 {
+    1_u8.wrapping_shl(vcpu.0 as u32)
+}
+
+impl Vm<'_> {
+    /// The guest waits for an event: lets another vCPU have the core.
+    ///
+    /// Those that wait already are woken only when nobody else runs: the kernel puts a vCPU that
+    /// is woken before the one that was running, so two that wait would keep the core from the one
+    /// that they wait for.
+    pub(super) fn wait_for_event(&mut self, host: &mut dyn Host, vcpu: Vcpu) -> Action {
+        if !self.plan.shares_cores() || !self.parks {
+            return Action::Resume;
+        }
+        if !self.another_runs(vcpu) {
+            self.wake_yielded(host);
+        }
+        if !self.another_runs(vcpu) || self.gic.waiting(vcpu) {
+            return Action::Resume;
+        }
+        let until = host.now().saturating_add(host.frequency() / YIELD);
+        self.set_run(vcpu, Run::Parked(Some(until)));
+        self.yielded |= bit(vcpu);
+        Counters::count(&mut self.counters.yields);
+        Action::Park { until: self.earliest() }
+    }
+
+    fn another_runs(&self, vcpu: Vcpu) -> bool {
+        (0..self.vcpus).map(Vcpu).any(|v| v != vcpu && self.running(v) == Run::Running)
+    }
+
+    fn wake_yielded(&mut self, host: &mut dyn Host) {
+        for vcpu in (0..self.vcpus).map(Vcpu) {
+            if self.yielded & bit(vcpu) != 0 {
+                self.set_run(vcpu, Run::Running);
+                host.wake(vcpu);
+            }
+        }
+    }
+}
