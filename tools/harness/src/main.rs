@@ -28,6 +28,7 @@ mod session;
 mod show;
 mod soak;
 mod terminal;
+mod ways_out;
 
 use std::process::ExitCode;
 

@@ -167,6 +167,8 @@ pub fn address(plan: &Plan, ipa: u64) -> Result<String, PlanError> {
     let mut words = String::new();
     let _ = report.render(&block, &mut words);
     for line in words.lines() {
+        // The monitor's own mark before its words.
+        let line = line.trim_start_matches('\u{18}');
         let line = line.strip_prefix("@ ").unwrap_or(line);
         // Nothing was stopped here; only what is at the address counts.
         let empty = line.trim_matches(char::is_control).is_empty();

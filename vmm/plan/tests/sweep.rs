@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Every arm64 device tree of Debian's kernel package, as the planner reads it and as a second
 //! reading of the specification does (`common/walk.rs`): the registers of each node, each interrupt,
-//! and nothing may differ. `ci/setup` keeps the trees in the cache; without them the sweep says so.
+//! and nothing may differ. Plans of their devices that are clean are then given to Microkit's tool,
+//! which must take them. `ci/setup` keeps the trees in the cache; without them the sweep says so.
 
 mod common;
 #[path = "common/walk.rs"]
@@ -9,35 +10,16 @@ mod walk;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use vmm_plan::board::Trigger;
 use vmm_plan::dt;
+use vmm_plan::wish::{Accept, Need, Pass};
+use vmm_plan::{Board, Checked, PlanError, Wish};
 use walk::{Interrupt, Register, Walk};
-
-/// The trees, in one order; empty where there are none.
-fn trees() -> Vec<PathBuf> {
-    let home = std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
-    let Some(cache) = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or(home) else {
-        return Vec::new();
-    };
-    let mut folders = vec![cache.join("sel4-linux-vmm/guest/dtb")];
-    let mut found = Vec::new();
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
-            let path = entry.path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "dtb") {
-                found.push(path);
-            }
-        }
-    }
-    found.sort();
-    found
-}
 
 /// What was compared, and what of it the planner refuses by name.
 #[derive(Default)]
@@ -193,9 +175,8 @@ fn short(path: &Path) -> String {
 
 #[test]
 fn every_tree_of_debians_kernel_reads_as_the_specification_says() {
-    let (trees, start) = (trees(), Instant::now());
+    let (trees, start) = (common::debians_trees(), Instant::now());
     if trees.is_empty() {
-        println!("skipped: no device trees in the build cache (ci/setup fetches them)");
         return;
     }
     let tally = on_all_cores(&trees, |path| compare(&short(path), &std::fs::read(path).unwrap()));
@@ -203,6 +184,117 @@ fn every_tree_of_debians_kernel_reads_as_the_specification_says() {
     for difference in tally.differences.iter().take(200) {
         println!("{difference}");
     }
-    assert!(trees.len() > 500, "{} trees: ci/setup keeps more than 500", trees.len());
     assert_eq!(tally.differences.len(), 0);
+}
+
+/// How many clean plans the tool is given.
+const SAMPLE: usize = 50;
+
+/// The board that a tree is planned for: its own, where this tree has it, or QEMU's.
+fn board_of(path: &Path) -> Board {
+    let name = path.file_name().unwrap().to_string_lossy();
+    common::board(if name.starts_with("imx8mq-") { "maaxboard" } else { "qemu" })
+}
+
+/// A plan that passes one device of the tree, another one in each tree, and lets it do without
+/// whatever it may do without. Another board's tree does not describe this board, and what may be a
+/// bus master is accepted by name, so that all else is left to judge.
+fn planned(path: &Path, turn: usize) -> Option<Result<Checked, PlanError>> {
+    let tree = dt::read_file(path).unwrap().1;
+    let device = |(id, node): &(usize, &dt::Node)| {
+        let known = node.is("simple-bus") || node.is_memory() || dt::is_gic(node);
+        node.enabled && !node.registers.is_empty() && !known && !tree.is_bus(*id)
+    };
+    let devices: Vec<_> = tree.nodes().filter(device).map(|(_, node)| node.path.clone()).collect();
+    let node = devices.get(turn.wrapping_mul(7919) % devices.len().max(1))?.clone();
+    let pass = Pass { node, clocks: vec![24_000_000], drop: Need::ALL.to_vec() };
+    let rules = ["board-mismatch", "ram-over-reserved", "dma-unknown", "dma-no-smmu"];
+    let accept = rules.map(|rule| Accept::parse(rule).unwrap()).to_vec();
+    // As a bus master needs it; others do not mind.
+    let wish = Wish { pass: vec![pass], accept, identity: true, ..Wish::default() };
+    Some(Checked::new(&board_of(path), &wish, common::images(), Some(tree)))
+}
+
+/// The monitor's program for a board, where `ci/boot` has built one.
+fn monitor(board: &Board) -> Option<PathBuf> {
+    let build = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../build");
+    let begin = format!("{}-microkit-release-", board.name);
+    let folders = std::fs::read_dir(build).into_iter().flatten().flatten();
+    let ours = folders.filter(|folder| folder.file_name().to_string_lossy().starts_with(&begin));
+    ours.map(|folder| folder.path().join("vmm.elf")).find(|file| file.is_file())
+}
+
+/// Gives a plan to Microkit's tool: nothing, or what it says.
+fn pack(sdk: &Path, plan: &Checked, monitor: &Path, folder: &Path) -> Result<(), String> {
+    plan.write_to(folder).unwrap();
+    std::fs::copy(monitor, folder.join("vmm.elf")).unwrap();
+    let board = &plan.plan().board.microkit.board;
+    let output = Command::new(sdk.join("bin/microkit"))
+        .env("MICROKIT_SDK", sdk)
+        .arg(folder.join("guest.system"))
+        .args(["--board", board, "--config", "release", "--search-path"])
+        .arg(folder)
+        .arg("-o")
+        .arg(folder.join("loader.img"))
+        .arg("-r")
+        .arg(folder.join("report.txt"))
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    if output.status.success() { Ok(()) } else { Err(said) }
+}
+
+#[test]
+fn clean_plans_of_real_devices_are_taken_by_microkits_tool() {
+    let (trees, start) = (common::debians_trees(), Instant::now());
+    if trees.is_empty() {
+        return;
+    }
+    let numbered: Vec<_> = trees.iter().enumerate().collect();
+    let clean = Mutex::new(Vec::new());
+    let mut tally = on_all_cores(&numbered, |(turn, path)| {
+        let mut tally = Tally::default();
+        match planned(path, *turn) {
+            None => tally.count("trees without a device"),
+            Some(Ok(plan)) => {
+                tally.count("clean");
+                clean.lock().unwrap().push((short(path), plan));
+            }
+            // Which of them is the business of the tests of findings.
+            Some(Err(PlanError::Findings { .. })) => tally.count("with findings"),
+            Some(Err(error)) => {
+                tally.count("refused");
+                assert!(!error.to_string().is_empty());
+            }
+        }
+        tally
+    });
+    let mut clean = clean.into_inner().unwrap();
+    clean.sort_by(|one, other| one.0.cmp(&other.0));
+    assert!(clean.len() >= SAMPLE, "{:?}", tally.counts);
+    let every = clean.len() / SAMPLE;
+    let sample: Vec<_> = clean.into_iter().step_by(every).take(SAMPLE).collect();
+    if let Some(sdk) = std::env::var_os("MICROKIT_SDK").map(PathBuf::from) {
+        tally.add(on_all_cores(&sample, |(name, plan)| {
+            let mut tally = Tally::default();
+            let Some(monitor) = monitor(&plan.plan().board) else {
+                tally.count("left out: ci/boot has built no monitor for the board");
+                return tally;
+            };
+            let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("sweep").join(name);
+            match pack(&sdk, plan, &monitor, &folder) {
+                Ok(()) => tally.count("taken by the tool"),
+                Err(said) => {
+                    let node = &plan.plan().wish.pass[0].node;
+                    tally.differences.push(format!("{name}: {node}: {said}"));
+                }
+            }
+            let _ = std::fs::remove_dir_all(folder);
+            tally
+        }));
+    } else {
+        println!("left out: Microkit's tool (MICROKIT_SDK is not set)");
+    }
+    println!("plans: {:?}, {:.1} s", tally.counts, start.elapsed().as_secs_f64());
+    assert!(tally.differences.is_empty(), "{}", tally.differences.join("\n"));
 }

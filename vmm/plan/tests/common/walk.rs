@@ -20,6 +20,8 @@ pub struct Node {
 pub struct Walk {
     pub nodes: Vec<Node>,
     phandles: HashMap<u32, usize>,
+    /// Whether a path, a property or a phandle is there twice, so that nobody can say what is meant.
+    pub ambiguous: bool,
 }
 
 /// What one entry of `reg` is to the CPU.
@@ -87,6 +89,9 @@ const HAND_ON: [&str; 12] = [
     "ti,omap5-wugen-mpu",
 ];
 
+/// Most cells of an address that is followed; PCI's have three.
+const WIDEST: usize = 4;
+
 fn word(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_be_bytes(bytes.get(at..at.checked_add(4)?)?.try_into().ok()?))
 }
@@ -151,15 +156,17 @@ impl Walk {
                     at = (at + 8 + length).next_multiple_of(4);
                     let name = string(blob, strings.checked_add(name)?)?;
                     let node = walk.nodes.get_mut(*open.last()?)?;
-                    node.properties.insert(name, value);
+                    walk.ambiguous |= node.properties.insert(name, value).is_some();
                 }
                 NOP => {}
                 _ => return None,
             }
         }
+        let mut paths = std::collections::HashSet::new();
         for (id, node) in walk.nodes.iter().enumerate() {
+            walk.ambiguous |= !paths.insert(node.path.clone());
             if let Some(phandle) = node.properties.get("phandle").and_then(|value| word(value, 0)) {
-                walk.phandles.insert(phandle, id);
+                walk.ambiguous |= walk.phandles.insert(phandle, id).is_some();
             }
         }
         Some(walk)
@@ -220,9 +227,16 @@ impl Walk {
         let (mut bus, mut address, mut crosses) = (bus, address, false);
         while let Some(parent) = self.nodes[bus].parent {
             let Some(ranges) = self.cells_of(bus, "ranges") else { return Register::NoRanges };
-            if !ranges.is_empty() {
-                let (child, length) = self.shape(bus);
-                let above = self.shape(parent).0;
+            let (child, length) = self.shape(bus);
+            let above = self.shape(parent).0;
+            if above > WIDEST {
+                return Register::TooWide;
+            }
+            if ranges.is_empty() {
+                // The same address, in as many cells as it has above.
+                let Some(same) = number(&address) else { return Register::TooWide };
+                address = split(same, above);
+            } else {
                 let entry = child + above + length;
                 let found = ranges.chunks_exact(entry.max(1)).find_map(|window| {
                     let (from, rest) = window.split_at(child);
@@ -270,7 +284,7 @@ impl Walk {
                 Some(phandle) => *self.phandles.get(&phandle)?,
                 None => self.nodes[at].parent?,
             };
-            if self.cell(at, "#interrupt-cells").is_some() {
+            if self.nodes[at].properties.contains_key("#interrupt-cells") {
                 return Some(at);
             }
         }
@@ -279,7 +293,8 @@ impl Walk {
 
     /// Every interrupt of a node, in order.
     pub fn interrupts(&self, id: usize) -> Vec<Interrupt> {
-        if let Some(list) = self.cells_of(id, "interrupts-extended") {
+        let extended = self.cells_of(id, "interrupts-extended");
+        if let Some(list) = extended.filter(|list| !list.is_empty()) {
             let mut all = Vec::new();
             let mut rest = list.as_slice();
             while let Some((phandle, after)) = rest.split_first() {
@@ -346,6 +361,9 @@ impl Walk {
             };
             // A nexus compares as many cells of the unit address as its own bus has.
             let own = self.cell(at, "#address-cells").unwrap_or(0) as usize;
+            if own > WIDEST {
+                return Interrupt::Broken("an address that is too wide");
+            }
             unit.resize(own, 0);
             let key: Vec<u32> = unit.iter().chain(&specifier).copied().collect();
             let mask = self.cells_of(at, "interrupt-map-mask");
