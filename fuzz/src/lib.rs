@@ -17,7 +17,6 @@ pub mod guests;
 pub mod input;
 pub mod interrupts;
 pub mod machine;
-pub mod model;
 pub mod reports;
 pub mod seeds;
 pub mod syndrome;
@@ -28,6 +27,9 @@ pub mod trees;
 #[allow(dead_code, missing_docs, reason = "the core's tests use the rest")]
 #[path = "../../vmm/core/tests/common/mod.rs"]
 mod common;
+/// The reference distributor, which the core's exhaustive test uses, too.
+#[path = "../../vmm/core/tests/reference/mod.rs"]
+pub mod model;
 #[allow(dead_code, missing_docs, reason = "the core's tests use the rest")]
 #[path = "../../vmm/core/tests/monitor/world.rs"]
 mod world;

@@ -4,6 +4,8 @@
 //!
 //! - A list register is overwritten without a word, whether it is pending or active; only one
 //!   that the kernel's shadow knows to be active is refused ([`Fake::refresh_shadow`]).
+//! - With [`Fake::reads`] it is a host that reads and empties list registers, takes an interrupt's
+//!   end for one that is in none of them, and knows the level of a line.
 //! - A line and the virtual timer are masked when they fire, until they are acknowledged; what
 //!   still holds then fires again.
 //! - Guest RAM has caches: what was copied is seen by a guest with its caches off only after it
@@ -16,7 +18,7 @@ use std::vec::Vec;
 use crate::addr::IpaRange;
 use crate::host::{
     ENTRY_SCTLR_EL1, ENTRY_SPSR, El1, Entry, Exit, Gpr, Host, HostStats, Image, InjectRefused,
-    Injection, Intid, MemoryOp, MemoryRefused, Vcpu, VirtualTimer,
+    Injection, Intid, ListState, MemoryOp, MemoryRefused, Vcpu, VirtualTimer,
 };
 
 pub mod ram;
@@ -68,6 +70,10 @@ pub struct Cpu {
     pub timer_masked: bool,
     /// List registers.
     pub lists: [List; 16],
+    /// What was active when its list register was emptied.
+    pub aside: Vec<Injection>,
+    /// What the core has asked for with [`Host::attend`].
+    pub attends: (bool, bool),
     /// Slots that the kernel's shadow knows to be active.
     pub shadow_active: [bool; 16],
     /// What it is doing.
@@ -103,6 +109,8 @@ pub struct Overwritten {
 pub struct Fake {
     /// Number of list registers.
     pub slots: u8,
+    /// Whether it can read list registers.
+    pub reads: bool,
     /// Counter frequency in hertz.
     pub frequency: u64,
     /// The counter.
@@ -155,6 +163,7 @@ impl Fake {
     pub fn new(vcpus: u8, ram: IpaRange) -> Self {
         Self {
             slots: 4,
+            reads: false,
             frequency: 1_000_000,
             now: 1_000,
             cpus: (0..vcpus).map(|_| Cpu::default()).collect(),
@@ -262,11 +271,17 @@ impl Fake {
             .min_by_key(|(irq, _)| (irq.priority, irq.intid));
         let (irq, list) = list?;
         *list = List::Active(irq);
+        let cpu = self.cpu(vcpu)?;
+        let pending = cpu.lists.iter().any(|list| matches!(list, List::Pending(_)));
+        if cpu.attends.0 && !pending {
+            self.exits.push_back((vcpu, Exit::Maintenance(None)));
+        }
         Some(irq)
     }
 
-    /// The guest ends an active interrupt: its list register empties and asks for maintenance.
-    /// Says whether there was one.
+    /// The guest ends an active interrupt: its list register empties and asks for maintenance. One
+    /// that is in no list register is counted, if it is the one whose turn it is. Says whether it
+    /// was ended.
     pub fn end(&mut self, vcpu: Vcpu, intid: Intid) -> bool {
         let Some(cpu) = self.cpu(vcpu) else { return false };
         for (slot, list) in (0..).zip(&mut cpu.lists) {
@@ -279,7 +294,13 @@ impl Fake {
                 return true;
             }
         }
-        false
+        let best = cpu.aside.iter().map(|irq| (irq.priority, irq.intid)).min();
+        let ends = cpu.attends.1 && best.is_some_and(|(_, best)| best == intid);
+        if ends {
+            cpu.aside.retain(|irq| irq.intid != intid);
+            self.exits.push_back((vcpu, Exit::EndedAside(1)));
+        }
+        ends
     }
 
     /// The kernel looks at the list registers of a vCPU, as it does when another vCPU takes the
@@ -402,6 +423,54 @@ impl Host for Fake {
         Ok(())
     }
 
+    fn reads_lists(&self) -> bool {
+        self.reads
+    }
+
+    fn list_state(&mut self, vcpu: Vcpu, slot: u8) -> Option<ListState> {
+        let reads = self.reads;
+        let list = self.cpu(vcpu)?.lists.get(usize::from(slot)).filter(|_| reads)?;
+        Some(match list {
+            List::Empty => ListState::Empty,
+            List::Pending(_) => ListState::Pending,
+            List::Active(_) => ListState::Active,
+        })
+    }
+
+    fn clear_list(&mut self, vcpu: Vcpu, slot: u8, quiet: Injection) -> Result<(), InjectRefused> {
+        let before = self.overwritten.len();
+        if self.reads {
+            let cpu = self.cpu(vcpu).ok_or(InjectRefused { slot })?;
+            let list = cpu.lists.get_mut(usize::from(slot)).ok_or(InjectRefused { slot })?;
+            if let List::Active(irq) = core::mem::take(list) {
+                cpu.aside.push(irq);
+            }
+            // An end that was not reported yet is not any more.
+            self.exits.retain(|(v, exit)| *v != vcpu || *exit != Exit::Maintenance(Some(slot)));
+            return Ok(());
+        }
+        let cleared = self.inject(vcpu, slot, quiet);
+        // That is no injection, but done on purpose.
+        self.overwritten.truncate(before);
+        cleared
+    }
+
+    fn attend(&mut self, vcpu: Vcpu, room: bool, ends: bool) {
+        if let Some(cpu) = self.cpu(vcpu) {
+            cpu.attends = (room, ends);
+        }
+    }
+
+    fn line_level(&mut self, intid: Intid) -> Option<bool> {
+        let wire = self.wires.get(&intid.number()).filter(|_| self.reads)?;
+        Some(wire.high)
+    }
+
+    fn last_pc(&mut self, vcpu: Vcpu) -> Option<u64> {
+        let reads = self.reads;
+        self.cpu(vcpu).filter(|_| !reads).map(|cpu| cpu.pc)
+    }
+
     fn ack_timer(&mut self, vcpu: Vcpu) {
         if let Some(cpu) = self.cpu(vcpu) {
             cpu.timer_masked = false;
@@ -425,6 +494,7 @@ impl Host for Fake {
             cpu.pstate = ENTRY_SPSR;
             cpu.el1 = [ENTRY_SCTLR_EL1, 0, 0, 0, 0, 0];
             cpu.timer = VirtualTimer::default();
+            cpu.aside.clear();
             cpu.life = Life::Running;
         }
     }

@@ -66,6 +66,8 @@ pub enum Fault {
         intid: Intid,
         /// How often in a row.
         count: u32,
+        /// For how long, in milliseconds.
+        milliseconds: u64,
     },
     /// The images or the plan cannot be started.
     BadImage(BootError),
@@ -147,10 +149,10 @@ impl fmt::Display for Fault {
                     "the kernel reported \"{what}\" ({code:#x}), which this monitor does not know"
                 )
             }
-            Self::InterruptStorm { intid, count } => write!(
+            Self::InterruptStorm { intid, count, milliseconds } => write!(
                 f,
-                "{intid} fired {count} times in a row while the guest did nothing else: it ends the \
-                 interrupt without quieting the device"
+                "{intid} was still high when the guest ended it, {count} times in {milliseconds} ms \
+                 in which it did nothing else: it ends the interrupt without quieting the device"
             ),
             Self::BadImage(error) => write!(f, "it cannot be started: {error}"),
         }

@@ -115,6 +115,8 @@ pub enum Exit {
     /// A list register that asked for it became empty ([`Some`] slot), or the interrupt
     /// controller wants attention without naming one.
     Maintenance(Option<u8>),
+    /// The guest ended this many interrupts that no list register holds ([`Host::attend`]).
+    EndedAside(u8),
     /// A device's physical interrupt fired. The line is masked until [`Host::ack_line`].
     /// Comes on behalf of the machine: the answer [`Action::Resume`] changes nothing.
     Line(Intid),
@@ -158,6 +160,20 @@ pub struct Injection {
     pub priority: u8,
     /// Interrupt group, 0 or 1.
     pub group: u8,
+    /// The vCPU that sent it, for an SGI of GICv2 (IHI 0048B, GICH_LRn.CPUID); vCPU 0 for all else.
+    /// seL4 16 has no argument for it.
+    pub source: Vcpu,
+}
+
+/// What a list register holds of an interrupt that was injected into it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ListState {
+    /// The guest has ended it; [`Exit::Maintenance`] is on its way.
+    Empty,
+    /// It waits for the guest.
+    Pending,
+    /// The guest handles it.
+    Active,
 }
 
 /// Where and how a vCPU starts: the arm64 boot protocol and PSCI CPU_ON both give an address and
@@ -314,6 +330,44 @@ pub trait Host {
     /// # Errors
     /// The kernel says that the slot holds an active interrupt, or does not exist.
     fn inject(&mut self, vcpu: Vcpu, slot: u8, irq: Injection) -> Result<(), InjectRefused>;
+
+    /// Whether the host can read list registers: [`Host::list_state`] then has an answer for each
+    /// that was injected into, and [`Host::clear_list`] empties it.
+    fn reads_lists(&self) -> bool {
+        false
+    }
+
+    /// What a list register that was injected into holds now, of any vCPU that is on or has just
+    /// turned itself off. `None` where the kernel does not say.
+    fn list_state(&mut self, _vcpu: Vcpu, _slot: u8) -> Option<ListState> {
+        None
+    }
+
+    /// Takes whatever it holds out of a list register. A kernel that cannot empty one overwrites
+    /// it with `quiet`, which the guest does not see.
+    ///
+    /// # Errors
+    /// The kernel says that the slot holds an active interrupt.
+    fn clear_list(&mut self, vcpu: Vcpu, slot: u8, quiet: Injection) -> Result<(), InjectRefused> {
+        self.inject(vcpu, slot, quiet)
+    }
+
+    /// From now on a host that can read list registers reports [`Exit::Maintenance`] with no slot
+    /// as soon as none of the vCPU's list registers holds a pending interrupt (`room`), and
+    /// [`Exit::EndedAside`] (`ends`); or no longer.
+    fn attend(&mut self, _vcpu: Vcpu, _room: bool, _ends: bool) {}
+
+    /// Whether a device's level line, masked since it fired, is high now. `None` where the kernel
+    /// does not say.
+    fn line_level(&mut self, _intid: Intid) -> Option<bool> {
+        None
+    }
+
+    /// Program counter of a vCPU that may be running: where it is, or where it was when it last
+    /// entered the kernel. `None` where that is not known.
+    fn last_pc(&mut self, _vcpu: Vcpu) -> Option<u64> {
+        None
+    }
 
     /// Unmasks the virtual timer's interrupt after [`Exit::Timer`]; if its condition still holds,
     /// it fires again.

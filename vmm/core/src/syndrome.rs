@@ -111,6 +111,8 @@ impl SystemRegister {
         Self { op0, op1, crn, crm, op2 }
     }
 
+    /// ICC_DIR_EL1 (Arm IHI 0069H, 12.2.11).
+    pub const ICC_DIR: Self = Self::new(3, 0, 12, 11, 1);
     /// ICC_SGI1R_EL1 (Arm IHI 0069H, 12.2.20).
     pub const ICC_SGI1R: Self = Self::new(3, 0, 12, 11, 5);
     /// ICC_ASGI1R_EL1 (IHI 0069H, 12.2.3).
@@ -131,6 +133,7 @@ impl SystemRegister {
 impl fmt::Display for SystemRegister {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = match *self {
+            Self::ICC_DIR => "ICC_DIR_EL1",
             Self::ICC_SGI1R => "ICC_SGI1R_EL1",
             Self::ICC_ASGI1R => "ICC_ASGI1R_EL1",
             Self::ICC_SGI0R => "ICC_SGI0R_EL1",

@@ -19,7 +19,7 @@ use core::fmt::{self, Write};
 use crate::addr::Ipa;
 use crate::host::{
     Action, El1, Entry, Exit, Gpr, Host, HostStats, Image, InjectRefused, Injection, Intid,
-    MemoryOp, MemoryRefused, Vcpu, VirtualTimer,
+    ListState, MemoryOp, MemoryRefused, Vcpu, VirtualTimer,
 };
 use crate::plan::{Plan, Window};
 use crate::pstate::Pstate;
@@ -80,6 +80,7 @@ pub fn trace_exit(host: &mut dyn Host, vcpu: Vcpu, exit: Exit) {
         Exit::Timer => line(host, format_args!("exit {v} timer")),
         Exit::Maintenance(Some(slot)) => line(host, format_args!("exit {v} maintenance {slot}")),
         Exit::Maintenance(None) => line(host, format_args!("exit {v} maintenance none")),
+        Exit::EndedAside(count) => line(host, format_args!("exit {v} endedaside {count}")),
         Exit::Line(intid) => line(host, format_args!("exit {v} line {}", intid.number())),
         Exit::WakeUp => line(host, format_args!("exit {v} wakeup")),
         Exit::Other { what: _, code } => line(host, format_args!("exit {v} other {code:#x}")),
@@ -176,13 +177,56 @@ impl Host for Traced<'_> {
 
     fn inject(&mut self, vcpu: Vcpu, slot: u8, irq: Injection) -> Result<(), InjectRefused> {
         let result = self.0.inject(vcpu, slot, irq);
-        let Injection { intid, priority, group } = irq;
+        let Injection { intid, priority, group, source: _ } = irq;
         let word = if result.is_ok() { "ok" } else { "refused" };
         line(
             self.0,
             format_args!("inject {} {slot} {} {priority} {group} {word}", vcpu.0, intid.number()),
         );
         result
+    }
+
+    fn reads_lists(&self) -> bool {
+        self.0.reads_lists()
+    }
+
+    fn list_state(&mut self, vcpu: Vcpu, slot: u8) -> Option<ListState> {
+        let state = self.0.list_state(vcpu, slot);
+        if let Some(state) = state {
+            line(self.0, format_args!("list {} {slot} {state:?}", vcpu.0));
+        }
+        state
+    }
+
+    fn clear_list(&mut self, vcpu: Vcpu, slot: u8, quiet: Injection) -> Result<(), InjectRefused> {
+        if !self.reads_lists() {
+            return self.inject(vcpu, slot, quiet);
+        }
+        line(self.0, format_args!("clear {} {slot}", vcpu.0));
+        self.0.clear_list(vcpu, slot, quiet)
+    }
+
+    fn attend(&mut self, vcpu: Vcpu, room: bool, ends: bool) {
+        if self.reads_lists() {
+            line(self.0, format_args!("attend {} {room} {ends}", vcpu.0));
+        }
+        self.0.attend(vcpu, room, ends);
+    }
+
+    fn line_level(&mut self, intid: Intid) -> Option<bool> {
+        let level = self.0.line_level(intid);
+        if let Some(level) = level {
+            line(self.0, format_args!("level {} {level}", intid.number()));
+        }
+        level
+    }
+
+    fn last_pc(&mut self, vcpu: Vcpu) -> Option<u64> {
+        let pc = self.0.last_pc(vcpu);
+        if let Some(pc) = pc {
+            line(self.0, format_args!("lastpc {} {pc:#x}", vcpu.0));
+        }
+        pc
     }
 
     fn ack_timer(&mut self, vcpu: Vcpu) {

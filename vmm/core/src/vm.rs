@@ -5,6 +5,7 @@
 mod event;
 mod exception;
 mod firmware;
+mod storm;
 
 use arrayvec::ArrayVec;
 
@@ -24,13 +25,12 @@ use crate::syndrome::{Access, Class, RegisterAccess, Syndrome, SystemRegister, T
 use crate::trace::{Traced, trace_action, trace_exit, trace_plan};
 use exception::Aborted;
 
+pub use self::storm::STORM;
+use self::storm::Storm;
+
 /// A vCPU that waits for an interrupt while its list registers hold some is looked at again after
 /// this part of a second: the core cannot know whether the guest has masked them.
 const LOOK_AGAIN: u64 = 1000;
-
-/// So often in a row an interrupt may fire while the guest does nothing but end it. Four
-/// megabytes of output through a 16-byte FIFO stay below.
-pub const STORM: u32 = 1 << 18;
 
 /// Firmware calls that a note has named.
 const NOTED_CALLS: usize = 16;
@@ -73,8 +73,7 @@ pub struct Vm<'p> {
     /// What the host had asked of its kernel at the last exit, if that was at an emulated register.
     mmio: Option<HostStats>,
     latency: Latency,
-    /// The device interrupt that fired last, and how often in a row.
-    storm: (Option<Intid>, u32),
+    storm: Storm,
     noted: ArrayVec<u32, NOTED_CALLS>,
     /// Random numbers for the guest; `None` where nothing seeds them.
     generator: Option<Generator>,
@@ -119,7 +118,7 @@ impl<'p> Vm<'p> {
             counters: Counters::default(),
             mmio: None,
             latency: Latency::default(),
-            storm: (None, 0),
+            storm: Storm::default(),
             noted: ArrayVec::new(),
             generator: None,
         })
@@ -218,6 +217,12 @@ impl<'p> Vm<'p> {
                 Ok(Action::Resume)
             }
             Exit::Maintenance(slot) => self.maintenance(host, vcpu, slot),
+            Exit::EndedAside(count) => {
+                Counters::count(&mut self.counters.maintenance);
+                self.gic.ended_aside(host, vcpu, count);
+                self.deliver(host);
+                Ok(Action::Resume)
+            }
             Exit::Line(intid) => {
                 self.line(host, intid);
                 Ok(Action::Resume)
@@ -228,10 +233,15 @@ impl<'p> Vm<'p> {
                 Err(Fault::UnknownExit { what, code })
             }
         };
-        let event =
-            matches!(exit, Exit::Line(_) | Exit::WakeUp | Exit::Timer | Exit::Maintenance(_));
-        if !event {
-            self.storm = (None, 0);
+        match exit {
+            Exit::Line(_) | Exit::Maintenance(Some(_)) => {}
+            Exit::WakeUp | Exit::Maintenance(None) | Exit::EndedAside(_) => {
+                self.storm.interrupted()
+            }
+            Exit::Trap { .. } | Exit::Hypercall | Exit::Timer | Exit::Other { .. } => {
+                self.storm.interrupted();
+                self.storm.progress(vcpu);
+            }
         }
         answer.unwrap_or_else(|fault| {
             let esr = if let Exit::Trap { esr, .. } = exit { Some(esr) } else { None };
@@ -337,7 +347,7 @@ impl<'p> Vm<'p> {
             self.store(host, vcpu, device, (offset, access.size), order(value))
         } else {
             Counters::count(&mut self.counters.mmio_read);
-            let value = self.load(vcpu, device, offset, access.size);
+            let value = self.load(host, vcpu, device, (offset, access.size));
             if let Some(reg) = access.reg {
                 host.set_reg(vcpu, reg, access.loaded(order(value.unwrap_or(0))));
             }
@@ -358,8 +368,14 @@ impl<'p> Vm<'p> {
         gic_window(device).is_some_and(|window| self.gic.ignores(vcpu, window, place))
     }
 
-    fn load(&self, vcpu: Vcpu, device: Device, offset: u64, size: u8) -> Option<u64> {
-        self.gic.read(vcpu, gic_window(device)?, offset, size)
+    fn load(
+        &mut self,
+        host: &mut dyn Host,
+        vcpu: Vcpu,
+        device: Device,
+        place: (u64, u8),
+    ) -> Option<u64> {
+        self.gic.read(host, vcpu, gic_window(device)?, place)
     }
 
     fn store(
@@ -399,7 +415,10 @@ impl<'p> Vm<'p> {
             return Ok(());
         }
         let value = access.reg.map_or(0, |reg| if access.read { 0 } else { host.reg(vcpu, reg) });
-        if access.read || !self.gic.send_by_register(vcpu, access.register, value) {
+        if access.register == SystemRegister::ICC_DIR && !access.read {
+            // Trapped while an interrupt of this vCPU is active in no list register.
+            self.gic.deactivated_by(host, vcpu, value);
+        } else if access.read || !self.gic.send_by_register(host, vcpu, access.register, value) {
             return Err(Fault::UnknownRegister(access));
         }
         self.deliver(host);
@@ -495,22 +514,22 @@ impl<'p> Vm<'p> {
         slot: Option<u8>,
     ) -> Result<Action, Fault> {
         Counters::count(&mut self.counters.maintenance);
+        self.storm.interrupted();
         if let Some(slot) = slot {
-            self.gic.maintenance(host, vcpu, slot);
+            let line = self.gic.line_in(vcpu, slot);
+            let high = line.and_then(|intid| host.line_level(intid));
+            if let Some(ended) = self.gic.maintenance(host, vcpu, slot) {
+                self.storm.ended(host, vcpu, ended, high);
+            }
         }
         self.deliver(host);
-        match self.storm {
-            (Some(intid), count) if count >= STORM => Err(Fault::InterruptStorm { intid, count }),
-            _ => Ok(Action::Resume),
-        }
+        self.storm.verdict(host.frequency()).map_or(Ok(Action::Resume), Err)
     }
 
     fn line(&mut self, host: &mut dyn Host, intid: Intid) {
         Counters::count(&mut self.counters.line);
-        self.storm = match self.storm {
-            (Some(last), count) if last == intid => (Some(intid), count.saturating_add(1)),
-            _ => (Some(intid), 1),
-        };
+        self.storm.fired(host, intid);
+        self.storm.interrupted();
         if !self.gic.line(host, intid) {
             Counters::count(&mut self.counters.notes);
             log::warn!("{intid} fired, but the plan gives it to nobody");

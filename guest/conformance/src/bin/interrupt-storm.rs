@@ -8,7 +8,7 @@ use guest_conformance::{Platform, fail, guest, line};
 
 guest!(run);
 
-/// More than the monitor lets pass (vmm-core, `STORM`: 2^18).
+/// More than come in the half second that the monitor lets pass.
 const MANY: u32 = 300_000;
 
 fn run(platform: &mut Platform) {

@@ -72,15 +72,24 @@ fn gather(word: u32) -> u32 {
 }
 
 impl Gic {
-    /// Reads a register of a block; interrupts that do not exist read as zero.
-    pub(super) fn read_block(&self, vcpu: Vcpu, block: Block, word: usize) -> u32 {
+    /// A vCPU reads a register of a block, its own or another's; interrupts that do not exist read as
+    /// zero.
+    pub(super) fn read_block(
+        &mut self,
+        host: &mut dyn Host,
+        (vcpu, reader): (Vcpu, Vcpu),
+        block: Block,
+        word: usize,
+    ) -> u32 {
         let Some(bank) = self.bank(vcpu, word) else { return 0 };
         match block {
             Block::Group => bank.group,
             Block::SetEnable | Block::ClearEnable => bank.enabled,
-            // What is in a list register cannot be read back: it counts as pending.
-            Block::SetPending | Block::ClearPending => bank.pending() | bank.held,
-            Block::SetActive | Block::ClearActive => 0,
+            Block::SetPending | Block::ClearPending => {
+                let unknown = self.look(host, (vcpu, reader), word);
+                self.states(host, vcpu, word).0 | unknown
+            }
+            Block::SetActive | Block::ClearActive => self.states(host, vcpu, word).1,
             Block::Priority(at) => bytes(bank.priority.iter().copied(), at),
             Block::Target(at) if word == 0 => {
                 // Read-only: the reader's own bit (IHI 0048B, 4.3.12).
@@ -95,6 +104,38 @@ impl Gic {
         }
     }
 
+    /// Looks at the lines that made interrupts of a word pending: those that are low by now do so no
+    /// more, and are listened to again. Where the host cannot tell, that of a disabled one is
+    /// listened to again as well; those bits are given: the next read is right.
+    fn look(&mut self, host: &mut dyn Host, (vcpu, reader): (Vcpu, Vcpu), word: usize) -> u32 {
+        let Some(bank) = self.bank(vcpu, word) else { return 0 };
+        let (lines, held) = (bank.line, bank.held);
+        let mut unknown = 0;
+        for intid in each(word, lines) {
+            let (_, bit) = place(intid);
+            let high = if intid != Intid::VIRTUAL_TIMER {
+                host.line_level(intid)
+            } else if vcpu == reader {
+                let timer = host.virtual_timer(vcpu);
+                Some(timer.ctl & 0b11 == 0b01 && timer.cval <= host.now())
+            } else {
+                None
+            };
+            if high == Some(false) && held & bit != 0 {
+                self.recall(host, vcpu, intid);
+            }
+            let Some(bank) = self.bank_mut(vcpu, word) else { continue };
+            let waits = bank.line & !bank.held & !bank.active & bit != 0;
+            let asked = high.is_none() && bank.enabled & bit == 0 && word != 0;
+            if waits && (high == Some(false) || asked) {
+                bank.line &= !bit;
+                unknown |= if asked { bit } else { 0 };
+                Self::sample(host, vcpu, intid);
+            }
+        }
+        unknown
+    }
+
     /// Writes the bits of `mask` of a register of a block.
     pub(super) fn write_block(
         &mut self,
@@ -105,31 +146,50 @@ impl Gic {
         (value, mask): (u32, u32),
     ) {
         let ones = value & mask;
-        let version = self.version;
+        // GICv2 makes SGIs pending through GICD_SGIR and GICD_SPENDSGIR alone.
+        let by_register = ones & !sgis(self.version, word);
         let present = self.present();
+        // What is in a list register goes back if this is about it.
+        let mut changed = 0;
         let mut sample = 0;
         let Some(bank) = self.bank_mut(vcpu, word) else { return };
         match block {
-            Block::Group => bank.group = (bank.group & !mask) | ones,
+            Block::Group => {
+                let old = bank.group;
+                bank.group = (bank.group & !mask) | ones;
+                changed = old ^ bank.group;
+            }
             Block::SetEnable => {
-                sample = ones & !bank.enabled & bank.line & !bank.held;
+                sample = ones & !bank.enabled & bank.line & !bank.held & !bank.active;
                 bank.line &= !sample;
                 bank.enabled |= ones;
             }
-            Block::ClearEnable => bank.enabled &= !ones,
-            // GICv2 makes SGIs pending through GICD_SGIR and GICD_SPENDSGIR alone.
-            Block::SetPending => bank.latched |= ones & !sgis(version, word),
-            Block::ClearPending => bank.latched &= !(ones & !sgis(version, word)),
-            // Activity is the list registers' own business.
-            Block::SetActive | Block::ClearActive => {}
+            Block::ClearEnable => {
+                bank.enabled &= !ones;
+                changed = ones;
+            }
+            Block::SetPending => {
+                each(word, by_register).for_each(|intid| _ = self.latch(host, vcpu, intid));
+            }
+            Block::ClearPending => {
+                each(word, by_register).for_each(|intid| self.unlatch(host, vcpu, intid));
+            }
+            Block::SetActive => {
+                each(word, ones).for_each(|intid| self.activate(host, vcpu, intid));
+            }
+            Block::ClearActive => {
+                each(word, ones).for_each(|intid| self.deactivate(host, vcpu, intid));
+            }
             Block::Priority(at) => write_bytes(bank, at, value, mask, |bank, index, byte| {
                 if let Some(priority) = bank.priority.get_mut(index) {
+                    changed |= bit_if(*priority != byte & PRIORITY_MASK, index);
                     *priority = byte & PRIORITY_MASK;
                 }
             }),
             Block::Target(_) if word == 0 => {}
             Block::Target(at) => write_bytes(bank, at, value, mask, |bank, index, byte| {
                 if let Some(route) = bank.route.get_mut(index) {
+                    changed |= bit_if(*route != u64::from(byte & present), index);
                     *route = u64::from(byte & present);
                 }
             }),
@@ -145,6 +205,18 @@ impl Gic {
         for intid in each(word, sample) {
             Self::sample(host, vcpu, intid);
         }
+        self.recall_all(host, vcpu, word, changed);
+    }
+
+    /// GICD_CTLR: what is in a list register goes back if its group is off from now on.
+    pub(super) fn set_groups(&mut self, host: &mut dyn Host, ctlr: u32) {
+        let off = self.ctlr & !ctlr;
+        self.ctlr = ctlr;
+        for group in [0, 1] {
+            if off.wrapping_shr(u32::from(group)) & 1 == 1 {
+                self.recall_group(host, group);
+            }
+        }
     }
 
     /// Whether a write of a register of a block changes nothing as things are, whatever its value.
@@ -152,10 +224,14 @@ impl Gic {
         let Some(bank) = self.bank(vcpu, word) else { return true };
         match block {
             Block::ClearEnable => bank.enabled == 0,
-            Block::ClearPending => bank.latched == 0,
-            Block::SetActive | Block::ClearActive => true,
+            Block::ClearPending => bank.latched == 0 && bank.held == 0,
+            Block::ClearActive => bank.active == 0 && bank.held == 0,
             Block::Target(_) | Block::Configuration(_) => word == 0,
-            Block::Group | Block::SetEnable | Block::SetPending | Block::Priority(_) => false,
+            Block::Group
+            | Block::SetEnable
+            | Block::SetPending
+            | Block::SetActive
+            | Block::Priority(_) => false,
         }
     }
 
@@ -165,28 +241,45 @@ impl Gic {
     }
 
     /// GICD_SPENDSGIR and GICD_CPENDSGIR (IHI 0048B, 4.3.16): a byte of senders for each SGI.
-    pub(super) fn sgi_sources(&self, vcpu: Vcpu, first: usize) -> u32 {
-        let Some(sources) = self.sources.get(vcpu.index()) else { return 0 };
-        bytes(sources.iter().copied(), first)
+    pub(super) fn sgi_sources(&self, host: &mut dyn Host, vcpu: Vcpu, first: usize) -> u32 {
+        let Some(mut sources) = self.sources.get(vcpu.index()).copied() else { return 0 };
+        for (number, sources) in (0..).zip(&mut sources) {
+            let Some(intid) = Intid::new(number) else { continue };
+            if let Some((_, _, held)) = self.waits_in_list(host, vcpu, intid) {
+                *sources |= 1_u8.wrapping_shl(u32::from(held.source.0));
+            }
+        }
+        bytes(sources.into_iter(), first)
     }
 
     /// Adds senders to four SGIs, or takes them away.
-    pub(super) fn change_sgi_sources(&mut self, vcpu: Vcpu, first: usize, bits: u32, set: bool) {
+    pub(super) fn change_sgi_sources(
+        &mut self,
+        host: &mut dyn Host,
+        vcpu: Vcpu,
+        first: usize,
+        bits: u32,
+        set: bool,
+    ) {
         let present = self.present();
         for (number, byte) in (first..).zip(bits.to_le_bytes()) {
-            let Some(source) = self.sources.get_mut(vcpu.index()).and_then(|s| s.get_mut(number))
-            else {
-                continue;
-            };
-            *source = if set { *source | (byte & present) } else { *source & !byte };
-            let pending = *source != 0;
             let Some(intid) = u16::try_from(number).ok().and_then(Intid::new) else { continue };
-            let (_, bit) = place(intid);
-            if let Some(bank) = self.bank_mut(vcpu, 0) {
-                bank.latched = if pending { bank.latched | bit } else { bank.latched & !bit };
+            for from in (0..8_u8).filter(|v| (byte & present).wrapping_shr(u32::from(*v)) & 1 == 1)
+            {
+                if set {
+                    self.latch_source(host, vcpu, intid, Vcpu(from));
+                } else {
+                    self.unlatch_source(host, vcpu, intid, Vcpu(from));
+                }
             }
         }
     }
+}
+
+/// The bit of the n-th interrupt of a word, if `set`.
+pub(super) fn bit_if(set: bool, index: usize) -> u32 {
+    let bit = u32::try_from(index).ok().and_then(|index| 1_u32.checked_shl(index));
+    bit.filter(|_| set).unwrap_or(0)
 }
 
 /// The interrupts of a word that GICv2 treats as SGIs.

@@ -2,23 +2,28 @@
 //! The guest's interrupt controller: one state machine, of which GICv2 ([`v2`]) and GICv3
 //! ([`v3`]) are two views.
 //!
-//! An interrupt waits here until it is enabled, pending, its group is on and a list register is
-//! free; then it is injected. The kernel under the monitor cannot say what a list register holds
-//! and overwrites one without a word, so the core alone knows which are taken: a slot is taken
-//! from the injection until the maintenance exit that the end of the interrupt causes.
+//! An interrupt waits here until it is enabled, pending, inactive, its group is on and a list
+//! register is to be had ([`lists`]); then it is injected.
 //!
 //! Levels are sampled, not tracked. A physical line that fired stays masked until the guest has
 //! ended the interrupt, then it is unmasked: if the device still asserts it, it fires again. The
-//! same happens when the guest enables an interrupt whose line fired while it was disabled.
+//! same happens when the guest enables an interrupt whose line fired while it was disabled. An edge
+//! that comes while one waits stays masked until the guest is given that.
 
 pub mod blocks;
 #[cfg(test)]
 mod exhaustive;
+mod lists;
+#[cfg(test)]
+mod oracle;
 pub mod v2;
 pub mod v3;
 
 use self::blocks::Block;
-use crate::host::{Host, Injection, Intid, MAX_VCPUS, Vcpu};
+use self::lists::{Aside, Slot};
+use crate::host::{Host, Intid, MAX_VCPUS, Vcpu};
+
+pub use self::lists::Ended;
 
 /// Words of 32 interrupts: INTID 0 to 991.
 const WORDS: usize = 31;
@@ -46,8 +51,12 @@ struct Bank {
     latched: u32,
     /// Pending because the line fired and has not been sampled again since.
     line: u32,
+    /// An edge fired while one waited, and the line is masked until the guest is given that.
+    owed: u32,
     /// In a list register.
     held: u32,
+    /// Active, and in no list register.
+    active: u32,
     group: u32,
     edge: u32,
     priority: [u8; 32],
@@ -60,20 +69,6 @@ impl Bank {
     const fn pending(&self) -> u32 {
         self.latched | self.line
     }
-}
-
-/// What a list register holds, as far as the core knows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Slot {
-    #[default]
-    Free,
-    Held {
-        intid: Intid,
-        group: u8,
-    },
-    /// The kernel refused it: it holds an active interrupt, which the last guest did not end and
-    /// this one may. `None` where the core has forgotten which.
-    Stuck(Option<Intid>),
 }
 
 /// The distributor, the redistributors and the list registers of all vCPUs.
@@ -90,7 +85,12 @@ pub struct Gic {
     sources: [[u8; 16]; MAX_VCPUS],
     /// GICR_WAKER.ProcessorSleep.
     asleep: [bool; MAX_VCPUS],
+    /// vCPUs that are on.
+    on: [bool; MAX_VCPUS],
     lists: [[Slot; MAX_SLOTS]; MAX_VCPUS],
+    aside: Aside,
+    /// What each vCPU's host was last told to report ([`Host::attend`]).
+    told: [(bool, bool); MAX_VCPUS],
     /// Device lines, and those of them that are edges, by word.
     devices: [u32; WORDS],
     device_edges: [u32; WORDS],
@@ -114,7 +114,7 @@ fn each(word: usize, bits: u32) -> impl Iterator<Item = Intid> {
 }
 
 impl Gic {
-    /// A controller after reset. `lines` is the number of INTIDs (a multiple of 32 from 64 to
+    /// A controller after reset, with vCPU 0 on. `lines` is the number of INTIDs (a multiple of 32 from 64 to
     /// 992), `slots` the number of list registers that the host has; both are clamped.
     #[must_use]
     pub fn new(version: Version, vcpus: u8, lines: u32, slots: u8) -> Self {
@@ -129,7 +129,10 @@ impl Gic {
             shared: [Bank::default(); WORDS - 1],
             sources: [[0; 16]; MAX_VCPUS],
             asleep: [true; MAX_VCPUS],
+            on: [true, false, false, false],
             lists: [[Slot::Free; MAX_SLOTS]; MAX_VCPUS],
+            aside: Aside::default(),
+            told: [(false, false); MAX_VCPUS],
             devices: [0; WORDS],
             device_edges: [0; WORDS],
             injected: 0,
@@ -169,40 +172,19 @@ impl Gic {
     }
 
     /// Resets everything, with the guest stopped: masked lines are sampled again, and what is
-    /// left in list registers is made harmless.
-    ///
-    /// A list register cannot be emptied, only overwritten, and what it holds may be active. So
-    /// each taken one gets an interrupt that nobody can see: an INTID beyond the distributor's,
-    /// lowest priority, of the group that the guest does not use.
+    /// left in list registers is made harmless. vCPU 0 alone is on afterwards.
     pub fn reset(&mut self, host: &mut dyn Host) {
         self.reset_registers();
-        for v in 0..self.vcpus {
-            let vcpu = Vcpu(v);
-            for slot in 0..self.slots {
-                let Some(list) =
-                    self.lists.get_mut(vcpu.index()).and_then(|l| l.get_mut(usize::from(slot)))
-                else {
-                    continue;
-                };
-                let unused = u8::from(self.version == Version::V2);
-                let (left, group) = match *list {
-                    Slot::Free => continue,
-                    Slot::Held { intid, group } => (Some(intid), group ^ 1),
-                    Slot::Stuck(left) => (left, unused),
-                };
-                let Some(intid) = Intid::new(1019_u16.wrapping_sub(u16::from(slot))) else {
-                    continue;
-                };
-                let quiet = Injection { intid, priority: 31, group };
-                *list = match host.inject(vcpu, slot, quiet) {
-                    Ok(()) => Slot::Free,
-                    Err(_) => Slot::Stuck(left),
-                };
-            }
-            host.ack_timer(vcpu);
-        }
+        self.on = [true, false, false, false];
+        self.reset_lists(host);
         for (word, bits) in self.devices.into_iter().enumerate() {
             each(word, bits).for_each(|intid| host.ack_line(intid));
+        }
+    }
+
+    fn set_on(&mut self, vcpu: Vcpu, on: bool) {
+        if let Some(is) = self.on.get_mut(vcpu.index()) {
+            *is = on;
         }
     }
 
@@ -237,9 +219,14 @@ impl Gic {
             return false;
         }
         if in_word(&self.device_edges) {
-            // An edge is over: latch it and listen for the next at once.
-            self.update(Vcpu(0), intid, |bank, bit| bank.latched |= bit);
-            host.ack_line(intid);
+            // The next one is heard at once; whatever comes while that waits is one with it, and
+            // the line stays masked until the guest is given it: it decides how often it comes.
+            let before = self.bank(Vcpu(0), word).is_some_and(|bank| bank.latched & bit != 0);
+            if self.latch(host, Vcpu(0), intid) && !before {
+                host.ack_line(intid);
+            } else {
+                self.update(Vcpu(0), intid, |bank, bit| bank.owed |= bit);
+            }
         } else {
             self.update(Vcpu(0), intid, |bank, bit| bank.line |= bit);
         }
@@ -259,35 +246,6 @@ impl Gic {
         self.bank(vcpu, word).is_some_and(|bank| bank.line & bit != 0)
     }
 
-    /// The guest ended the interrupt in a list register. Says whether the core knew of one there.
-    pub fn maintenance(&mut self, host: &mut dyn Host, vcpu: Vcpu, slot: u8) -> bool {
-        let Some(lists) = self.lists.get_mut(vcpu.index()) else { return false };
-        let Some(list) = lists.get_mut(usize::from(slot)) else { return false };
-        let intid = match core::mem::take(list) {
-            Slot::Free => return false,
-            Slot::Held { intid, .. } => intid,
-            Slot::Stuck(left) => {
-                let again = |list: &&mut Slot| matches!(list, Slot::Held { intid, .. } if Some(*intid) == left);
-                let Some(other) = lists.iter_mut().find(again) else { return true };
-                // The interrupt was in two list registers and the guest has ended it once. It meant
-                // the new one, and the hardware took the old one: the other is the stuck one now.
-                let Slot::Held { intid, .. } = *other else { return true };
-                *other = Slot::Stuck(left);
-                intid
-            }
-        };
-        let mut was_high = false;
-        self.update(vcpu, intid, |bank, bit| {
-            bank.held &= !bit;
-            was_high = bank.line & bit != 0;
-            bank.line &= !bit;
-        });
-        if was_high {
-            Self::sample(host, vcpu, intid);
-        }
-        true
-    }
-
     /// Listens to a line again: if it is high, it fires again.
     fn sample(host: &mut dyn Host, vcpu: Vcpu, intid: Intid) {
         if intid == Intid::VIRTUAL_TIMER {
@@ -298,39 +256,53 @@ impl Gic {
     }
 
     /// Makes an SGI pending for a vCPU that there is.
-    fn send(&mut self, source: Vcpu, target: Vcpu, intid: Intid) {
-        let sources = self
-            .sources
-            .get_mut(target.index())
-            .and_then(|s| s.get_mut(usize::from(intid.number())));
-        if let Some(sources) = sources.filter(|_| self.version == Version::V2) {
-            *sources |= 1_u8.wrapping_shl(u32::from(source.0));
+    fn send(&mut self, host: &mut dyn Host, source: Vcpu, target: Vcpu, intid: Intid) {
+        match self.version {
+            Version::V2 => self.latch_source(host, target, intid, source),
+            Version::V3 => _ = self.latch(host, target, intid),
         }
-        self.update(target, intid, |bank, bit| bank.latched |= bit);
     }
 
-    /// Whether a shared interrupt goes to this vCPU. Of several targets the lowest is taken: one
-    /// is enough (IHI 0048B, 3.3.2, the 1-N model).
+    /// The senders of an SGI of GICv2 that is pending for a vCPU, a bit each.
+    fn sources_mut(&mut self, vcpu: Vcpu, intid: Intid) -> Option<&mut u8> {
+        let sources = self.sources.get_mut(vcpu.index()).filter(|_| self.version == Version::V2)?;
+        sources.get_mut(usize::from(intid.number()))
+    }
+
+    /// Who sent the SGI that comes next; vCPU 0 for everything else.
+    fn next_source(&mut self, vcpu: Vcpu, intid: Intid) -> Vcpu {
+        let sources = self.sources_mut(vcpu, intid).map_or(0, |sources| *sources);
+        Vcpu(sources.trailing_zeros().to_le_bytes()[0] % 8)
+    }
+
+    /// Whether a shared interrupt goes to this vCPU. Of several targets the lowest that is on is
+    /// taken: one is enough (IHI 0048B, 3.3.2, the 1-N model).
     fn goes_to(&self, vcpu: Vcpu, route: u64) -> bool {
         if self.vcpus == 1 {
             return true; // ITARGETSR is RAZ/WI on a uniprocessor (IHI 0048B, 4.3.12)
         }
+        let first = |wanted: u64| {
+            let mut all = (0..self.vcpus).zip(self.on);
+            all.find(|(v, on)| *on && wanted.wrapping_shr(u32::from(*v)) & 1 == 1)
+        };
         match self.version {
-            Version::V2 => route.trailing_zeros() == u32::from(vcpu.0),
-            Version::V3 if route & v3::IROUTER_ANY != 0 => vcpu.0 == 0,
+            Version::V2 => first(route).is_some_and(|(v, _)| v == vcpu.0),
+            Version::V3 if route & v3::IROUTER_ANY != 0 => {
+                first(u64::MAX).is_some_and(|(v, _)| v == vcpu.0)
+            }
             Version::V3 => route & v3::IROUTER_AFFINITY == u64::from(vcpu.0),
         }
     }
 
-    /// The interrupt that comes next for a vCPU: of those that are enabled, pending, not in a
-    /// list register and of a group that is on, the one of highest priority, then lowest INTID.
+    /// The interrupt that comes next for a vCPU: of those that are enabled, pending, not active,
+    /// not in a list register and of a group that is on, the one of highest priority, then lowest INTID.
     fn best(&self, vcpu: Vcpu) -> Option<(Intid, u8, u8)> {
         let group_on = |number: u32| if self.ctlr & (1_u32 << number) != 0 { u32::MAX } else { 0 };
         let mut best: Option<(u8, Intid, u8)> = None;
         for word in 0..self.words {
             let Some(bank) = self.bank(vcpu, word) else { continue };
             let on = (bank.group & group_on(1)) | (!bank.group & group_on(0));
-            let ready = bank.enabled & bank.pending() & !bank.held & on;
+            let ready = bank.enabled & bank.pending() & !bank.held & !bank.active & on;
             for intid in each(word, ready) {
                 let index = usize::from(intid.number()) % 32;
                 let route = bank.route.get(index).copied().unwrap_or_default();
@@ -352,59 +324,6 @@ impl Gic {
     pub fn waiting(&self, vcpu: Vcpu) -> bool {
         self.best(vcpu).is_some()
     }
-
-    /// Whether a list register of this vCPU holds an interrupt that the guest has not ended.
-    #[must_use]
-    pub fn holding(&self, vcpu: Vcpu) -> bool {
-        self.lists
-            .get(vcpu.index())
-            .is_some_and(|l| l.iter().any(|slot| matches!(slot, Slot::Held { .. })))
-    }
-
-    /// Fills the free list registers of a vCPU. Says whether anything was injected.
-    pub fn flush(&mut self, host: &mut dyn Host, vcpu: Vcpu) -> bool {
-        let mut any = false;
-        for slot in 0..self.slots {
-            let index = usize::from(slot);
-            let Some(lists) = self.lists.get(vcpu.index()) else { return any };
-            if lists.get(index) != Some(&Slot::Free) {
-                continue;
-            }
-            let Some((intid, priority, group)) = self.best(vcpu) else { return any };
-            let injection = Injection { intid, priority: priority >> 3, group };
-            let taken = match host.inject(vcpu, slot, injection) {
-                Ok(()) => {
-                    self.take(vcpu, intid);
-                    self.injected = self.injected.wrapping_add(1);
-                    any = true;
-                    Slot::Held { intid, group }
-                }
-                Err(_) => Slot::Stuck(None),
-            };
-            if let Some(list) = self.lists.get_mut(vcpu.index()).and_then(|l| l.get_mut(index)) {
-                *list = taken;
-            }
-        }
-        any
-    }
-
-    /// An interrupt moves to a list register. With GICv2 an SGI from several vCPUs is one
-    /// interrupt for each of them (IHI 0048B, 2.2.1): one source is taken, the rest stay pending.
-    fn take(&mut self, vcpu: Vcpu, intid: Intid) {
-        let mut more = false;
-        if let Some(sources) =
-            self.sources.get_mut(vcpu.index()).and_then(|s| s.get_mut(usize::from(intid.number())))
-        {
-            *sources &= sources.wrapping_sub(1);
-            more = *sources != 0;
-        }
-        self.update(vcpu, intid, |bank, bit| {
-            bank.held |= bit;
-            if !more {
-                bank.latched &= !bit;
-            }
-        });
-    }
 }
 
 /// One of the controller's register windows.
@@ -419,12 +338,19 @@ pub enum Window {
 impl Gic {
     /// A guest's load of `size` bytes (1, 2, 4 or 8) from a register window. `None`: there is no
     /// such register, or the access crosses one; the load gives zero.
-    #[must_use]
-    pub fn read(&self, vcpu: Vcpu, window: Window, offset: u64, size: u8) -> Option<u64> {
-        let word = |offset| match (window, self.version) {
-            (Window::Distributor, Version::V2) => self.v2_read(vcpu, offset),
-            (Window::Distributor, Version::V3) => self.v3_read(vcpu, offset),
-            (Window::Redistributor(owner), _) => self.redistributor_read(owner, offset),
+    pub fn read(
+        &mut self,
+        host: &mut dyn Host,
+        vcpu: Vcpu,
+        window: Window,
+        (offset, size): (u64, u8),
+    ) -> Option<u64> {
+        let mut word = |offset| match (window, self.version) {
+            (Window::Distributor, Version::V2) => self.v2_read(host, vcpu, offset),
+            (Window::Distributor, Version::V3) => self.v3_read(host, vcpu, offset),
+            (Window::Redistributor(owner), _) => {
+                self.redistributor_read(host, (owner, vcpu), offset)
+            }
         };
         let (first, shift, mask) = lanes(offset, size)?;
         let low = u64::from(word(first)?).wrapping_shr(shift) & u64::from(mask);

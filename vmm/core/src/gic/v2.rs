@@ -14,16 +14,16 @@ pub(super) const IIDR: u32 = 0x43b;
 
 impl Gic {
     /// Reads the 32-bit register at `offset`, a multiple of 4; `None` if there is none.
-    pub(super) fn v2_read(&self, vcpu: Vcpu, offset: u64) -> Option<u32> {
+    pub(super) fn v2_read(&mut self, host: &mut dyn Host, vcpu: Vcpu, offset: u64) -> Option<u32> {
         if let Some((block, word)) = Block::at(offset) {
-            return Some(self.read_block(vcpu, block, word));
+            return Some(self.read_block(host, (vcpu, vcpu), block, word));
         }
         Some(match offset {
             0x000 => self.ctlr,
             0x004 => self.typer_lines() | u32::from(self.vcpus.wrapping_sub(1)) << 5,
             0x008 => IIDR,
             0xe00..0xf00 => 0, // NSACR: no Security Extensions
-            0xf10..0xf30 => self.sgi_sources(vcpu, sgi_index(offset)),
+            0xf10..0xf30 => self.sgi_sources(host, vcpu, sgi_index(offset)),
             0xfe8 => 0x2b, // ICPIDR2: architecture 2
             0xfd0..0x1000 => 0,
             _ => return None,
@@ -45,10 +45,10 @@ impl Gic {
         }
         let ones = value & mask;
         match offset {
-            0x000 => self.ctlr = ((self.ctlr & !mask) | ones) & CTLR_GROUPS,
-            0xf00 => self.v2_send(vcpu, ones),
-            0xf10..0xf20 => self.change_sgi_sources(vcpu, sgi_index(offset), ones, false),
-            0xf20..0xf30 => self.change_sgi_sources(vcpu, sgi_index(offset), ones, true),
+            0x000 => self.set_groups(host, ((self.ctlr & !mask) | ones) & CTLR_GROUPS),
+            0xf00 => self.v2_send(host, vcpu, ones),
+            0xf10..0xf20 => self.change_sgi_sources(host, vcpu, sgi_index(offset), ones, false),
+            0xf20..0xf30 => self.change_sgi_sources(host, vcpu, sgi_index(offset), ones, true),
             // Read-only, or only with the Security Extensions.
             0x004 | 0x008 | 0xe00..0xf00 | 0xfd0..0x1000 => {}
             _ => return false,
@@ -62,7 +62,7 @@ impl Gic {
     }
 
     /// GICD_SGIR (IHI 0048B, 4.3.15).
-    fn v2_send(&mut self, source: Vcpu, value: u32) {
+    fn v2_send(&mut self, host: &mut dyn Host, source: Vcpu, value: u32) {
         let Some(intid) = u16::try_from(value & 0xf).ok().and_then(Intid::new) else { return };
         let own = 1_u32.wrapping_shl(u32::from(source.0));
         let targets = match value >> 24 & 0b11 {
@@ -73,7 +73,7 @@ impl Gic {
         };
         for target in 0..self.vcpus {
             if targets.wrapping_shr(u32::from(target)) & 1 == 1 {
-                self.send(source, Vcpu(target), intid);
+                self.send(host, source, Vcpu(target), intid);
             }
         }
     }

@@ -3,7 +3,7 @@
 //! (Arm IHI 0069H, 12.9, 12.11 and 12.2). One security state (GICD_CTLR.DS), affinity routing
 //! always on, no LPIs. vCPU n has affinity 0.0.0.n.
 
-use super::blocks::Block;
+use super::blocks::{Block, bit_if};
 use super::v2::IIDR;
 use super::{CTLR_GROUPS, Gic, Window};
 use crate::host::{Host, Intid, Vcpu};
@@ -40,10 +40,10 @@ pub(super) const fn is_in(window: Window, block: Block, word: usize) -> bool {
 
 impl Gic {
     /// Reads the distributor's 32-bit word at `offset`, a multiple of 4; `None` if there is none.
-    pub(super) fn v3_read(&self, vcpu: Vcpu, offset: u64) -> Option<u32> {
+    pub(super) fn v3_read(&mut self, host: &mut dyn Host, vcpu: Vcpu, offset: u64) -> Option<u32> {
         if let Some((block, word)) = Block::at(offset) {
             let here = is_in(Window::Distributor, block, word);
-            return Some(if here { self.read_block(vcpu, block, word) } else { 0 });
+            return Some(if here { self.read_block(host, (vcpu, vcpu), block, word) } else { 0 });
         }
         Some(match offset {
             0x0000 => self.ctlr | CTLR_FIXED,
@@ -74,8 +74,10 @@ impl Gic {
             return true;
         }
         match offset {
-            0x0000 => self.ctlr = ((self.ctlr & !mask) | (value & mask)) & CTLR_GROUPS,
-            0x6000..0x8000 => self.set_router(offset, value, mask),
+            0x0000 => {
+                self.set_groups(host, ((self.ctlr & !mask) | (value & mask)) & CTLR_GROUPS);
+            }
+            0x6000..0x8000 => self.set_router(host, offset, value, mask),
             0x0004..0x0080 | 0x0d00..0x1000 | 0xffd0..0x1_0000 => {}
             _ => return false,
         }
@@ -91,7 +93,7 @@ impl Gic {
         u32::try_from(half & 0xffff_ffff).unwrap_or(0)
     }
 
-    fn set_router(&mut self, offset: u64, value: u32, mask: u32) {
+    fn set_router(&mut self, host: &mut dyn Host, offset: u64, value: u32, mask: u32) {
         let (word, index) = router_place(offset);
         if word == 0 {
             return; // GICD_IROUTER0 to 31 are reserved
@@ -101,17 +103,25 @@ impl Gic {
         let value = u64::from(value) << shift;
         if let Some(route) = self.bank_mut(Vcpu(0), word).and_then(|bank| bank.route.get_mut(index))
         {
+            let old = *route;
             *route = ((*route & !mask) | (value & mask)) & (IROUTER_AFFINITY | IROUTER_ANY);
+            let changed = bit_if(*route != old, index);
+            self.recall_all(host, Vcpu(0), word, changed);
         }
     }
 
     /// Reads a word of `owner`'s redistributor; `None` if there is none.
-    pub(super) fn redistributor_read(&self, owner: Vcpu, offset: u64) -> Option<u32> {
+    pub(super) fn redistributor_read(
+        &mut self,
+        host: &mut dyn Host,
+        (owner, reader): (Vcpu, Vcpu),
+        offset: u64,
+    ) -> Option<u32> {
         let window = Window::Redistributor(owner);
         if let Some(offset) = offset.checked_sub(SGI_FRAME) {
             return match Block::at(offset) {
                 Some((block, word)) if is_in(window, block, word) => {
-                    Some(self.read_block(owner, block, word))
+                    Some(self.read_block(host, (owner, reader), block, word))
                 }
                 Some(_) => Some(0),
                 None => (0xd00..0x1_0000).contains(&offset).then_some(0),
@@ -171,7 +181,13 @@ impl Gic {
     ///
     /// With one security state ICC_SGI1R_EL1 raises SGIs of either group, the other two raise
     /// those of group 0 alone.
-    pub fn send_by_register(&mut self, source: Vcpu, register: SystemRegister, value: u64) -> bool {
+    pub fn send_by_register(
+        &mut self,
+        host: &mut dyn Host,
+        source: Vcpu,
+        register: SystemRegister,
+        value: u64,
+    ) -> bool {
         let any_group = match register {
             SystemRegister::ICC_SGI1R => true,
             SystemRegister::ICC_ASGI1R | SystemRegister::ICC_SGI0R => false,
@@ -194,7 +210,7 @@ impl Gic {
                 .bank(Vcpu(target), 0)
                 .is_some_and(|bank| bank.group.wrapping_shr(u32::from(number)) & 1 == 0);
             if named && (any_group || group0) {
-                self.send(source, Vcpu(target), intid);
+                self.send(host, source, Vcpu(target), intid);
             }
         }
         true

@@ -49,6 +49,8 @@ impl Vm<'_> {
                 if self.run.iter().all(|run| *run == Run::Off) {
                     return self.stop(host, vcpu, Fault::AllCpusOff, None);
                 }
+                self.gic.turn_off(host, vcpu);
+                self.deliver(host);
                 return Action::Park { until: self.earliest() };
             }
             Call::CpuOn { target, entry, context } => self.cpu_on(host, target, entry, context),
@@ -101,6 +103,7 @@ impl Vm<'_> {
             return smccc::INVALID_ADDRESS;
         }
         self.set_run(target, Run::Running);
+        self.gic.turn_on(host, target);
         host.start(target, Entry { pc, x0: context });
         self.deliver(host);
         smccc::SUCCESS

@@ -8,7 +8,7 @@ use vmm_core::addr::Ipa;
 use vmm_core::fake::{Fake, Life, List};
 use vmm_core::host::{
     Action, El1, Entry, Exit, Gpr, Host, HostStats, Image, InjectRefused, Injection, Intid,
-    MemoryOp, MemoryRefused, Vcpu, VirtualTimer,
+    ListState, MemoryOp, MemoryRefused, Vcpu, VirtualTimer,
 };
 use vmm_core::pstate::Pstate;
 use vmm_core::vm::Vm;
@@ -96,6 +96,26 @@ impl Host for Checked<'_> {
         assert!(irq.priority < 32 && irq.group < 2, "{irq:?}");
         assert!(slot < self.fake.slots, "list register {slot} does not exist");
         self.fake.inject(vcpu, slot, irq)
+    }
+    fn reads_lists(&self) -> bool {
+        self.fake.reads_lists()
+    }
+    fn list_state(&mut self, vcpu: Vcpu, slot: u8) -> Option<ListState> {
+        assert!(slot < self.fake.slots, "list register {slot} does not exist");
+        self.fake.list_state(vcpu, slot)
+    }
+    fn clear_list(&mut self, vcpu: Vcpu, slot: u8, quiet: Injection) -> Result<(), InjectRefused> {
+        assert!(quiet.priority == 31 && quiet.group < 2, "{quiet:?}");
+        self.fake.clear_list(vcpu, slot, quiet)
+    }
+    fn attend(&mut self, vcpu: Vcpu, room: bool, ends: bool) {
+        self.fake.attend(vcpu, room, ends);
+    }
+    fn line_level(&mut self, intid: Intid) -> Option<bool> {
+        self.fake.line_level(intid)
+    }
+    fn last_pc(&mut self, vcpu: Vcpu) -> Option<u64> {
+        self.fake.last_pc(vcpu)
     }
     fn ack_timer(&mut self, vcpu: Vcpu) {
         self.fake.ack_timer(vcpu);
@@ -451,6 +471,15 @@ impl Machine {
     pub fn take(&mut self, vcpu: Vcpu) -> Option<u16> {
         let intid = self.acknowledge(vcpu)?;
         self.end(vcpu, intid);
+        self.settle();
+        Some(intid)
+    }
+
+    /// Takes a level line's interrupt, quiets its device and ends it.
+    pub fn take_quietly(&mut self) -> Option<u16> {
+        let intid = self.acknowledge(CPU0)?;
+        self.fake.lower(intid);
+        self.end(CPU0, intid);
         self.settle();
         Some(intid)
     }

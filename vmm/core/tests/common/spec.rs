@@ -40,6 +40,8 @@ pub struct Spec {
     /// What is in the region `seed`.
     pub seed: Vec<u8>,
     pub slots: u8,
+    /// Whether its host can read list registers.
+    pub reads: bool,
 }
 
 /// A file that starts with an arm64 Image header: `size` bytes, `span` with its BSS.
@@ -93,6 +95,7 @@ impl Spec {
             initrd,
             seed: Vec::new(),
             slots: 4,
+            reads: false,
         };
         spec.set_tree(tree::of(&spec.facts).to_dtb());
         spec
@@ -139,7 +142,7 @@ impl Spec {
         let ram = self.facts.ram;
         let mut fake =
             Fake::new(self.facts.vcpus as u8, IpaRange::new(Ipa(ram.ipa), ram.size).unwrap());
-        fake.slots = self.slots;
+        (fake.slots, fake.reads) = (self.slots, self.reads);
         fake.groups = if self.facts.gic.version == 3 { 0b10 } else { 0b01 };
         fake.seed.clone_from(&self.seed);
         fake.set_image(Image::Kernel, &self.kernel);

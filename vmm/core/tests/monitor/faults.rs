@@ -179,7 +179,7 @@ fn a_storm() {
     m.fake.cpus[0].pc = 0xffff_8000_0801_0000;
     m.set_reg(CPU0, 30, 0xffff_8000_0801_0040);
     m.fake.printed.clear();
-    exits::scream(&mut m, 1);
+    exits::scream(&mut m, 128);
     golden("interrupt-storm", &m.fake.printed);
 }
 

@@ -14,6 +14,7 @@
 mod common;
 
 mod arbitrary;
+mod book;
 mod boot;
 mod entropy;
 mod event;

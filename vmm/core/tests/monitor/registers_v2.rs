@@ -137,10 +137,14 @@ fn what_a_list_register_holds_reads_as_pending() {
 }
 
 #[test]
-fn active_reads_as_zero_and_ignores_writes() {
+fn active_is_set_and_cleared() {
     let mut m = machine(1);
-    for offset in [0x300, 0x304, 0x380, 0x384] {
-        assert_eq!(ones(&mut m, offset), 0);
+    for word in [0, 4] {
+        m.store(CPU0, GICD + 0x300 + word, 4, 0xf0f0);
+        m.store(CPU0, GICD + 0x380 + word, 4, 0x00f0);
+        for block in [0x300, 0x380] {
+            assert_eq!(m.load(CPU0, GICD + block + word, 4), 0xf000);
+        }
     }
     assert_eq!(m.vm.counters().unimplemented, 0);
 }

@@ -66,7 +66,7 @@ fn nothing_pending_or_active_is_seen_again() {
         }
         m.acknowledge(CPU0);
         m.acknowledge(CPU0);
-        assert_eq!(m.visible(CPU0).len(), 4);
+        assert_eq!(m.visible(CPU0).len(), 3, "one is kept for a higher priority");
         m.reset(CPU0);
         assert!(m.visible(CPU0).is_empty());
         m.set_up_gic();
@@ -101,7 +101,7 @@ fn the_next_guest_uses_all_list_registers() {
                 m.enable(CPU0, intid);
                 m.store_bit(CPU0, 0x200, intid);
             }
-            assert_eq!(m.visible(CPU0), [50, 51, 52, 53]);
+            assert_eq!(m.visible(CPU0), [50, 51, 52], "and keeps one for a higher priority");
             m.acknowledge(CPU0);
             m.reset(CPU0);
             m.fake.overwritten.clear();
@@ -245,7 +245,7 @@ fn a_slot_that_the_kernel_refuses_is_not_used_until_it_is_free() {
             m.enable(CPU0, intid);
             m.store_bit(CPU0, 0x200, intid);
         }
-        assert_eq!(m.pending(CPU0), [50, 51, 52], "three are left");
+        assert_eq!(m.pending(CPU0), [50, 51], "three are left, and one is kept");
         // The next reset tries again; by now the kernel knows that it is over.
         m.fake.cpus[0].lists[0] = List::Empty;
         m.fake.refresh_shadow(CPU0);
@@ -257,7 +257,7 @@ fn a_slot_that_the_kernel_refuses_is_not_used_until_it_is_free() {
             m.enable(CPU0, intid);
             m.store_bit(CPU0, 0x200, intid);
         }
-        assert_eq!(m.pending(CPU0), [50, 51, 52, 53]);
+        assert_eq!(m.pending(CPU0), [50, 51, 52]);
     });
 }
 
@@ -280,12 +280,12 @@ fn an_interrupt_that_the_last_guest_left_active_comes_again_and_again() {
             assert!(m.fake.end(CPU0, Intid::new(60).unwrap()));
             m.settle();
         }
-        // Three of four are left for others.
+        // Three of four are left for others, one of them for a higher priority.
         for intid in [50, 51, 52, 53] {
             m.enable(CPU0, intid);
             m.store_bit(CPU0, 0x200, intid);
         }
-        assert_eq!(m.pending(CPU0), [50, 51, 52]);
+        assert_eq!(m.pending(CPU0), [50, 51]);
     });
 }
 
@@ -368,7 +368,7 @@ fn twenty_in_a_row() {
                 m.set_up_gic();
                 get_busy(&mut m);
                 for v in 0..m.vcpus {
-                    assert_eq!(m.visible(Vcpu(v)).len(), 4, "round {round}: vcpu{v}");
+                    assert!(m.visible(Vcpu(v)).len() >= 3, "round {round}: vcpu{v}");
                 }
                 m.fake.ram.store_cached(Ipa(RAM), &[round; 0x1000]);
                 m.reset(CPU0);

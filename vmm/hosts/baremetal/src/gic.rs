@@ -3,7 +3,7 @@
 //! one delivers.
 
 use core::arch::asm;
-use core::ptr::{NonNull, with_exposed_provenance_mut, write_volatile};
+use core::ptr::{NonNull, read_volatile, with_exposed_provenance_mut, write_volatile};
 
 use arm_gic::InterruptGroup::{Group0, Group1};
 use arm_gic::gicv2::{GicV2, SgiTarget, SgiTargetListFilter};
@@ -11,12 +11,14 @@ use arm_gic::gicv3::{GicCpuInterface, GicV3};
 use arm_gic::{IntId, Trigger, UniqueMmioPointer};
 use arm_sysregs::el1::accessors::{read_id_aa64pfr0_el1, read_mpidr_el1, write_icc_sgi1r_el1};
 use arm_sysregs::el1::registers::IccSgi1rEl1;
-use arm_sysregs::el2::accessors::{write_ich_hcr_el2, write_ich_vmcr_el2};
+use arm_sysregs::el2::accessors::{
+    read_ich_hcr_el2, read_ich_vmcr_el2, write_ich_hcr_el2, write_ich_vmcr_el2,
+};
 use arm_sysregs::el2::registers::{IchHcrEl2, IchVmcrEl2};
 use arm_sysregs::{read_sysreg, read_write_sysreg};
 use safe_mmio::fields::{ReadPure, ReadPureWrite};
 use safe_mmio::{field, field_shared};
-use vmm_core::host::{Injection, Vcpu};
+use vmm_core::host::{Injection, ListState, Vcpu};
 
 /// The SGI by which a processor calls another.
 pub const KICK: u32 = 0;
@@ -67,14 +69,53 @@ list_registers!(0: "s3_4_c12_c12_0", 1: "s3_4_c12_c12_1", 2: "s3_4_c12_c12_2", 3
 /// of the eight priority bits): pending, no hardware link, with end-of-interrupt maintenance.
 fn encode(irq: Injection) -> (u32, u64) {
     let (group, priority) = (u32::from(irq.group), u32::from(irq.priority));
-    let intid = u32::from(irq.intid.number());
-    let v2 = group << 30 | 1 << 28 | priority << 23 | ENDED.0 | intid;
+    let (intid, source) = (u32::from(irq.intid.number()), u32::from(irq.source.0));
+    let v2 = group << 30 | 1 << 28 | priority << 23 | ENDED.0 | source << 10 | intid;
     let (group, priority) = (u64::from(group), u64::from(priority));
     (v2, group << 60 | 1 << 62 | priority << 51 | ENDED.1 | u64::from(intid))
 }
 
 /// Maintenance asked for and nothing else: an interrupt that the guest has ended.
 const ENDED: (u32, u64) = (1 << 19, 1 << 41);
+
+/// The list registers of whatever processor asks: they are reached without the machine's lock.
+#[derive(Clone, Copy)]
+pub struct OwnLists {
+    /// GICH, which is banked.
+    gich: Option<usize>,
+    slots: u8,
+}
+
+impl OwnLists {
+    /// The states of all four, two bits each.
+    pub fn states(self) -> u8 {
+        (0..self.slots).fold(0, |states, slot| {
+            let state = match self.gich {
+                Some(gich) => {
+                    let at =
+                        gich.wrapping_add(0x100).wrapping_add(usize::from(slot).wrapping_mul(4));
+                    // SAFETY: reading GICH_LRn (IHI 0048B, 5.3.9) changes nothing.
+                    unsafe { read_volatile(with_exposed_provenance_mut::<u32>(at)) >> 28 }
+                }
+                None => u32::try_from(ich_lr(slot, None) >> 62).unwrap_or(0),
+            };
+            let [state, ..] = (state & 0b11).to_le_bytes();
+            states | state.wrapping_shl(u32::from(slot).wrapping_mul(2))
+        })
+    }
+}
+
+/// The state of one list register, of those of [`OwnLists::states`].
+pub const fn unpack(states: u8, slot: u8) -> ListState {
+    match states.wrapping_shr((slot as u32).wrapping_mul(2)) & 0b11 {
+        0b00 => ListState::Empty,
+        0b01 => ListState::Pending,
+        _ => ListState::Active,
+    }
+}
+
+/// GICH_HCR.EOICount and ICH_HCR_EL2.EOIcount.
+const EOI_COUNT: u32 = 0x1f << 27;
 
 /// The interrupt controller of either version. What a processor has of its own is reached from
 /// that processor alone; processor n has affinity 0.0.0.n, redistributor n and CPU interface n.
@@ -85,11 +126,16 @@ pub enum Gic {
         physical: GicV2<'static>,
         /// Virtual interface control.
         lists: UniqueMmioPointer<'static, Gich>,
-        /// GICD_ITARGETSR, a byte for each interrupt, which arm-gic leaves out.
-        targets: usize,
+        /// GICD, for what arm-gic leaves out.
+        gicd: usize,
     },
     /// GICv3; the CPU and list registers are system registers.
-    V3(GicV3<'static>),
+    V3 {
+        /// Distributor and redistributors.
+        physical: GicV3<'static>,
+        /// GICD, for what arm-gic leaves out.
+        gicd: usize,
+    },
 }
 
 impl Gic {
@@ -116,7 +162,7 @@ impl Gic {
             let lists = NonNull::new(with_exposed_provenance_mut(at("gich")?))?;
             // SAFETY: the caller's promise.
             let lists = unsafe { UniqueMmioPointer::new(lists) };
-            Some(Self::V2 { physical, lists, targets: gicd.wrapping_add(0x800) })
+            Some(Self::V2 { physical, lists, gicd })
         } else {
             GicCpuInterface::enable_system_register_el2(true);
             let frames = NonNull::new(with_exposed_provenance_mut(at("gicr")?))?;
@@ -127,7 +173,7 @@ impl Gic {
             let mut physical = unsafe { GicV3::new(distributor, frames, cpus.into()) }.ok()?;
             physical.enable_all_interrupts(false);
             physical.setup(0);
-            Some(Self::V3(physical))
+            Some(Self::V3 { physical, gicd })
         }
     }
 
@@ -136,7 +182,7 @@ impl Gic {
     pub fn join(&mut self, cpu: Vcpu, own: &[u32]) {
         match self {
             Self::V2 { physical, .. } => physical.setup(),
-            Self::V3(physical) => {
+            Self::V3 { physical, .. } => {
                 GicCpuInterface::enable_system_register_el2(true);
                 physical.init_cpu(cpu.index());
                 GicCpuInterface::enable_group1(true);
@@ -162,7 +208,7 @@ impl Gic {
                 field!(*lists, apr).write(0);
                 field!(*lists, hcr).write(1);
             }
-            Self::V3(_) => {
+            Self::V3 { .. } => {
                 write_ich_vmcr_el2(IchVmcrEl2::empty());
                 write_ich_ap0r0_el2(0);
                 write_ich_ap1r0_el2(0);
@@ -177,13 +223,14 @@ impl Gic {
         let trigger = if edge { Trigger::Edge } else { Trigger::Level };
         let Ok(line) = IntId::try_from(intid) else { return };
         match self {
-            Self::V2 { physical, targets, .. } => {
+            Self::V2 { physical, gicd, .. } => {
                 physical.set_trigger(line, trigger);
+                let targets = gicd.wrapping_add(0x800); // GICD_ITARGETSR, a byte each
                 let target = with_exposed_provenance_mut(targets.wrapping_add(intid as usize));
                 // SAFETY: the interrupt's own byte (IHI 0048B, 4.3.12); nobody else writes there.
                 unsafe { write_volatile(target, 1_u8) };
             }
-            Self::V3(physical) => {
+            Self::V3 { physical, .. } => {
                 let here = read_mpidr_el1().bits();
                 // The number was checked: it is an SPI, which is all that can be wrong.
                 let _ = physical.set_trigger(line, Some(0), trigger);
@@ -202,7 +249,9 @@ impl Gic {
                 let target = SgiTarget::List { target_list_filter, target_list };
                 physical.send_sgi(IntId::sgi(KICK), target);
             }
-            Self::V3(_) => write_icc_sgi1r_el1(IccSgi1rEl1::from_bits_retain(target_list.into())),
+            Self::V3 { .. } => {
+                write_icc_sgi1r_el1(IccSgi1rEl1::from_bits_retain(target_list.into()))
+            }
         }
     }
 
@@ -215,7 +264,7 @@ impl Gic {
             Self::V2 { physical, .. } => {
                 let _ = physical.enable_interrupt(intid, enable);
             }
-            Self::V3(physical) => {
+            Self::V3 { physical, .. } => {
                 let _ = physical.enable_interrupt(intid, Some(cpu.index()), enable);
                 // Without this wait a disabled interrupt could fire once more.
                 if intid.is_private() {
@@ -231,7 +280,7 @@ impl Gic {
     pub fn acknowledge(&mut self) -> Option<IntId> {
         match self {
             Self::V2 { physical, .. } => physical.get_and_acknowledge_interrupt(Group0),
-            Self::V3(_) => GicCpuInterface::get_and_acknowledge_interrupt(Group1),
+            Self::V3 { .. } => GicCpuInterface::get_and_acknowledge_interrupt(Group1),
         }
     }
 
@@ -239,7 +288,7 @@ impl Gic {
     pub fn end(&mut self, intid: IntId) {
         match self {
             Self::V2 { physical, .. } => physical.end_interrupt(intid, Group0),
-            Self::V3(_) => GicCpuInterface::end_interrupt(intid, Group1),
+            Self::V3 { .. } => GicCpuInterface::end_interrupt(intid, Group1),
         }
     }
 
@@ -247,7 +296,7 @@ impl Gic {
     pub fn slots(&self) -> u8 {
         let vtr = match self {
             Self::V2 { lists, .. } => u64::from(field_shared!(*lists, vtr).read()),
-            Self::V3(_) => read_ich_vtr_el2(),
+            Self::V3 { .. } => read_ich_vtr_el2(),
         };
         (vtr & 0xf).to_le_bytes()[0].wrapping_add(1).min(4)
     }
@@ -264,25 +313,93 @@ impl Gic {
                     list.write(v2);
                 }
             }
-            Self::V3(_) => _ = ich_lr(slot, Some(v3)),
+            Self::V3 { .. } => _ = ich_lr(slot, Some(v3)),
         }
     }
 
-    /// Whether the interrupt in a list register is active.
-    pub fn is_active(&mut self, slot: u8) -> bool {
-        match self {
+    /// What a list register of this processor holds. The two bits of its state are pending and
+    /// active (IHI 0048B, 5.3.9; IHI 0069H, 12.4.3).
+    pub fn list_state(&mut self, slot: u8) -> ListState {
+        let state = match self {
             Self::V2 { lists, .. } => field!(*lists, lr)
                 .get(usize::from(slot))
-                .is_some_and(|list| list.read() >> 29 & 1 != 0),
-            Self::V3(_) => ich_lr(slot, None) >> 63 != 0,
+                .map_or(0, |list| u64::from(list.read() >> 28)),
+            Self::V3 { .. } => ich_lr(slot, None) >> 62,
+        };
+        unpack(state.to_le_bytes()[0], 0)
+    }
+
+    /// What all list registers of this processor hold, for [`unpack`].
+    pub fn own_lists(&self) -> OwnLists {
+        let gich = match self {
+            Self::V2 { lists, .. } => Some(lists.ptr().expose_provenance()),
+            Self::V3 { .. } => None,
+        };
+        OwnLists { gich, slots: self.slots() }
+    }
+
+    fn is_active(&mut self, slot: u8) -> bool {
+        self.list_state(slot) == ListState::Active
+    }
+
+    /// Asks for maintenance interrupts of this processor besides those of ended interrupts: when no
+    /// list register holds a pending one (`room`), and when one ended that is in none (`ends`)
+    /// (GICH_HCR.NPIE and LRENPIE, IHI 0048B, 5.3.1; ICH_HCR_EL2, IHI 0069H, 12.4.2).
+    pub fn attend(&mut self, room: bool, ends: bool) {
+        // With GICv3 each GICC_DIR traps while it may be about one that is in no list register: the
+        // count does not say which (ICH_HCR_EL2.TDIR).
+        let bits = 1 | u32::from(ends) << 2 | u32::from(room) << 3;
+        match self {
+            Self::V2 { lists, .. } => {
+                let counted = field!(*lists, hcr).read() & EOI_COUNT;
+                field!(*lists, hcr).write(bits | counted);
+            }
+            Self::V3 { .. } => {
+                let counted = read_ich_hcr_el2().bits() & u64::from(EOI_COUNT);
+                let traps = u64::from(ends) << 14;
+                let hcr = IchHcrEl2::from_bits_retain(u64::from(bits) | traps | counted);
+                // SAFETY: the virtual interface stays on, for EL1 alone.
+                unsafe { write_ich_hcr_el2(hcr) };
+            }
         }
+    }
+
+    /// How many interrupts this processor's guest has ended that no list register holds, since the
+    /// last call. None counts while the guest ends them in two steps: the first ends nothing.
+    pub fn take_ended_aside(&mut self) -> u8 {
+        let (count, two_steps) = match self {
+            Self::V2 { lists, .. } => {
+                let hcr = field!(*lists, hcr).read();
+                field!(*lists, hcr).write(hcr & !EOI_COUNT);
+                (hcr & EOI_COUNT, field!(*lists, vmcr).read() >> 9 & 1 == 1)
+            }
+            Self::V3 { .. } => {
+                let hcr = read_ich_hcr_el2();
+                let none = IchHcrEl2::from_bits_retain(hcr.bits() & !u64::from(EOI_COUNT));
+                // SAFETY: the virtual interface stays on, for EL1 alone.
+                unsafe { write_ich_hcr_el2(none) };
+                let two_steps = read_ich_vmcr_el2().bits() >> 9 & 1 == 1;
+                (u32::try_from(hcr.bits() & u64::from(EOI_COUNT)).unwrap_or(0), two_steps)
+            }
+        };
+        if two_steps { 0 } else { (count >> EOI_COUNT.trailing_zeros()).to_le_bytes()[0] }
+    }
+
+    /// Whether a level-sensitive device interrupt, disabled here, is high (GICD_ISPENDR follows the
+    /// line: IHI 0048B, 4.3.7).
+    pub fn line_level(&mut self, intid: u32) -> bool {
+        let (Self::V2 { gicd, .. } | Self::V3 { gicd, .. }) = self;
+        let at = gicd.wrapping_add(0x200).wrapping_add((intid as usize / 32).wrapping_mul(4));
+        // SAFETY: reading GICD_ISPENDR changes nothing.
+        let word = unsafe { read_volatile(with_exposed_provenance_mut::<u32>(at)) };
+        word >> (intid % 32) & 1 == 1
     }
 
     /// Empties the first list register whose interrupt the guest has ended, and says which it was.
     pub fn take_ended(&mut self) -> Option<u8> {
         let ended = match self {
             Self::V2 { lists, .. } => u64::from(field_shared!(*lists, eisr0).read()),
-            Self::V3(_) => read_ich_eisr_el2(),
+            Self::V3 { .. } => read_ich_eisr_el2(),
         };
         let slot = ended.trailing_zeros().to_le_bytes()[0];
         (slot < self.slots()).then(|| {

@@ -13,13 +13,13 @@ use arm_sysregs::el2::registers::{CnthpCtlEl2, CnthpCvalEl2};
 use spin::RelaxStrategy as _;
 use vmm_core::gic::MAX_SLOTS;
 use vmm_core::host::{
-    Action, El1, Entry, Exit, Gpr, Host, Image, InjectRefused, Injection, Intid, MAX_VCPUS,
-    MemoryOp, MemoryRefused, Vcpu, VirtualTimer,
+    Action, El1, Entry, Exit, Gpr, Host, Image, InjectRefused, Injection, Intid, ListState,
+    MAX_VCPUS, MemoryOp, MemoryRefused, Vcpu, VirtualTimer,
 };
 use vmm_core::pstate::Pstate;
 
 use crate::console::Console;
-use crate::gic::{Gic, KICK};
+use crate::gic::{Gic, KICK, OwnLists, unpack};
 use crate::memory::Memory;
 use crate::processor::Relax;
 use crate::world::{Context, Left};
@@ -34,8 +34,15 @@ const VIRTUAL_TIMER: u32 = 27;
 /// cleared without: who holds the lock can wait for that.
 static IN_GUEST: AtomicU8 = AtomicU8::new(0);
 
+/// What the list registers of each processor held when it left its guest last
+/// ([`crate::gic::unpack`]): nobody else can read them.
+static LISTS: [AtomicU8; MAX_VCPUS] = [const { AtomicU8::new(0) }; MAX_VCPUS];
+
 /// A processor has left its guest.
-pub fn left_guest(me: Vcpu) {
+pub fn left_guest(me: Vcpu, lists: OwnLists) {
+    if let Some(states) = LISTS.get(me.index()) {
+        states.store(lists.states(), Ordering::Relaxed);
+    }
     IN_GUEST.fetch_and(!bit(me), Ordering::Release);
 }
 
@@ -50,8 +57,10 @@ struct Wanted {
     runs: bool,
     /// It starts afresh.
     start: Option<Entry>,
-    /// List registers to fill.
-    lists: [Option<Injection>; MAX_SLOTS],
+    /// List registers to fill or to empty.
+    lists: [Option<Option<Injection>>; MAX_SLOTS],
+    /// What its processor is to report ([`Host::attend`]).
+    attends: (bool, bool),
     /// It was stopped: what it left its guest for is nobody's any more.
     stopped: bool,
     /// The core has yet to answer a virtual-timer event.
@@ -80,6 +89,11 @@ impl Machine {
     /// A processor takes part from now on.
     pub fn join(&mut self, me: Vcpu) {
         self.gic.join(me, &[KICK, MAINTENANCE, HYPERVISOR_TIMER]);
+    }
+
+    /// How a processor reads its own list registers.
+    pub fn own_lists(&self) -> OwnLists {
+        self.gic.own_lists()
     }
 
     fn wanted(&mut self, vcpu: Vcpu) -> &mut Wanted {
@@ -114,6 +128,12 @@ impl Here<'_> {
         if let Some(slot) = self.machine.gic.take_ended() {
             return Some(Exit::Maintenance(Some(slot)));
         }
+        if self.machine.wanted(self.me).attends.1 {
+            let count = self.machine.gic.take_ended_aside();
+            if count > 0 {
+                return Some(Exit::EndedAside(count));
+            }
+        }
         match left.take()? {
             Left::Synchronous => Some(trap::exit()),
             Left::Interrupt => self.interrupt(),
@@ -129,6 +149,7 @@ impl Here<'_> {
         let wanted = self.machine.wanted(self.me);
         let exit = match number {
             // What they are about is seen to in any case: `exit` and `way_in`.
+            MAINTENANCE if wanted.attends.0 => Some(Exit::Maintenance(None)),
             KICK | MAINTENANCE => None,
             HYPERVISOR_TIMER => {
                 wanted.alarm = None;
@@ -180,20 +201,39 @@ impl Here<'_> {
         let timer = runs && !wanted.timer_fired;
         let switch = core::mem::replace(&mut wanted.timer_on, timer) != timer;
         let (start, lists) = (wanted.start.take(), core::mem::take(&mut wanted.lists));
+        let (room, ends) = wanted.attends;
         if let Some(entry) = start {
             *self.context = Context::at(entry);
             registers::reset();
             self.machine.gic.reset_virtual();
         }
-        for (slot, irq) in (0..).zip(lists).filter(|(_, irq)| irq.is_some()) {
-            self.machine.gic.write_list(slot, irq);
+        for (slot, irq) in (0..).zip(lists) {
+            if let Some(irq) = irq {
+                self.machine.gic.write_list(slot, irq);
+            }
         }
+        self.machine.gic.attend(room, ends);
         if switch {
             sample_timer();
             self.machine.gic.enable(me, VIRTUAL_TIMER, timer);
         }
+        if !runs && let Some(states) = LISTS.get(me.index()) {
+            states.store(self.machine.gic.own_lists().states(), Ordering::Relaxed);
+        }
         IN_GUEST.fetch_or(if runs { bit(me) } else { 0 }, Ordering::Relaxed);
         runs
+    }
+
+    fn set_list(
+        &mut self,
+        vcpu: Vcpu,
+        slot: u8,
+        to: Option<Injection>,
+    ) -> Result<(), InjectRefused> {
+        let list = self.machine.wanted(vcpu).lists.get_mut(usize::from(slot));
+        *list.ok_or(InjectRefused { slot })? = Some(to);
+        self.kick(vcpu);
+        Ok(())
     }
 
     /// Tells another processor that something is wanted of it.
@@ -286,13 +326,35 @@ impl Host for Here<'_> {
     }
 
     fn inject(&mut self, vcpu: Vcpu, slot: u8, irq: Injection) -> Result<(), InjectRefused> {
-        // Of another processor only the core knows what is free.
-        let active = vcpu == self.me && self.machine.gic.is_active(slot);
-        let list = self.machine.wanted(vcpu).lists.get_mut(usize::from(slot));
-        let list = list.filter(|_| !active).ok_or(InjectRefused { slot })?;
-        *list = Some(irq);
+        self.set_list(vcpu, slot, Some(irq))
+    }
+
+    fn reads_lists(&self) -> bool {
+        true
+    }
+
+    fn list_state(&mut self, vcpu: Vcpu, slot: u8) -> Option<ListState> {
+        if let Some(Some(to)) = self.machine.wanted(vcpu).lists.get(usize::from(slot)) {
+            return Some(if to.is_some() { ListState::Pending } else { ListState::Empty });
+        }
+        if vcpu == self.me {
+            return Some(self.machine.gic.list_state(slot));
+        }
+        self.expel(vcpu);
+        LISTS.get(vcpu.index()).map(|states| unpack(states.load(Ordering::Relaxed), slot))
+    }
+
+    fn clear_list(&mut self, vcpu: Vcpu, slot: u8, _quiet: Injection) -> Result<(), InjectRefused> {
+        self.set_list(vcpu, slot, None)
+    }
+
+    fn attend(&mut self, vcpu: Vcpu, room: bool, ends: bool) {
+        self.machine.wanted(vcpu).attends = (room, ends);
         self.kick(vcpu);
-        Ok(())
+    }
+
+    fn line_level(&mut self, intid: Intid) -> Option<bool> {
+        Some(self.machine.gic.line_level(u32::from(intid.number())))
     }
 
     fn ack_timer(&mut self, vcpu: Vcpu) {

@@ -57,6 +57,7 @@ pub fn work(monitor: &'static Monitor, me: Vcpu) -> ! {
     prepare(me);
     let mut context = Context::new();
     let mut left = None;
+    let lists = monitor.lock().1.own_lists();
     stage2::activate(monitor.lock().1.stage2);
     monitor.lock().1.join(me);
     loop {
@@ -71,7 +72,7 @@ pub fn work(monitor: &'static Monitor, me: Vcpu) -> ! {
         drop(state);
         left = Some(if runs {
             let left = context.run();
-            left_guest(me);
+            left_guest(me, lists);
             left
         } else {
             // Interrupts are masked in EL2: a pending one, a kick for example, ends the wait and

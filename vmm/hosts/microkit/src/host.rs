@@ -362,6 +362,12 @@ impl Host for Sel4 {
         self.kernel.inject(vcpu, slot, irq).map_err(|_| InjectRefused { slot })
     }
 
+    fn last_pc(&mut self, vcpu: Vcpu) -> Option<u64> {
+        let mut pc = None;
+        self.kernel.read_registers(vcpu, 1, |words| pc = words.first().copied());
+        pc
+    }
+
     fn ack_timer(&mut self, vcpu: Vcpu) {
         self.kernel.ack_timer(vcpu);
     }

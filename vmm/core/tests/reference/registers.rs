@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! The model's registers, byte by byte.
 
-use vmm_core::gic::{Version, Window};
+use vmm_core::gic::Window;
 
-use super::Model;
+use super::{Around, Model};
 
 /// The blocks of a bit for each interrupt, from 0x080 on, 0x80 bytes each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,7 +13,8 @@ enum Bits {
     Disable,
     Pend,
     Unpend,
-    Activity,
+    Activate,
+    Deactivate,
 }
 
 /// A byte of the registers that all frames share, and the first interrupt that it is about.
@@ -34,8 +35,8 @@ fn shared_byte(offset: u64) -> Option<Byte> {
         Bits::Disable,
         Bits::Pend,
         Bits::Unpend,
-        Bits::Activity,
-        Bits::Activity,
+        Bits::Activate,
+        Bits::Deactivate,
     ];
     Some(match offset {
         0x080..0x400 => Byte::Bits(bits[usize::from((offset - 0x80) / 0x80)], offset % 0x80 * 8),
@@ -48,12 +49,12 @@ fn shared_byte(offset: u64) -> Option<Byte> {
 
 impl Model {
     /// The byte at an offset of a window; `None` if there is no register.
-    fn byte(&mut self, v: u8, window: Window, offset: u64) -> Option<u8> {
+    fn byte(&mut self, around: &dyn Around, v: u8, window: Window, offset: u64) -> Option<u8> {
         let word = |value: u32| value.to_le_bytes()[usize::try_from(offset % 4).unwrap_or(0)];
         match (window, self.version) {
-            (Window::Distributor, Version::V2) => {
+            (Window::Distributor, 2) => {
                 if let Some(byte) = shared_byte(offset) {
-                    return Some(self.load_shared(v, byte));
+                    return Some(self.load_shared(around, v, true, byte));
                 }
                 Some(match offset {
                     0x000..0x004 => word(self.ctlr.into()),
@@ -69,10 +70,10 @@ impl Model {
                     _ => return None,
                 })
             }
-            (Window::Distributor, Version::V3) => {
+            (Window::Distributor, _) => {
                 if let Some(byte) = shared_byte(offset) {
                     let gone = matches!(byte, Byte::Target(_)) || byte.first() < 32;
-                    return Some(if gone { 0 } else { self.load_shared(v, byte) });
+                    return Some(if gone { 0 } else { self.load_shared(around, v, true, byte) });
                 }
                 Some(match offset {
                     0x0000..0x0004 => word(u32::from(self.ctlr) | 0x50),
@@ -91,7 +92,7 @@ impl Model {
                 })
             }
             (Window::Redistributor(owner), _) => {
-                let v = owner.0;
+                let (own, v) = (owner.0 == v, owner.0);
                 Some(match offset {
                     0x0004..0x0008 => word(0x43b),
                     0x0008..0x000c => word(u32::from(v == self.vcpus - 1) << 4 | u32::from(v) << 8),
@@ -102,7 +103,7 @@ impl Model {
                     0x1_0000.. => match shared_byte(offset - 0x1_0000) {
                         Some(Byte::Target(_)) => 0,
                         Some(byte) if byte.first() >= 32 => 0,
-                        Some(byte) => self.load_shared(v, byte),
+                        Some(byte) => self.load_shared(around, v, own, byte),
                         None if (0x1_0d00..0x2_0000).contains(&offset) => 0,
                         None => return None,
                     },
@@ -112,7 +113,14 @@ impl Model {
         }
     }
 
-    fn load_shared(&mut self, v: u8, byte: Byte) -> u8 {
+    /// `own`: a CPU reads its own private interrupts; the timer of another one cannot be asked.
+    fn load_shared(&mut self, around: &dyn Around, v: u8, own: bool, byte: Byte) -> u8 {
+        if let Byte::Bits(Bits::Pend | Bits::Unpend, first) = byte {
+            for intid in first..first + 8 {
+                let asked = own || intid != 27;
+                self.look(v, intid, !asked || around.high(v, intid));
+            }
+        }
         match byte {
             Byte::Bits(kind, first) => (0..8).fold(0, |bits, n| {
                 let intid = first + n;
@@ -122,8 +130,13 @@ impl Model {
                 let set = match kind {
                     Bits::Group => irq.group,
                     Bits::Enable | Bits::Disable => irq.enabled,
-                    Bits::Pend | Bits::Unpend => latched || irq.line || irq.held,
-                    Bits::Activity => false,
+                    Bits::Pend | Bits::Unpend => {
+                        // Active and pending: its line is high still.
+                        let line =
+                            irq.line && (!irq.active || intid != 27 && around.high(v, intid));
+                        latched || line
+                    }
+                    Bits::Activate | Bits::Deactivate => irq.active,
                 };
                 bits | u8::from(set) << n
             }),
@@ -149,12 +162,14 @@ impl Model {
                         Bits::Group => irq.group = one,
                         Bits::Enable if one => {
                             // Its line fired while it was off: that is looked at again.
-                            irq.line &= irq.enabled || irq.held;
+                            irq.line &= irq.enabled || irq.active;
                             irq.enabled = true;
                         }
                         Bits::Disable if one => irq.enabled = false,
                         Bits::Pend if one && !sourced => irq.latched = true,
                         Bits::Unpend if one && !sourced => irq.latched = false,
+                        Bits::Activate if one => irq.active = true,
+                        Bits::Deactivate if one => self.deactivate(v, intid),
                         _ => {}
                     }
                 }
@@ -182,13 +197,19 @@ impl Model {
     }
 
     /// A load; `None` if a part of it is no register.
-    pub fn read(&mut self, v: u8, window: Window, offset: u64, size: u8) -> Option<u64> {
+    pub fn read(
+        &mut self,
+        around: &dyn Around,
+        v: u8,
+        window: Window,
+        (offset, size): (u64, u8),
+    ) -> Option<u64> {
         if !matches!(size, 1 | 2 | 4 | 8) || !offset.is_multiple_of(u64::from(size)) {
             return None;
         }
         let mut value = 0;
         for n in (0..size).rev() {
-            let byte = self.byte(v, window, offset.checked_add(n.into())?)?;
+            let byte = self.byte(around, v, window, offset.checked_add(n.into())?)?;
             value = value << 8 | u64::from(byte);
         }
         Some(value)
@@ -206,7 +227,7 @@ impl Model {
                     for (offset, value) in each {
                         let byte = shared_byte(offset).unwrap();
                         let gone = matches!(byte, Byte::Target(_)) || byte.first() < 32;
-                        if version == Version::V2 || !gone {
+                        if version == 2 || !gone {
                             self.store_shared(v, byte, value);
                         }
                     }
@@ -215,8 +236,8 @@ impl Model {
                 match (first, version) {
                     (0, _) if offset == 0 => self.ctlr = bytes[0] & 3,
                     (0, _) => {}
-                    (0xf00, Version::V2) => self.sgir(v, word),
-                    (0xf10..0xf30, Version::V2) => {
+                    (0xf00, 2) => self.sgir(v, word),
+                    (0xf10..0xf30, 2) => {
                         let present = (1_u16 << self.vcpus) as u8 - 1;
                         for (offset, byte) in each {
                             let sgi = usize::try_from(offset % 16).unwrap_or(0);
@@ -228,8 +249,8 @@ impl Model {
                             }
                         }
                     }
-                    (0x4 | 0x8 | 0xe00..0xf00 | 0xfd0..0x1000, Version::V2) => {}
-                    (0x6000..0x8000, Version::V3) => {
+                    (0x4 | 0x8 | 0xe00..0xf00 | 0xfd0..0x1000, 2) => {}
+                    (0x6000..0x8000, 3) => {
                         for (offset, byte) in each {
                             let (intid, at) = ((offset - 0x6000) / 8, offset % 8 * 8);
                             let intid = u16::try_from(intid).unwrap_or(0);
@@ -239,7 +260,7 @@ impl Model {
                             }
                         }
                     }
-                    (0x4..0x80 | 0xd00..0x1000 | 0xffd0..0x1_0000, Version::V3) => {}
+                    (0x4..0x80 | 0xd00..0x1000 | 0xffd0..0x1_0000, 3) => {}
                     _ => return false,
                 }
                 true
@@ -283,7 +304,7 @@ impl Model {
     }
 
     /// A store. Says whether all of it is a register.
-    pub fn write(&mut self, v: u8, window: Window, offset: u64, size: u8, value: u64) -> bool {
+    pub fn write(&mut self, v: u8, window: Window, (offset, size): (u64, u8), value: u64) -> bool {
         if !matches!(size, 1 | 2 | 4 | 8) || !offset.is_multiple_of(u64::from(size)) {
             return false;
         }

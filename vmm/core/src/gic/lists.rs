@@ -1,0 +1,520 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! List registers: what goes into them, what comes back.
+//!
+//! Few hold what the distributor has for a vCPU, and a guest is not to see how few. A host that can
+//! read them ([`Host::list_state`]) lets the core take back what is still pending: for something
+//! better, or because the guest has disabled it, cleared it or sent it elsewhere. Under a kernel
+//! that cannot, a list register is taken from the injection until the maintenance exit that the end
+//! of the interrupt causes, and the last free one is kept for a strictly higher priority.
+
+use super::{Gic, MAX_SLOTS, Version, each, place};
+use crate::host::{Host, Injection, Intid, ListState, MAX_VCPUS, Vcpu};
+
+/// Interrupts of a vCPU that are active and had to leave their list registers: as many as a virtual
+/// CPU interface has priorities to nest (IHI 0048B, 3.2.1: five bits).
+pub(super) const MAX_ASIDE: usize = 32;
+
+/// What a list register holds, as far as the core knows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Slot {
+    #[default]
+    Free,
+    Held(Held),
+    /// The kernel refused it: it holds an active interrupt, which the guest did not end before a
+    /// reset, or has deactivated in the distributor. `None` where the core has forgotten which.
+    Stuck(Option<Intid>),
+}
+
+/// An interrupt in a list register.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Held {
+    pub intid: Intid,
+    pub group: u8,
+    pub priority: u8,
+    /// Who sent it, for an SGI of GICv2.
+    pub source: Vcpu,
+    /// An edge or a register write made it pending, whatever its line does.
+    pub latched: bool,
+}
+
+/// What the end of an interrupt was the end of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// The interrupt.
+    pub intid: Intid,
+    /// It came by its line, which is sampled now.
+    pub level: bool,
+}
+
+impl Gic {
+    fn slot(&self, vcpu: Vcpu, slot: u8) -> Slot {
+        let list = self.lists.get(vcpu.index()).and_then(|l| l.get(usize::from(slot)));
+        list.copied().unwrap_or_default()
+    }
+
+    fn set_slot(&mut self, vcpu: Vcpu, slot: u8, to: Slot) {
+        let list = self.lists.get_mut(vcpu.index()).and_then(|l| l.get_mut(usize::from(slot)));
+        if let Some(list) = list {
+            *list = to;
+        }
+    }
+
+    /// The list registers of a vCPU that hold something that it has not ended.
+    fn taken(&self, vcpu: Vcpu) -> impl Iterator<Item = (u8, Held)> + use<'_> {
+        let lists = self.lists.get(vcpu.index()).map(<[Slot; MAX_SLOTS]>::as_slice);
+        (0..self.slots).zip(lists.unwrap_or_default()).filter_map(|(slot, list)| match list {
+            Slot::Held(held) => Some((slot, *held)),
+            Slot::Free | Slot::Stuck(_) => None,
+        })
+    }
+
+    /// The list register that holds an interrupt: a private one is its owner's.
+    pub(super) fn find(&self, owner: Vcpu, intid: Intid) -> Option<(Vcpu, u8, Held)> {
+        (0..self.vcpus)
+            .map(Vcpu)
+            .filter(|vcpu| !intid.is_private() || *vcpu == owner)
+            .flat_map(|vcpu| self.taken(vcpu).map(move |(slot, held)| (vcpu, slot, held)))
+            .find(|(_, _, held)| held.intid == intid)
+    }
+
+    /// What a list register is overwritten with where it cannot be emptied: an interrupt that
+    /// nobody can see, with an INTID beyond the distributor's, lowest priority, of the group that
+    /// the guest does not use.
+    fn quiet(slot: u8, group: u8) -> Option<Injection> {
+        let intid = Intid::new(1019_u16.wrapping_sub(u16::from(slot)))?;
+        Some(Injection { intid, priority: 31, group, source: Vcpu(0) })
+    }
+
+    /// Takes whatever it holds out of a list register. `false` if the kernel refuses: it is active.
+    fn clear(host: &mut dyn Host, vcpu: Vcpu, slot: u8, group: u8) -> bool {
+        Self::quiet(slot, group).is_some_and(|quiet| host.clear_list(vcpu, slot, quiet).is_ok())
+    }
+
+    /// What is left in list registers is made harmless, with the guest stopped.
+    pub(super) fn reset_lists(&mut self, host: &mut dyn Host) {
+        for vcpu in (0..self.vcpus).map(Vcpu) {
+            for slot in 0..self.slots {
+                let unused = u8::from(self.version == Version::V2);
+                let (left, group) = match self.slot(vcpu, slot) {
+                    Slot::Free => continue,
+                    Slot::Held(Held { intid, group, .. }) => (Some(intid), group ^ 1),
+                    Slot::Stuck(left) => (left, unused),
+                };
+                let cleared = Self::clear(host, vcpu, slot, group);
+                self.set_slot(vcpu, slot, if cleared { Slot::Free } else { Slot::Stuck(left) });
+            }
+            host.ack_timer(vcpu);
+        }
+        for aside in &mut self.aside {
+            aside.clear();
+        }
+        (0..self.vcpus).for_each(|v| self.attend(host, Vcpu(v)));
+    }
+
+    /// Whether a list register of this vCPU holds an interrupt that the guest has not ended.
+    #[must_use]
+    pub fn holding(&self, vcpu: Vcpu) -> bool {
+        self.taken(vcpu).next().is_some()
+    }
+
+    /// The device whose level line brought the interrupt in a list register.
+    #[must_use]
+    pub fn line_in(&self, vcpu: Vcpu, slot: u8) -> Option<Intid> {
+        let Slot::Held(Held { intid, .. }) = self.slot(vcpu, slot) else { return None };
+        let (word, bit) = place(intid);
+        let level = self.bank(vcpu, word).is_some_and(|bank| bank.line & bit != 0);
+        Some(intid).filter(|_| level && !intid.is_private())
+    }
+
+    /// The guest ended the interrupt in a list register. `None` if the core knew of none there.
+    pub fn maintenance(&mut self, host: &mut dyn Host, vcpu: Vcpu, slot: u8) -> Option<Ended> {
+        let was = self.slot(vcpu, slot);
+        self.set_slot(vcpu, slot, Slot::Free);
+        let intid = match was {
+            Slot::Free => return None,
+            Slot::Held(held) => held.intid,
+            Slot::Stuck(left) => {
+                // If the interrupt was in two list registers, the guest has ended it once. It meant
+                // the new one, and the hardware took the old one: the other is the stuck one now.
+                let again = |(_, held): &(u8, Held)| Some(held.intid) == left;
+                let (other, held) = self.taken(vcpu).find(again)?;
+                self.set_slot(vcpu, other, Slot::Stuck(left));
+                held.intid
+            }
+        };
+        Some(self.ended(host, vcpu, intid))
+    }
+
+    /// The guest ended this many interrupts that no list register holds: of those that were put
+    /// aside, the ones of highest priority. (Ends come in the order of priorities; those of
+    /// GICC_DIR need not.)
+    pub fn ended_aside(&mut self, host: &mut dyn Host, vcpu: Vcpu, count: u8) {
+        for _ in 0..count {
+            let aside = self.aside.get(vcpu.index()).map(arrayvec::ArrayVec::as_slice);
+            let Some(next) = aside.unwrap_or_default().iter().min().copied() else { return };
+            self.deactivate(host, vcpu, next.1);
+        }
+    }
+
+    /// An interrupt is active no more: its line is listened to again.
+    fn ended(&mut self, host: &mut dyn Host, vcpu: Vcpu, intid: Intid) -> Ended {
+        let (mut level, mut owed) = (false, false);
+        self.update(vcpu, intid, |bank, bit| {
+            bank.held &= !bit;
+            bank.active &= !bit;
+            level = bank.line & bit != 0;
+            bank.line &= !bit;
+            // An edge that came while the one before it waited: they were one.
+            owed = bank.owed & !bank.latched & bit != 0;
+            bank.owed &= !(if owed { bit } else { 0 });
+        });
+        if level || owed {
+            Self::sample(host, vcpu, intid);
+        }
+        Ended { intid, level }
+    }
+
+    /// An interrupt leaves its list register for the distributor, where it is pending as it was.
+    fn give_back(&mut self, vcpu: Vcpu, slot: u8, held: Held) {
+        self.set_slot(vcpu, slot, Slot::Free);
+        if held.latched
+            && let Some(sources) = self.sources_mut(vcpu, held.intid)
+        {
+            *sources |= 1_u8.wrapping_shl(u32::from(held.source.0));
+        }
+        self.update(vcpu, held.intid, |bank, bit| {
+            bank.held &= !bit;
+            bank.latched |= if held.latched { bit } else { 0 };
+        });
+    }
+
+    /// Takes a pending interrupt back from its list register, if the host can tell that it is.
+    pub(super) fn recall(&mut self, host: &mut dyn Host, owner: Vcpu, intid: Intid) {
+        if let Some((vcpu, slot, held)) = self.find(owner, intid)
+            && host.list_state(vcpu, slot) == Some(ListState::Pending)
+            && Self::clear(host, vcpu, slot, held.group ^ 1)
+        {
+            self.give_back(vcpu, slot, held);
+        }
+    }
+
+    /// The same for those of a word.
+    pub(super) fn recall_all(&mut self, host: &mut dyn Host, owner: Vcpu, word: usize, bits: u32) {
+        let held = self.bank(owner, word).map_or(0, |bank| bank.held);
+        each(word, bits & held).for_each(|intid| self.recall(host, owner, intid));
+    }
+
+    /// The same for those of a group.
+    pub(super) fn recall_group(&mut self, host: &mut dyn Host, group: u8) {
+        for vcpu in (0..self.vcpus).map(Vcpu) {
+            for slot in 0..self.slots {
+                if let Slot::Held(held) = self.slot(vcpu, slot)
+                    && held.group == group
+                {
+                    self.recall(host, vcpu, held.intid);
+                }
+            }
+        }
+    }
+
+    /// Whether an interrupt waits in a list register for the guest, as far as the host can tell:
+    /// what makes it pending once more changes nothing.
+    pub(super) fn waits_in_list(
+        &self,
+        host: &mut dyn Host,
+        owner: Vcpu,
+        intid: Intid,
+    ) -> Option<(Vcpu, u8, Held)> {
+        self.find(owner, intid)
+            .filter(|(vcpu, slot, _)| host.list_state(*vcpu, *slot) == Some(ListState::Pending))
+    }
+
+    /// An edge or a register write makes an interrupt pending. `false`: it is already, in a list
+    /// register.
+    pub(super) fn latch(&mut self, host: &mut dyn Host, owner: Vcpu, intid: Intid) -> bool {
+        if let Some((vcpu, slot, held)) = self.waits_in_list(host, owner, intid) {
+            self.set_slot(vcpu, slot, Slot::Held(Held { latched: true, ..held }));
+            return false;
+        }
+        self.update(owner, intid, |bank, bit| bank.latched |= bit);
+        true
+    }
+
+    /// A sender makes an SGI of GICv2 pending.
+    pub(super) fn latch_source(&mut self, host: &mut dyn Host, to: Vcpu, intid: Intid, from: Vcpu) {
+        let waits = self.waits_in_list(host, to, intid);
+        if waits.is_some_and(|(_, _, held)| held.source == from) {
+            return;
+        }
+        if let Some(sources) = self.sources_mut(to, intid) {
+            *sources |= 1_u8.wrapping_shl(u32::from(from.0));
+            self.update(to, intid, |bank, bit| bank.latched |= bit);
+        }
+    }
+
+    /// A register write takes an interrupt back. A line that is high keeps it pending.
+    pub(super) fn unlatch(&mut self, host: &mut dyn Host, owner: Vcpu, intid: Intid) {
+        let (mut line, mut owed) = (false, false);
+        if let Some((vcpu, slot, held)) = self.waits_in_list(host, owner, intid) {
+            let (word, bit) = place(intid);
+            line = self.bank(owner, word).is_some_and(|bank| bank.line & bit != 0);
+            if line {
+                self.set_slot(vcpu, slot, Slot::Held(Held { latched: false, ..held }));
+            } else if Self::clear(host, vcpu, slot, held.group ^ 1) {
+                self.give_back(vcpu, slot, held);
+            }
+        }
+        self.update(owner, intid, |bank, bit| {
+            owed = bank.owed & !bank.held & bit != 0;
+            bank.owed &= !(if owed { bit } else { 0 });
+            bank.latched &= !bit;
+        });
+        if owed && !line {
+            host.ack_line(intid);
+        }
+    }
+
+    /// The same for one sender of an SGI of GICv2.
+    pub(super) fn unlatch_source(
+        &mut self,
+        host: &mut dyn Host,
+        to: Vcpu,
+        intid: Intid,
+        from: Vcpu,
+    ) {
+        if let Some((vcpu, slot, held)) = self.waits_in_list(host, to, intid)
+            && held.source == from
+            && Self::clear(host, vcpu, slot, held.group ^ 1)
+        {
+            self.give_back(vcpu, slot, held);
+        }
+        let Some(sources) = self.sources_mut(to, intid) else { return };
+        *sources &= !1_u8.wrapping_shl(u32::from(from.0));
+        if *sources == 0 {
+            self.update(to, intid, |bank, bit| bank.latched &= !bit);
+        }
+    }
+
+    /// What a distributor without list registers would have pending and active of a word.
+    pub(super) fn states(&self, host: &mut dyn Host, owner: Vcpu, word: usize) -> (u32, u32) {
+        let Some(bank) = self.bank(owner, word) else { return (0, 0) };
+        let taken = bank.held | bank.active;
+        let (mut pending, mut active) = (bank.latched | (bank.line & !taken), bank.active);
+        for intid in each(word, bank.line & bank.active) {
+            if host.line_level(intid) == Some(true) {
+                pending |= place(intid).1;
+            }
+        }
+        for intid in each(word, bank.held) {
+            let Some((vcpu, slot, _)) = self.find(owner, intid) else { continue };
+            let (_, bit) = place(intid);
+            match host.list_state(vcpu, slot) {
+                // The kernel cannot tell: it counts as pending.
+                None | Some(ListState::Pending) => pending |= bit,
+                Some(state) => {
+                    // Pending again already, if its line is still high.
+                    if bank.line & bit != 0 && host.line_level(intid) == Some(true) {
+                        pending |= bit;
+                    }
+                    active |= if state == ListState::Active { bit } else { 0 };
+                }
+            }
+        }
+        (pending, active)
+    }
+
+    /// GICD_ICACTIVER, or the end of one that was put aside: an interrupt is active no more,
+    /// whoever handles it. Where the kernel cannot tell whether it is, the guest is believed.
+    pub(super) fn deactivate(&mut self, host: &mut dyn Host, owner: Vcpu, intid: Intid) {
+        let (word, bit) = place(intid);
+        if let Some((vcpu, slot, held)) = self.find(owner, intid) {
+            let state = host.list_state(vcpu, slot);
+            if matches!(state, None | Some(ListState::Active)) {
+                let cleared = Self::clear(host, vcpu, slot, held.group ^ 1);
+                let to = if cleared { Slot::Free } else { Slot::Stuck(Some(intid)) };
+                self.set_slot(vcpu, slot, to);
+                self.ended(host, vcpu, intid);
+            }
+        } else if self.bank(owner, word).is_some_and(|bank| bank.active & bit != 0) {
+            for aside in &mut self.aside {
+                aside.retain(|(_, other)| *other != intid);
+            }
+            self.ended(host, owner, intid);
+        }
+    }
+
+    /// A write of ICC_DIR_EL1 that the processor did not carry out.
+    pub fn deactivated_by(&mut self, host: &mut dyn Host, vcpu: Vcpu, value: u64) {
+        if let Some(intid) = u16::try_from(value & 0xff_ffff).ok().and_then(Intid::new) {
+            self.deactivate(host, vcpu, intid);
+        }
+    }
+
+    /// GICD_ISACTIVER. Such an interrupt is in no list register, so GICD_ICACTIVER alone ends it.
+    pub(super) fn activate(&mut self, host: &mut dyn Host, owner: Vcpu, intid: Intid) {
+        self.recall(host, owner, intid);
+        self.update(owner, intid, |bank, bit| bank.active |= bit & !bank.held);
+    }
+
+    /// A vCPU is on from now on; its timer is off.
+    pub fn turn_on(&mut self, host: &mut dyn Host, vcpu: Vcpu) {
+        self.set_on(vcpu, true);
+        let mut fired = false;
+        self.update(vcpu, Intid::VIRTUAL_TIMER, |bank, bit| {
+            fired = bank.line & !bank.held & bit != 0;
+            bank.line &= !(if fired { bit } else { 0 });
+        });
+        if fired {
+            host.ack_timer(vcpu);
+        }
+    }
+
+    /// A vCPU turns itself off. What it has not acknowledged goes back to the distributor and
+    /// follows the routing; what it was handling stays active there, as it does in a real one,
+    /// until GICD_ICACTIVER. Where the kernel cannot tell the two apart, it comes once more.
+    pub fn turn_off(&mut self, host: &mut dyn Host, vcpu: Vcpu) {
+        self.set_on(vcpu, false);
+        for slot in 0..self.slots {
+            let Slot::Held(held) = self.slot(vcpu, slot) else { continue };
+            let state = host.list_state(vcpu, slot);
+            let cleared = Self::clear(host, vcpu, slot, held.group ^ 1);
+            if state == Some(ListState::Empty) {
+                self.set_slot(vcpu, slot, Slot::Free);
+                self.ended(host, vcpu, held.intid);
+            } else if state == Some(ListState::Active) || !cleared {
+                let to = if cleared { Slot::Free } else { Slot::Stuck(Some(held.intid)) };
+                self.set_slot(vcpu, slot, to);
+                self.update(vcpu, held.intid, |bank, bit| {
+                    bank.held &= !bit;
+                    bank.active |= bit;
+                });
+            } else {
+                self.give_back(vcpu, slot, held);
+                let mut level = false;
+                self.update(vcpu, held.intid, |bank, bit| {
+                    // If it was active after all, its device may be quiet.
+                    level = state.is_none() && bank.line & bit != 0;
+                    bank.line &= !(if level { bit } else { 0 });
+                });
+                if level {
+                    Self::sample(host, vcpu, held.intid);
+                }
+            }
+        }
+        if let Some(aside) = self.aside.get_mut(vcpu.index()) {
+            aside.clear(); // active still, and nobody will end them
+        }
+        self.attend(host, vcpu);
+    }
+
+    /// Fills the list registers of a vCPU. Says whether anything was injected.
+    pub fn flush(&mut self, host: &mut dyn Host, vcpu: Vcpu) -> bool {
+        let mut any = false;
+        while let Some((intid, priority, group)) = self.best(vcpu) {
+            let Some(slot) = self.room(host, vcpu, priority) else { break };
+            let source = self.next_source(vcpu, intid);
+            let injection = Injection { intid, priority: priority >> 3, group, source };
+            let to = match host.inject(vcpu, slot, injection) {
+                Ok(()) => {
+                    let latched = self.take(host, vcpu, intid);
+                    self.injected = self.injected.wrapping_add(1);
+                    any = true;
+                    Slot::Held(Held { intid, group, priority, source, latched })
+                }
+                Err(_) => Slot::Stuck(None),
+            };
+            self.set_slot(vcpu, slot, to);
+        }
+        self.attend(host, vcpu);
+        any
+    }
+
+    /// A list register for an interrupt of this priority.
+    fn room(&mut self, host: &mut dyn Host, vcpu: Vcpu, priority: u8) -> Option<u8> {
+        let free = |gic: &Self| (0..gic.slots).filter(|s| gic.slot(vcpu, *s) == Slot::Free).count();
+        let first = (0..self.slots).find(|slot| self.slot(vcpu, *slot) == Slot::Free);
+        if !host.reads_lists() {
+            // The last one is for what may interrupt all the others.
+            let better = self.taken(vcpu).all(|(_, held)| priority < held.priority);
+            return first.filter(|_| self.slots == 1 || better || free(self) > 1);
+        }
+        if first.is_some() {
+            return first;
+        }
+        let mut worst: Option<(ListState, u8, u8, Held)> = None;
+        for (slot, held) in self.taken(vcpu) {
+            let state = host.list_state(vcpu, slot)?;
+            if state == ListState::Empty {
+                return None; // its end is on its way
+            }
+            let pending = state == ListState::Pending;
+            let worse = worst.is_none_or(|(other, priority, _, held_other)| {
+                (pending, held.priority, held.intid)
+                    > (other == ListState::Pending, priority, held_other.intid)
+            });
+            if worse {
+                worst = Some((state, held.priority, slot, held));
+            }
+        }
+        let (state, worst, slot, held) = worst?;
+        if state == ListState::Pending {
+            let swap = worst > priority && Self::clear(host, vcpu, slot, held.group ^ 1);
+            return swap.then(|| {
+                self.give_back(vcpu, slot, held);
+                slot
+            });
+        }
+        // All are active: the one that ends last makes room.
+        let aside = self.aside.get_mut(vcpu.index())?;
+        if aside.is_full() || !Self::clear(host, vcpu, slot, held.group ^ 1) {
+            return None;
+        }
+        aside.push((held.priority, held.intid));
+        self.set_slot(vcpu, slot, Slot::Free);
+        self.update(vcpu, held.intid, |bank, bit| {
+            bank.held &= !bit;
+            bank.active |= bit;
+        });
+        Some(slot)
+    }
+
+    /// An interrupt moves to a list register; whether it was latched. With GICv2 an SGI from
+    /// several vCPUs is one interrupt for each of them (IHI 0048B, 2.2.1): one source is taken, the
+    /// rest stay pending. A device's line that was masked for its edges is listened to again.
+    fn take(&mut self, host: &mut dyn Host, vcpu: Vcpu, intid: Intid) -> bool {
+        let mut more = false;
+        if let Some(sources) = self.sources_mut(vcpu, intid) {
+            *sources &= sources.wrapping_sub(1);
+            more = *sources != 0;
+        }
+        let (mut latched, mut owed) = (false, false);
+        self.update(vcpu, intid, |bank, bit| {
+            latched = bank.latched & bit != 0;
+            owed = bank.owed & bit != 0;
+            bank.held |= bit;
+            bank.owed &= !bit;
+            if !more {
+                bank.latched &= !bit;
+            }
+        });
+        if owed {
+            host.ack_line(intid);
+        }
+        latched
+    }
+
+    /// Tells the host of what it is to report, where that has changed.
+    fn attend(&mut self, host: &mut dyn Host, vcpu: Vcpu) {
+        let Some(aside) = self.aside.get(vcpu.index()) else { return };
+        let ends = !aside.is_empty();
+        let room = host.reads_lists() && !aside.is_full() && self.best(vcpu).is_some();
+        let told = self.told.get_mut(vcpu.index());
+        if let Some(told) = told.filter(|told| **told != (room, ends)) {
+            *told = (room, ends);
+            host.attend(vcpu, room, ends);
+        }
+    }
+}
+
+/// Interrupts that were put aside, by priority and INTID.
+pub(super) type Aside = [arrayvec::ArrayVec<(u8, Intid), MAX_ASIDE>; MAX_VCPUS];
