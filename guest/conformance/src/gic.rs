@@ -25,6 +25,8 @@ pub const ISPENDR: usize = 0x200;
 pub const ICPENDR: usize = 0x280;
 /// Set active, a bit each.
 pub const ISACTIVER: usize = 0x300;
+/// Clear active, a bit each.
+pub const ICACTIVER: usize = 0x380;
 /// Priority, a byte each.
 pub const IPRIORITYR: usize = 0x400;
 /// Target CPUs, a byte each (GICv2).
