@@ -34,21 +34,6 @@ pub mod model;
 #[path = "../../vmm/core/tests/monitor/world.rs"]
 mod world;
 
-// The harness is a program; what reads the serial line in it is pure.
-#[allow(dead_code, reason = "the harness uses the rest")]
-#[path = "../../tools/harness/src/console.rs"]
-mod console;
-#[allow(dead_code, reason = "the harness uses the rest")]
-#[path = "../../tools/harness/src/event.rs"]
-mod event;
-#[allow(dead_code, reason = "the harness uses the rest")]
-#[path = "../../tools/harness/src/outcome.rs"]
-mod outcome;
-#[allow(dead_code, reason = "the harness uses the rest")]
-#[path = "../../tools/harness/src/session.rs"]
-#[rustfmt::skip] // its tests are found from where it lives alone
-mod session;
-
 /// A target: its name, and what takes the bytes.
 pub type Target = (&'static str, fn(&[u8]));
 

@@ -5,14 +5,14 @@
 
 use std::time::Duration;
 
+use judge::console::Console;
+use judge::event::Event;
+use judge::session::{Moment, Nonce, Outcome, Request, Script, Session, Step};
 use vmm_plan::Board;
 use vmm_plan::report::Report;
 
 use crate::boards::QEMU;
-use crate::console::Console;
-use crate::event::Event;
 use crate::input::Input;
-use crate::session::{Moment, Outcome, Request, Script, Session};
 
 /// The serial line: all at once and byte by byte give the same.
 fn console(bytes: &[u8]) {
@@ -30,14 +30,15 @@ fn console(bytes: &[u8]) {
 fn session(shape: u8, bytes: &[u8]) {
     let script = Script {
         shell: shape & 1 == 1,
-        commands: vec!["true".into(); usize::from(shape >> 1 & 3)],
+        steps: vec![Step::read("true").unwrap(); usize::from(shape >> 1 & 3)],
         expect: (shape & 8 != 0).then(|| regex::bytes::Regex::new("^42$").unwrap()),
         must_print: (shape & 16 != 0).then(|| "login".into()),
         reports: shape & 32 != 0,
+        allow: Vec::new(),
         silence: Duration::from_secs(30),
         total: Duration::from_secs(600),
     };
-    let mut session = Session::new(script);
+    let mut session = Session::new(script, Nonce(7));
     let mut now = Moment::default();
     let mut ended = false;
     for piece in bytes.split_inclusive(|byte| *byte == 0) {

@@ -10,22 +10,16 @@ mod board_tree;
 mod boot;
 mod build;
 mod conformance;
-mod console;
 mod drill;
 mod emulator;
 mod error;
-mod event;
-mod fatal;
 mod image;
 mod made;
 mod options;
-mod outcome;
 mod profile;
 mod program;
 mod progress;
 mod report;
-mod session;
-mod show;
 mod soak;
 mod terminal;
 mod ways_out;
@@ -34,6 +28,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use clap::error::ErrorKind;
+use judge::{console, event, fatal, session, show};
 
 use crate::options::{Cli, Task};
 

@@ -3,7 +3,7 @@
 //! ([`v3`]) are two views.
 //!
 //! An interrupt waits here until it is enabled, pending, inactive, its group is on and a list
-//! register is to be had ([`lists`]); then it is injected.
+//! register is to be had (`lists`); then it is injected.
 //!
 //! Levels are sampled, not tracked. A physical line that fired stays masked until the guest has
 //! ended the interrupt, then it is unmasked: if the device still asserts it, it fires again. The
