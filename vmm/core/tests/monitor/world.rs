@@ -351,22 +351,23 @@ impl World {
         }
     }
 
-    /// What the registers call enabled and pending, for this vCPU, of a group that is on, and not
-    /// in a list register.
+    /// What the registers call enabled, pending and not active (IHI 0048B, 3.2.3: what is active and
+    /// pending waits for its own end), for this vCPU, of a group that is on, and not in a list
+    /// register.
     fn ready(&self, twin: &mut Machine, vcpu: Vcpu) -> Vec<u16> {
         let on = twin.load(vcpu, GICD, 4) & 0b11;
         let held: Vec<u16> = self.each_vcpu().flat_map(|v| self.m.visible(v)).collect();
         let own = self.m.visible(vcpu);
         let mut ready = Vec::new();
         for (first, all) in [(0_u16, &PRIVATE[..]), (32, &SHARED[..])] {
-            let [enabled, pending, group] = [0x100, 0x200, 0x080]
+            let [enabled, pending, active, group] = [0x100, 0x200, 0x300, 0x080]
                 .map(|block| twin.load(vcpu, self.m.word(vcpu, block, first), 4));
             for intid in all.iter().copied() {
                 let bit = 1 << (intid % 32);
                 let group_on = on >> u32::from(group & bit != 0) & 1 == 1;
                 let held = if intid < 32 { own.contains(&intid) } else { held.contains(&intid) };
                 let here = intid < 32 || self.m.vcpus == 1 || target(twin, intid) == vcpu.0;
-                if enabled & pending & bit != 0 && group_on && !held && here {
+                if enabled & pending & !active & bit != 0 && group_on && !held && here {
                     ready.push(intid);
                 }
             }
