@@ -8,7 +8,7 @@
 use core::arch::{asm, global_asm};
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
-use guest_conformance::gic::{GICR_TYPER, Gic, IGROUPR, TYPER};
+use guest_conformance::gic::{GICR_TYPER, Gic, ICACTIVER, IGROUPR, TYPER};
 use guest_conformance::mmio::Device;
 use guest_conformance::smccc::{self, NOT_SUPPORTED, PSCI_VERSION};
 use guest_conformance::tables::{PAGES, Tables};
@@ -154,6 +154,7 @@ fn recover(platform: &Platform) {
         }
         gic.end(gic.acknowledge());
     }
+    gic.page(intid).write(ICACTIVER, !0); // GICD_ISACTIVER at random is not ended by an EOI
     gic.page(intid).write(IGROUPR, if gic.is_v3() { !0 } else { 0 });
     gic.set_priority(intid, 0);
     gic.enable(intid);
