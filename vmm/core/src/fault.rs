@@ -249,7 +249,7 @@ impl FaultReport {
             Nearest::Inside(node) => {
                 write!(out, "{END}  device    {}", NodeWords(node))?;
                 if matches!(self.fault, Fault::UnownedAddress { .. }) && node.state != NODE_GIVEN {
-                    remedies(plan, node, out)?;
+                    remedies(plan, node, ipa, out)?;
                 }
                 Ok(())
             }
@@ -268,7 +268,7 @@ impl FaultReport {
 }
 
 /// The three ways out, as lines to paste.
-fn remedies(plan: &Plan<'_>, node: &Node, out: &mut dyn Write) -> fmt::Result {
+fn remedies(plan: &Plan<'_>, node: &Node, ipa: Ipa, out: &mut dyn Write) -> fmt::Result {
     let path = node.path.as_str();
     // guestplan finds a node by its name, too, where the path is too long for the table.
     let path = if path.starts_with("...") { path.rsplit('/').next().unwrap_or(path) } else { path };
@@ -306,6 +306,14 @@ fn remedies(plan: &Plan<'_>, node: &Node, out: &mut dyn Write) -> fmt::Result {
         )?;
     } else {
         write!(out, "{END}       # CONFIG_{} is not set", node.option.as_str())?;
+    }
+    // A PrimeCell says what it is in the last 32 bytes of its registers (the PL011: Arm DDI 0183G, 3.3.15).
+    let from_end = node.window.range().end().0.checked_sub(ipa.0);
+    if from_end.is_some_and(|bytes| bytes <= 0x20) {
+        write!(
+            out,
+            "{END}       (of a PrimeCell Linux's bus reads this register with or without a driver)"
+        )?;
     }
     write!(out, "{END}  3. Give the device to the guest, by --pass {path}")?;
     write!(out, "{END}     or at the end of boards/{board}/board.toml:")?;
