@@ -17,7 +17,7 @@ fn run(platform: &mut Platform) {
     gic.set_target(intid);
     gic.enable(intid);
     for number in 0..MANY {
-        if number % 100_000 == 0 {
+        if number % 10_000 == 0 {
             line(format_args!("busy-device: {number} interrupts"));
             console.drain();
         }
