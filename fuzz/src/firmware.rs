@@ -139,9 +139,14 @@ fn call(m: &mut Machine, vcpu: Vcpu, args: [u64; 4], on: &mut [bool]) -> Option<
             assert!(matches!(action, Action::Resume | Action::Park { .. }), "{action:?}");
         }
         Wanted::Off => {
-            assert!(matches!(action, Action::Park { .. }), "{action:?}");
             on[vcpu.index()] = false;
             m.off[vcpu.index()] = true;
+            if !on.iter().any(|on| *on) {
+                // Nothing can run again: a stop that says so.
+                assert!(matches!(action, Action::Stop(_)), "{action:?}");
+                return None;
+            }
+            assert!(matches!(action, Action::Park { .. }), "{action:?}");
             return Some(());
         }
         Wanted::PowerOff => {
