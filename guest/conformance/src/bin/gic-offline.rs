@@ -14,7 +14,7 @@ guest!(run, others = leave);
 static READY: PerCpu = PerCpu::new();
 static LEAVE: PerCpu = PerCpu::new();
 
-const ROUNDS: u64 = 5;
+const ROUNDS: u64 = 2;
 
 fn run(platform: &mut Platform) {
     let gic = platform.gic;
