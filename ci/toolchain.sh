@@ -57,10 +57,10 @@ progress() {
     return "$code"
 }
 
-# tick WHAT LOG: the moving line, as long as the script lives. (Ctrl-C does not reach what bash runs
-# in the background.)
+# tick WHAT LOG [BEGIN]: the moving line, as long as the script lives. (Ctrl-C does not reach what bash
+# runs in the background.)
 tick() {
-    local from=$SECONDS columns line
+    local from=${3:-$SECONDS} columns line
     columns=$(stty size <&2 2>/dev/null | cut -d' ' -f2)
     while kill -0 $$ 2>/dev/null; do
         line="$1, $((SECONDS - from)) s"

@@ -28,5 +28,5 @@ runCommand "boot-${name}"
           ++ lib.optional (wish.initWithin != null) "--init-within=${toString wish.initWithin}"
         )
       }
-    cp cache/sel4-linux-vmm/transcripts/* $out
+    cp cache/sel4-linux-vmm/transcripts/*/* $out
   ''

@@ -29,7 +29,12 @@ let
         kernel = "${programs}/bin/${guest.name}";
         initrd = null;
         extraArguments = [
-          "--append=marker=${marker}"
+          "--append=${
+            lib.concatStringsSep " " (
+              lib.optional (machine.host == "microkit" && guest ? sel4_args) guest.sel4_args
+              ++ [ "marker=${marker}" ]
+            )
+          }"
         ]
         ++ lib.optional (guest ? unowned) "--unowned=${guest.unowned}";
       }
@@ -51,5 +56,5 @@ runCommand "conformance-${name}"
     export XDG_CACHE_HOME=$PWD/cache
     harness --root ${sources.declared} boot --from ${folders} --emulator ${machine.program} \
       --guest all --icount --timeout 120 --report $out/report.json
-    cp cache/sel4-linux-vmm/transcripts/* $out
+    cp cache/sel4-linux-vmm/transcripts/*/* $out
   ''

@@ -27,6 +27,7 @@
       ];
       excludes = [
         "*.md"
+        "*.py"
         "*.rs"
         "*.toml"
       ];

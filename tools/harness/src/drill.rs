@@ -13,7 +13,7 @@ use crate::boot;
 use crate::emulator::Mishap;
 use crate::error::{Error, Result};
 use crate::image::{self, Image};
-use crate::options::{BootOptions, Place};
+use crate::options::{BootOptions, Machine, Place};
 use crate::session::Step;
 use crate::ways_out;
 
@@ -158,6 +158,7 @@ fn but_for_numbers(row: &str) -> String {
 fn attempt(root: &Path, place: &Place, trouble: Trouble) -> Result<(u8, String)> {
     let (kernel, initrd) = image::test_guest()?;
     let mut machine = place.machine();
+    let folder = folder(root, &machine);
     let mut timeout = BootOptions::default().timeout;
     let mut mishap = None;
     let mut run = Vec::new();
@@ -165,14 +166,14 @@ fn attempt(root: &Path, place: &Place, trouble: Trouble) -> Result<(u8, String)>
         Trouble::Kernel(damage) => {
             let mut bytes = read(&kernel)?;
             damage(&mut bytes);
-            machine.kernel = Some(given(root, "kernel", &bytes)?);
+            machine.kernel = Some(given(&folder, "kernel", &bytes)?);
             machine.initrd = Some(initrd);
         }
         Trouble::Initrd(make, append) => {
             machine.append = append.into();
             // The size at the end of what is cut short is any number.
             machine.accept = accepted(&["initramfs-too-big"]);
-            machine.initrd = Some(given(root, "initrd", &make(&initrd)?)?);
+            machine.initrd = Some(given(&folder, "initrd", &make(&initrd)?)?);
             machine.kernel = Some(kernel);
         }
         Trouble::NotGiven(rules) => {
@@ -182,7 +183,7 @@ fn attempt(root: &Path, place: &Place, trouble: Trouble) -> Result<(u8, String)>
         Trouble::Tree(damage, rules) => {
             let mut bytes = image::plan(root, &machine)?.plan().dtb.clone();
             damage(&mut bytes);
-            machine.dtb = Some(given(root, "dtb", &bytes)?);
+            machine.dtb = Some(given(&folder, "dtb", &bytes)?);
             machine.accept = accepted(rules);
         }
         Trouble::Pass(node) => machine.pass = Pass::parse(node).into_iter().collect(),
@@ -230,11 +231,18 @@ fn read(path: &Path) -> Result<Vec<u8>> {
     fs::read(path).map_err(|e| Error::file("read", path, &e))
 }
 
-/// Writes a file for a drill into a folder of its own under `build/`.
-fn given(root: &Path, name: &str, bytes: &[u8]) -> Result<PathBuf> {
-    let folder = root.join("build/drills");
+/// Where the drills on a machine have their files.
+pub fn folder(root: &Path, machine: &Machine) -> PathBuf {
+    root.join("build/drills").join(format!("{}-{}", machine.board, machine.host.name()))
+}
+
+/// Writes a file for a drill.
+///
+/// # Errors
+/// The folder cannot be made or written to.
+pub fn given(folder: &Path, name: &str, bytes: &[u8]) -> Result<PathBuf> {
     let path = folder.join(name);
-    let written = fs::create_dir_all(&folder).and_then(|()| fs::write(&path, bytes));
+    let written = fs::create_dir_all(folder).and_then(|()| fs::write(&path, bytes));
     written.map_err(|e| Error::file("write", &path, &e)).map(|()| path)
 }
 

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Builds the programs without an operating system, and the Microkit image around one of them.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 use elf::ElfBytes;
 use elf::abi::PT_LOAD;
@@ -231,7 +233,17 @@ fn microkit_cargo(folder: &Path) -> Result<Command> {
     Ok(command)
 }
 
+/// What this program has built: all guests of a run are of one build, and cargo is asked once.
+static BUILT: Mutex<BTreeSet<(PathBuf, String)>> = Mutex::new(BTreeSet::new());
+
 fn run_cargo(mut cargo: Command, target: &Path, package: &str, library: &str) -> Result<PathBuf> {
+    let programs = target.join(TARGET).join("release");
+    // Whoever else wants to build waits here.
+    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+    let this = (target.to_owned(), package.to_owned());
+    if built.contains(&this) {
+        return Ok(programs);
+    }
     cargo
         .args(["build", "--release", "--locked", "--target", TARGET])
         .args(["--package", package])
@@ -241,7 +253,8 @@ fn run_cargo(mut cargo: Command, target: &Path, package: &str, library: &str) ->
         // Debian ships no rust-lld.
         .env("CARGO_TARGET_AARCH64_UNKNOWN_NONE_LINKER", "ld.lld");
     run(cargo, package)?;
-    Ok(target.join(TARGET).join("release"))
+    built.insert(this);
+    Ok(programs)
 }
 
 /// Runs a build step; its words matter only when it fails. A terminal sees that it runs.
@@ -310,6 +323,24 @@ mod tests {
         assert_eq!(error.code(), 3);
         let error = error.to_string();
         assert!(error.ends_with("it has: maaxboard/debug, maaxboard/release"), "{error}");
+    }
+
+    #[test]
+    fn what_builds_is_built_once_and_what_does_not_is_tried_again() {
+        let target = std::env::temp_dir().join(format!("harness-{}-once", std::process::id()));
+        std::fs::create_dir_all(&target).unwrap();
+        let tries = target.join("tries");
+        let build = |status: &str| {
+            let mut cargo = Command::new("/bin/sh");
+            cargo.args(["-c", &format!("echo >>'{}'; {status}", tries.display())]);
+            run_cargo(cargo, &target, "package", "core")
+        };
+        assert!(build("false").is_err());
+        let programs = build("true").unwrap();
+        assert_eq!(build("false").unwrap(), programs);
+        let tries = std::fs::read_to_string(tries).unwrap();
+        std::fs::remove_dir_all(target).unwrap();
+        assert_eq!(tries.lines().count(), 2);
     }
 
     #[test]

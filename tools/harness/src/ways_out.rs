@@ -2,7 +2,6 @@
 //! The three ways out of a fault report, each taken as it is printed: `ci/drills` boots a guest
 //! whose tree has a device that it was not given, and then once more for each way.
 
-use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -10,6 +9,7 @@ use std::process::{Command, Stdio};
 use vmm_plan::wish::{Accept, Pass};
 
 use crate::boot;
+use crate::drill;
 use crate::error::{Error, Result};
 use crate::image::{self, Image};
 use crate::options::{BootOptions, Machine, Place};
@@ -28,7 +28,11 @@ const DRIVER: &str = "initcall_blacklist=pl031_driver_init";
 pub fn tree(root: &Path, machine: &Machine) -> Result<PathBuf> {
     let pass = Pass::parse(DEVICE).map_err(Error::Usage)?;
     let with = Machine { pass: vec![pass], ..machine.clone() };
-    write(root, "with-device.dtb", &image::plan(root, &with)?.plan().dtb)
+    drill::given(
+        &drill::folder(root, machine),
+        "with-device.dtb",
+        &image::plan(root, &with)?.plan().dtb,
+    )
 }
 
 /// Takes each way; what went wrong, in a line each.
@@ -67,7 +71,7 @@ pub fn run(root: &Path, place: &Place) -> Result<Vec<String>> {
     let (Some(node), Some(option), Some(pass)) = (node, option, pass) else {
         return Ok(vec![format!("not three ways out: {:?}", report.monitor)]);
     };
-    let disabled = appended(root, &dtb, &format!("&{{{node}\n"));
+    let disabled = appended(&dtb, &format!("&{{{node}\n"));
     let first = disabled.map(|dtb| dtb.map(|dtb| Machine { dtb: Some(dtb), ..with_tree.clone() }));
     take(&format!("1. &{{{node}"), first)?;
     // Linux's bus for PrimeCells reads their identification whatever drivers it has: the report
@@ -93,11 +97,11 @@ fn boot_once(root: &Path, machine: &Machine) -> Result<Run> {
 }
 
 /// The tree with lines at the end of its source, by dtc; `None` where that is not installed.
-fn appended(root: &Path, dtb: &Path, lines: &str) -> Result<Option<PathBuf>> {
+fn appended(dtb: &Path, lines: &str) -> Result<Option<PathBuf>> {
     let source = Command::new("dtc").args(["-q", "-I", "dtb", "-O", "dts"]).arg(dtb).output();
     let Ok(source) = source else { return Ok(None) };
     let text = format!("{}\n{lines}", String::from_utf8_lossy(&source.stdout));
-    let changed = root.join("build/drills/changed.dtb");
+    let changed = dtb.with_file_name("changed.dtb");
     let failed = |e: std::io::Error| Error::file("write", &changed, &e);
     let mut dtc = Command::new("dtc")
         .args(["-q", "-I", "dts", "-O", "dtb", "-o"])
@@ -112,12 +116,4 @@ fn appended(root: &Path, dtb: &Path, lines: &str) -> Result<Option<PathBuf>> {
         return Err(Error::Build(format!("dtc does not take, at the end of the tree: {lines}")));
     }
     Ok(Some(changed))
-}
-
-/// Writes a file for a drill.
-fn write(root: &Path, name: &str, bytes: &[u8]) -> Result<PathBuf> {
-    let path = root.join("build/drills").join(name);
-    let folder = path.parent().unwrap_or(root);
-    let written = fs::create_dir_all(folder).and_then(|()| fs::write(&path, bytes));
-    written.map_err(|e| Error::file("write", &path, &e)).map(|()| path)
 }
