@@ -87,27 +87,34 @@ writable() {
     done
 }
 
-# harness TASK ARGUMENTS...: becomes the program behind these commands, built first if need be.
-# Needs $root. Relative paths stay relative to where the caller stands.
-harness() {
+# built PACKAGE WHAT: builds a program of the root workspace, and names its folder in $programs. Ends
+# with a word where it cannot. Needs $root.
+built() {
     local target=${CARGO_TARGET_DIR:-$root/target} log
     command -v cargo >/dev/null || { echo "error: there is no cargo: run ci/setup" >&2; exit 3; }
     writable
     log=$(mktemp)
-    if ! progress "building the harness, then: the monitor" "$log" \
-        cargo build --locked --manifest-path "$root/Cargo.toml" --package harness; then
+    if ! progress "building $2" "$log" \
+        cargo build --locked --manifest-path "$root/Cargo.toml" --package "$1"; then
         if no_network "$log"; then
-            echo "error: crates that tools/harness needs are not on this computer, and the network does not give them: run this once where there is one" >&2
+            echo "error: crates that $1 needs are not on this computer, and the network does not give them: run this once where there is one" >&2
             rm -f "$log"
             exit 3
         fi
         cat "$log" >&2
-        echo "error: tools/harness does not build" >&2
+        echo "error: $1 does not build" >&2
         rm -f "$log"
         exit 1
     fi
     rm -f "$log"
+    programs=$target/debug
+}
+
+# harness TASK ARGUMENTS...: becomes the program behind these commands, built first if need be.
+# Needs $root. Relative paths stay relative to where the caller stands.
+harness() {
+    built harness "the harness, then: the monitor"
     # Only the i.MX machine needs it, and says so if it is missing.
     imx_emulator || true
-    exec "$target/debug/harness" --root "$root" "$@"
+    exec "$programs/harness" --root "$root" "$@"
 }
