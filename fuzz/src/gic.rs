@@ -91,6 +91,9 @@ impl Pair {
             let due = if on { self.model.candidates(v) } else { Vec::new() };
             assert_eq!(best.is_none(), due.is_empty(), "vcpu{v} takes {best:?}, {due:?} are due");
             assert!(best.is_none_or(|best| due.contains(&best)), "{best:?} comes, {due:?} are due");
+            assert!(on || cpu.attends == (false, false), "vcpu{v} is off, and is to report");
+            let timer = self.model.irq(v, 27).is_some_and(|irq| irq.line);
+            assert_eq!(self.fake.cpus[usize::from(v)].timer_masked, timer, "timer of vcpu{v}");
         }
         for (intid, edge) in DEVICES {
             let line = self.model.irq(0, intid).is_some_and(|irq| irq.line);

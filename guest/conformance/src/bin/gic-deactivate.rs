@@ -5,7 +5,7 @@
 #![no_main]
 
 use guest_conformance::gic::{Gic, ICACTIVER};
-use guest_conformance::{Platform, guest, require, timer};
+use guest_conformance::{Platform, guest, line, require, timer};
 
 guest!(run);
 
@@ -13,17 +13,19 @@ const ROUNDS: u32 = 6;
 
 fn run(platform: &mut Platform) {
     let gic = platform.gic;
-    let (console, line, tick) = (platform.console, platform.console_intid, platform.timer_intid);
+    let (console, uart, tick) = (platform.console, platform.console_intid, platform.timer_intid);
     gic.set_up();
-    gic.set_target(line);
-    for intid in [line, tick] {
+    gic.set_target(uart);
+    for intid in [uart, tick] {
         gic.enable(intid);
     }
+    line(format_args!("gic-deactivate: a line to send"));
+    console.drain();
     for _ in 0..ROUNDS {
         console.set_transmit_interrupt(true);
-        abandon(gic, line);
+        abandon(gic, uart);
         console.set_transmit_interrupt(false);
-        deactivate(gic, line);
+        deactivate(gic, uart);
         gic.expect_none();
 
         timer::arm(timer::now());
@@ -33,9 +35,9 @@ fn run(platform: &mut Platform) {
         gic.expect_none();
     }
     console.set_transmit_interrupt(true);
-    abandon(gic, line);
-    deactivate(gic, line);
-    gic.expect_held(line, || console.set_transmit_interrupt(false));
+    abandon(gic, uart);
+    deactivate(gic, uart);
+    gic.expect_held(uart, || console.set_transmit_interrupt(false));
     gic.expect_none();
 }
 

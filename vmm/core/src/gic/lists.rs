@@ -356,13 +356,13 @@ impl Gic {
         self.update(owner, intid, |bank, bit| bank.active |= bit & !bank.held);
     }
 
-    /// A vCPU is on from now on; its timer is off.
+    /// A vCPU is on from now on; its timer is off, so whatever it said before is over.
     pub fn turn_on(&mut self, host: &mut dyn Host, vcpu: Vcpu) {
         self.set_on(vcpu, true);
         let mut fired = false;
         self.update(vcpu, Intid::VIRTUAL_TIMER, |bank, bit| {
-            fired = bank.line & !bank.held & bit != 0;
-            bank.line &= !(if fired { bit } else { 0 });
+            fired = bank.line & bit != 0;
+            bank.line &= !bit;
         });
         if fired {
             host.ack_timer(vcpu);
@@ -507,7 +507,9 @@ impl Gic {
     fn attend(&mut self, host: &mut dyn Host, vcpu: Vcpu) {
         let Some(aside) = self.aside.get(vcpu.index()) else { return };
         let ends = !aside.is_empty();
-        let room = host.reads_lists() && !aside.is_full() && self.best(vcpu).is_some();
+        // A vCPU that is off takes nothing: its processor would find room for ever.
+        let on = self.on.get(vcpu.index()) == Some(&true);
+        let room = on && host.reads_lists() && !aside.is_full() && self.best(vcpu).is_some();
         let told = self.told.get_mut(vcpu.index());
         if let Some(told) = told.filter(|told| **told != (room, ends)) {
             *told = (room, ends);

@@ -239,8 +239,17 @@ impl State {
             let due = if on { self.model.candidates(vcpu.0) } else { Vec::new() };
             assert_eq!(best.is_none(), due.is_empty(), "{vcpu} takes {best:?}, {due:?} are due");
             assert!(best.is_none_or(|best| due.contains(&best)), "{best:?} comes, {due:?} are due");
+            let attends = self.fake.cpus[vcpu.index()].attends;
+            assert!(on || attends == (false, false), "{vcpu} is off, and is to report {attends:?}");
         }
         assert_eq!(self.fake.overwritten, []);
+        for intid in self.kinds.into_iter().filter(|intid| *intid == 27 || *intid == 33) {
+            let masked = match intid {
+                27 => self.fake.cpus[0].timer_masked,
+                _ => self.fake.wires[&intid].masked,
+            };
+            assert_eq!(masked, twin.model.irq(0, intid).unwrap().line, "mask of {intid}");
+        }
         if !self.model.on[0] {
             return;
         }

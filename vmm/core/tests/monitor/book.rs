@@ -293,6 +293,21 @@ fn what_waits_for_a_cpu_that_turns_off_goes_to_another() {
 }
 
 #[test]
+fn a_cpu_that_is_off_is_asked_for_no_room() {
+    reading(2, 4, |m| {
+        m.enable(CPU0, 60);
+        m.set_target(CPU0, 60, 1);
+        pend(m, 60);
+        m.turn_off(CPU1);
+        // What waits for it alone waits: its processor has room, and nobody to fill it.
+        pend(m, 60);
+        assert_eq!(m.fake.cpus[1].attends, (false, false));
+        m.turn_on_others(CPU0);
+        assert_eq!(m.visible(CPU1), [60]);
+    });
+}
+
+#[test]
 fn what_a_cpu_handled_when_it_turned_off_stays_active() {
     reading(2, 4, |m| {
         m.enable(CPU0, LEVEL);
@@ -324,6 +339,25 @@ fn a_cpu_comes_up_without_the_tick_of_its_last_life() {
         m.enable(CPU1, 27);
         m.settle();
         assert!(m.visible(CPU1).is_empty(), "a CPU starts with its timer off");
+        m.fake.cpus[1].timer.ctl = 1;
+        m.settle();
+        assert_eq!(m.visible(CPU1), [27]);
+    });
+}
+
+#[test]
+fn a_cpu_that_left_inside_its_tick_has_one_again() {
+    reading(2, 4, |m| {
+        m.enable(CPU1, 27);
+        m.fake.cpus[1].timer.ctl = 1;
+        m.settle();
+        assert_eq!(m.acknowledge(CPU1), Some(27));
+        m.turn_off(CPU1);
+        m.turn_on_others(CPU0);
+        assert!(!m.fake.cpus[1].timer_masked, "its timer is off, so the line is low");
+        m.store_bit(CPU1, 0x380, 27);
+        m.settle();
+        assert!(m.visible(CPU1).is_empty());
         m.fake.cpus[1].timer.ctl = 1;
         m.settle();
         assert_eq!(m.visible(CPU1), [27]);

@@ -118,11 +118,11 @@ impl Model {
         self.private[usize::from(v)][27].line = true;
     }
 
-    /// A CPU is turned on: its timer is off.
+    /// A CPU is turned on: its timer is off, so the line is low, whatever its last life has left
+    /// active (DDI 0487: CNTV_CTL_EL0.ENABLE resets to 0; IHI 0048B, 3.2.4).
     pub fn turn_on(&mut self, v: u8) {
         self.on[usize::from(v)] = true;
-        let timer = &mut self.private[usize::from(v)][27];
-        timer.line &= timer.active;
+        self.private[usize::from(v)][27].line = false;
     }
 
     /// A CPU turns itself off. What it has not acknowledged is pending still, what it has is active.

@@ -11,7 +11,7 @@ use arm_sysregs::el2::registers::{
 };
 use smccc::Smc;
 use spin::RelaxStrategy;
-use spin::mutex::SpinMutex;
+use spin::mutex::TicketMutex;
 use vmm_core::host::{MAX_VCPUS, Vcpu};
 use vmm_core::vm::Vm;
 
@@ -19,8 +19,9 @@ use crate::machine::{Here, Machine, left_guest};
 use crate::world::{Context, Left, vectors};
 use crate::{SetupError, registers, stage2};
 
-/// What decides and what obeys, for one processor at a time.
-pub type Monitor = SpinMutex<(Vm<'static>, Machine), Relax>;
+/// What decides and what obeys, for one processor at a time, in the order in which they ask: a guest
+/// that does nothing but trap on one of them keeps no other from its interrupts.
+pub type Monitor = TicketMutex<(Vm<'static>, Machine), Relax>;
 
 /// Lets others run where processors take turns, as in an emulator that counts instructions.
 pub struct Relax;
