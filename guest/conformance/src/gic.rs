@@ -284,6 +284,23 @@ impl Gic {
         }
     }
 
+    /// From now on [`Gic::end`] drops the priority and no more, and [`Gic::deactivate`] ends the
+    /// interrupt; or both are one again (GICC_CTLR.EOImode, IHI 0048B, 4.4.1; ICC_CTLR_EL1.EOImode).
+    pub fn set_two_steps(&self, on: bool) {
+        match self.interface {
+            Interface::Memory(interface) => interface.write(0x000, 1 | u32::from(on) << 9),
+            Interface::Registers => write_register!("S3_0_C12_C12_4", u64::from(on) << 1),
+        }
+    }
+
+    /// Deactivates an interrupt whose priority was dropped (GICC_DIR, IHI 0048B, 4.4.15; ICC_DIR_EL1).
+    pub fn deactivate(&self, acknowledged: u32) {
+        match self.interface {
+            Interface::Memory(interface) => interface.write(0x1000, acknowledged),
+            Interface::Registers => write_register!("S3_0_C12_C11_1", acknowledged.into()),
+        }
+    }
+
     /// Acknowledges an interrupt as soon as there is one; `None` once `milliseconds` are over.
     #[must_use]
     pub fn next_within(&self, milliseconds: u64) -> Option<u32> {

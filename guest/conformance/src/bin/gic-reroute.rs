@@ -51,7 +51,11 @@ fn take(cpu: usize, platform: &mut Platform) {
     // Nothing is taken before it is asked for: the routes decide while it is pending.
     for number in 1..=2 * ROUNDS {
         ASKED.wait(0, number, "the next task");
-        if number % 2 == 0 { gic.expect(intid) } else { gic.expect_none() }
+        if number % 2 == 0 {
+            gic.expect(intid)
+        } else {
+            gic.expect_none()
+        }
         DONE.set(cpu, number);
     }
 }

@@ -276,7 +276,7 @@ impl Gic {
     }
 
     /// Whether a shared interrupt goes to this vCPU. Of several targets the lowest that is on is
-    /// taken: one is enough (IHI 0048B, 3.3.2, the 1-N model).
+    /// taken: one is enough (IHI 0048B, 3.2.3, the 1-N model).
     fn goes_to(&self, vcpu: Vcpu, route: u64) -> bool {
         if self.vcpus == 1 {
             return true; // ITARGETSR is RAZ/WI on a uniprocessor (IHI 0048B, 4.3.12)

@@ -5,12 +5,14 @@
 //! pending and active, is the same.
 
 use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::vec::Vec;
 
+use super::lists::Held;
 use super::*;
 use crate::addr::IpaRange;
 use crate::fake::{Fake, Life, List};
-use crate::host::Exit;
+use crate::host::{Exit, Injection};
 
 #[path = "../../tests/reference/mod.rs"]
 mod reference;
@@ -269,25 +271,50 @@ impl State {
         }
     }
 
-    /// Everything that decides what can happen next.
-    fn key(&self) -> std::string::String {
+    /// Everything that decides what can happen next, as a hash: of millions of states two have the same
+    /// one with a probability of less than one in a million.
+    fn key(&self) -> u64 {
         let Fake { cpus, wires, .. } = &self.fake;
-        let lists = &cpus[0].lists[..usize::from(self.gic.slots)];
-        let other = &cpus[1].lists[..usize::from(self.gic.slots)];
-        let gic = (&self.gic.sources[0], &self.gic.lists[..2], &self.gic.aside[..2], self.gic.told);
-        let banks = [&self.gic.private[0], &self.gic.shared[0]]
-            .map(|b| (b.enabled, b.latched, b.line, b.owed, b.held, b.active));
-        let high: Vec<_> = wires.values().map(|wire| (wire.high, wire.masked)).collect();
-        let timer = (cpus[0].timer.ctl, cpus[0].timer_masked, &cpus[0].aside);
-        let priorities = self.kinds.map(|k| {
-            let bank = if k < 32 { &self.gic.private[0] } else { &self.gic.shared[0] };
-            (bank.priority[usize::from(k % 32)], bank.route[usize::from(k % 32)])
-        });
-        std::format!(
-            "{:?}{gic:?}{banks:?}{lists:?}{other:?}{high:?}{timer:?}{priorities:?}{:?}",
-            self.gic.ctlr,
-            self.model.on
-        )
+        let injected =
+            |irq: &Injection| (irq.intid.number(), irq.priority, irq.group, irq.source.0);
+        let mut hasher = DefaultHasher::new();
+        (self.gic.ctlr, &self.model.on, &self.gic.told[..2]).hash(&mut hasher);
+        for bank in [&self.gic.private[0], &self.gic.shared[0]] {
+            let what = (bank.enabled, bank.latched, bank.line, bank.owed, bank.held, bank.active);
+            what.hash(&mut hasher);
+        }
+        self.gic.sources[0].hash(&mut hasher);
+        for v in [0, 1] {
+            for slot in 0..usize::from(self.gic.slots) {
+                let held = match self.gic.lists[v][slot] {
+                    Slot::Free => (0, None, 0, 0, 0, false),
+                    Slot::Held(Held { intid, group, priority, source, latched }) => {
+                        (1, Some(intid.number()), group, priority, source.0, latched)
+                    }
+                    Slot::Stuck(intid) => (2, intid.map(Intid::number), 0, 0, 0, false),
+                };
+                let list = match &cpus[v].lists[slot] {
+                    List::Empty => (0, None),
+                    List::Pending(irq) => (1, Some(injected(irq))),
+                    List::Active(irq) => (2, Some(injected(irq))),
+                };
+                (held, list).hash(&mut hasher);
+            }
+            for (priority, intid) in &self.gic.aside[v] {
+                (priority, intid.number()).hash(&mut hasher);
+            }
+            0_u8.hash(&mut hasher);
+            cpus[v].aside.iter().for_each(|irq| injected(irq).hash(&mut hasher));
+            0_u8.hash(&mut hasher);
+        }
+        wires.values().for_each(|wire| (wire.high, wire.masked).hash(&mut hasher));
+        (cpus[0].timer.ctl, cpus[0].timer_masked).hash(&mut hasher);
+        for kind in self.kinds {
+            let bank = if kind < 32 { &self.gic.private[0] } else { &self.gic.shared[0] };
+            let at = usize::from(kind % 32);
+            (bank.priority[at], bank.route[at]).hash(&mut hasher);
+        }
+        hasher.finish()
     }
 }
 
@@ -323,10 +350,12 @@ fn explore(version: Version, slots: u8, kinds: [u16; 2]) -> usize {
     seen.len()
 }
 
-fn explore_all(version: Version, slots: u8) {
+/// Every pair of `kinds`, of which there are at least so many states: far fewer would mean that the
+/// events reach nothing.
+fn explore_all(version: Version, slots: u8, kinds: &[u16], least: usize) {
     let mut states = 0;
-    for (n, a) in KINDS.into_iter().enumerate() {
-        for b in KINDS.into_iter().skip(n + 1) {
+    for (n, a) in kinds.iter().copied().enumerate() {
+        for b in kinds.iter().copied().skip(n + 1) {
             let count = explore(version, slots, [a, b]);
             std::println!(
                 "{version:?}, {slots} list registers, INTIDs {a} and {b}: {count} states"
@@ -335,24 +364,28 @@ fn explore_all(version: Version, slots: u8) {
         }
     }
     std::println!("{states} states");
-    // Far fewer would mean that the events reach nothing.
-    assert!(states > 100_000, "only {states} states");
+    assert!(states > least, "only {states} states");
 }
 
 #[test]
 fn one_list_register_too_few_is_invisible_with_gicv2() {
-    explore_all(Version::V2, 1);
+    explore_all(Version::V2, 1, &KINDS, 100_000);
 }
 
 #[test]
 fn one_list_register_too_few_is_invisible_with_gicv3() {
-    explore_all(Version::V3, 1);
+    explore_all(Version::V3, 1, &KINDS, 100_000);
+}
+
+// With two nothing has to be put aside or taken back for want of room, so one pair is enough of each
+// version: what differs between the other pairs is what one list register shows.
+
+#[test]
+fn as_many_list_registers_are_invisible_with_gicv2() {
+    explore_all(Version::V2, 2, &[1, 33], 20_000);
 }
 
 #[test]
-#[ignore = "a minute and a half each; `cargo test --release -p vmm-core --lib -- --ignored`"]
-fn as_many_list_registers_are_invisible() {
-    for version in [Version::V2, Version::V3] {
-        explore_all(version, 2);
-    }
+fn as_many_list_registers_are_invisible_with_gicv3() {
+    explore_all(Version::V3, 2, &[27, 47], 20_000);
 }

@@ -65,5 +65,7 @@ pub const ICC_SGI1R: (u64, u64, u64, u64, u64) = (3, 0, 12, 11, 5);
 pub const ICC_ASGI1R: (u64, u64, u64, u64, u64) = (3, 0, 12, 11, 6);
 /// Encoding of ICC_SGI0R_EL1.
 pub const ICC_SGI0R: (u64, u64, u64, u64, u64) = (3, 0, 12, 11, 7);
+/// Encoding of ICC_DIR_EL1.
+pub const ICC_DIR: (u64, u64, u64, u64, u64) = (3, 0, 12, 11, 1);
 /// Encoding of ICC_SRE_EL1.
 pub const ICC_SRE: (u64, u64, u64, u64, u64) = (3, 0, 12, 12, 5);

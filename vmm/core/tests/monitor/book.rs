@@ -4,11 +4,11 @@
 //! nothing (IHI 0048B, 3.2 and 4.3; IHI 0069H, 4.8 and 12.9; DEN0022F, 5.5).
 
 use vmm_core::fake::List;
-use vmm_core::host::Vcpu;
+use vmm_core::host::{Action, Intid, Vcpu};
 
-use crate::common::Machine;
 use crate::common::machine::CPU0;
 use crate::common::spec::{EDGES, GICD, LEVELS};
+use crate::common::{Machine, esr};
 use crate::interrupts::{both, pend, raise, reading};
 
 const CPU1: Vcpu = Vcpu(1);
@@ -76,6 +76,58 @@ fn what_a_refusing_kernel_keeps_comes_in_another_list_register() {
         m.settle();
         assert!(matches!(m.fake.cpus[0].lists[0], List::Active(_)));
         assert_eq!(m.pending(CPU0), [LEVEL]);
+    });
+}
+
+/// A write of ICC_DIR_EL1 (IHI 0069H, 12.2.11): it traps while it may be about an interrupt that no list
+/// register holds.
+fn deactivate(m: &mut Machine, intid: u16) {
+    if m.fake.cpus[0].attends.1 {
+        m.set_reg(CPU0, 5, intid.into());
+        let pc = m.pc(CPU0);
+        assert_eq!(m.trap(CPU0, esr::register(false, esr::ICC_DIR, 5), 0), Action::Resume);
+        assert_eq!(m.pc(CPU0), pc + 4);
+    } else {
+        assert!(m.fake.end(CPU0, Intid::new(intid).unwrap()));
+    }
+    m.settle();
+}
+
+#[test]
+fn icc_dir_deactivates_the_interrupt_that_it_names() {
+    reading(1, 4, |m| {
+        if m.version == 2 {
+            return; // no trap: README.md of the conformance guests, 'Declared differences'
+        }
+        let all = [48, 49, 50, 51, 52, 53, 54];
+        all.into_iter().for_each(|intid| m.enable(CPU0, intid));
+        for reversed in [false, true] {
+            for intid in all {
+                pend(m, intid);
+                assert_eq!(m.acknowledge(CPU0), Some(intid));
+            }
+            all.into_iter().for_each(|intid| pend(m, intid));
+            let due = |m: &mut Machine| m.fake.visible(CPU0).len();
+            assert!(m.fake.cpus[0].attends.1 && due(m) <= 4 && m.pending(CPU0).is_empty());
+            let mut order = all;
+            if reversed {
+                order.reverse();
+            }
+            for intid in order {
+                deactivate(m, intid);
+                assert_eq!(m.pending(CPU0), [intid]);
+                assert_eq!(m.acknowledge(CPU0), Some(intid));
+                deactivate(m, intid);
+                assert!(m.pending(CPU0).is_empty() && !active(m, intid));
+            }
+            assert_eq!(m.fake.cpus[0].attends, (false, false));
+            assert!(m.fake.visible(CPU0).is_empty());
+        }
+        // What is not there is nobody's.
+        for value in [0, 47, 1023, 0xff_ffff] {
+            m.set_reg(CPU0, 5, value);
+            assert_eq!(m.trap(CPU0, esr::register(false, esr::ICC_DIR, 5), 0), Action::Resume);
+        }
     });
 }
 
