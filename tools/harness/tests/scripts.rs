@@ -83,3 +83,48 @@ fn a_reader_that_has_gone_changes_no_exit_code() {
     let status = boot.stdout(writer.try_clone().unwrap()).stderr(writer).status().unwrap();
     assert_eq!(status.code(), Some(3));
 }
+
+/// `ci/setup` with another package manager: one package is missing, and `apt` is what apt-get does at
+/// its first call.
+fn setup(folder: &Folder, apt: &str) -> (Option<i32>, String) {
+    let script = format!(
+        r#"export once="$cache_of/once"
+        id() {{ echo 0; }}
+        dpkg-query() {{ [ "${{*: -1}}" = cpio ] && [ ! -e "$once" ] || printf installed; }}
+        apt-get() {{ [ -e "$once" ] && return 0; touch "$once"; {apt}; }}
+        apt-cache() {{ :; }}
+        export -f id dpkg-query apt-get apt-cache
+        exec bash "$setup""#
+    );
+    let set = [
+        ("cache_of", folder.0.as_path()),
+        ("XDG_CACHE_HOME", &folder.0.join("cache")),
+        ("VMM_TOOLS", Path::new("")),
+        ("setup", &root().join("ci/setup")),
+    ];
+    let output = bash(&script, &set);
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8_lossy(&said).into_owned())
+}
+
+#[test]
+fn setup_waits_for_another_apt_and_says_so() {
+    let folder = Folder::new("lock");
+    let held = "echo 'E: Could not get lock /var/lib/dpkg/lock-frontend. It is held by process 1'; return 100";
+    // It goes on to the kernel, of which this apt knows nothing.
+    let (_, said) = setup(&folder, held);
+    assert!(said.contains("installing cpio") && said.contains("waiting for another apt"), "{said}");
+    assert!(said.contains("fetching Debian's arm64 kernel"), "{said}");
+}
+
+#[test]
+fn setup_without_a_network_ends_with_a_sentence() {
+    let folder = Folder::new("offline");
+    let (code, said) = setup(
+        &folder,
+        "echo 'E: Failed to fetch http://x Temporary failure resolving'; return 100",
+    );
+    assert_eq!(code, Some(3), "{said}");
+    let last = said.lines().last().unwrap_or_default();
+    assert!(last.contains("the network does not give it") && !said.contains("E: "), "{said}");
+}

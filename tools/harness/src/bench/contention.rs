@@ -58,11 +58,11 @@ fn one(root: &Path, machine: &Machine) -> Result<[f64; LOADS.len()]> {
     Ok(times)
 }
 
-/// Seconds between the first and the last line of an output: hundredths, and at least one.
+/// Seconds between the first and the last number of an output, the times before and after the load:
+/// hundredths, and at least one. The shell may tell behind them that its jobs are done.
 fn span(done: &CommandResult) -> Option<f64> {
-    let mut lines = done.output.lines().filter(|line| !line.trim().is_empty());
-    let from: f64 = lines.next()?.trim().parse().ok()?;
-    let to: f64 = lines.next_back()?.trim().parse().ok()?;
+    let mut times = done.output.lines().filter_map(|line| line.trim().parse::<f64>().ok());
+    let (from, to) = (times.next()?, times.next_back()?);
     Some((to - from).max(0.01))
 }
 
@@ -78,5 +78,16 @@ mod tests {
         compare(&[[1.0, 2.0], [1.5, 2.2], [1.0, 4.0]], &alone, &mut column);
         let figures = ["contention_1", "contention_2", "contention_4"].map(|key| column.get(key));
         assert_eq!(figures, [Some(1.0), Some(1.5), Some(2.0)]);
+    }
+
+    #[test]
+    fn the_shells_word_of_its_jobs_is_no_time() {
+        let span =
+            |output: &str| span(&CommandResult { output: output.into(), ..Default::default() });
+        assert!(
+            span("79.50\n80.75\n[4]+  Done      (x)\n").is_some_and(|s| (s - 1.25).abs() < 1e-9)
+        );
+        assert_eq!(span("79.79\n[1]+  Done      (x)\n"), None);
+        assert_eq!(span(""), None);
     }
 }
