@@ -232,7 +232,8 @@ pub struct BootOptions {
     pub machine: Machine,
     /// Types CMD at the guest's shell and prints its output; its exit status must be 0. Again for
     /// more. At most 1000 bytes of printable ASCII. 'BREAK k' sends a serial BREAK and the key k
-    /// (Linux's magic SysRq). 'RESTART CMD': the machine must restart under it.
+    /// (Linux's magic SysRq). 'RESTART CMD', as in --run 'RESTART reboot -f': the machine must restart
+    /// under it, and the next CMD is typed at the new shell.
     #[arg(long, value_name = "CMD", value_parser = Step::read, allow_hyphen_values = true)]
     pub run: Vec<Step>,
     /// Regular expression that the guest's text must match, the echo of what is typed aside.
