@@ -5,7 +5,7 @@
 //!
 //! Targets know the public interface of what they fuzz, and where they can, a model of it that was
 //! written apart: [`model`] for the interrupt controller, tables of the specifications in
-//! [`firmware`] and [`syndrome`].
+//! [`firmware`] and [`syndrome`], a second reading of device trees in [`trees`].
 #![forbid(unsafe_code)]
 
 pub mod block;
@@ -33,6 +33,14 @@ pub mod model;
 #[allow(dead_code, missing_docs, reason = "the core's tests use the rest")]
 #[path = "../../vmm/core/tests/monitor/world.rs"]
 mod world;
+
+// The planner's reading of device trees beside a second one, written apart.
+#[allow(dead_code, missing_docs, reason = "the planner's tests use the rest")]
+#[path = "../../vmm/plan/tests/common/same.rs"]
+mod same;
+#[allow(dead_code, missing_docs, reason = "the planner's tests use the rest")]
+#[path = "../../vmm/plan/tests/common/walk.rs"]
+mod walk;
 
 /// A target: its name, and what takes the bytes.
 pub type Target = (&'static str, fn(&[u8]));

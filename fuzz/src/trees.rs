@@ -33,6 +33,7 @@ pub fn run(bytes: &[u8]) {
         Ok(read) => read,
         Err(error) => return assert!(error.to_string().starts_with("device tree fuzzed: ")),
     };
+    assert_eq!(crate::same::difference(bytes, &tree), None);
     let _ = tree.stdout();
     let _ = DRIVERS.clone().only_for(std::slice::from_ref(&tree));
     let wished = tree.nodes().filter(|(_, node)| !node.registers.is_empty()).take(3);

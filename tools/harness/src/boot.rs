@@ -160,7 +160,18 @@ fn run_once(
     let spent = image.emulator.run(&mut session, &transcript, terminal)?;
     let unknown = Outcome::EmulatorFailed("it ended without an outcome".into());
     let outcome = session.outcome().unwrap_or(&unknown);
-    Ok(Run::new(&session, outcome, spent, &transcript))
+    let outcome = with_console(outcome, &session.guest(), &image.facts.console);
+    Ok(Run::new(&session, &outcome, spent, &transcript))
+}
+
+/// The outcome; where nothing came from the guest, with the consoles that it has and was asked for.
+fn with_console(outcome: &Outcome, guest: &str, console: &str) -> Outcome {
+    match outcome {
+        Outcome::NoProgress(why) if guest.trim().is_empty() && !console.is_empty() => {
+            Outcome::NoProgress(format!("{why}; {console}"))
+        }
+        other => other.clone(),
+    }
 }
 
 /// The run, failed if Linux's first program came later than `limit`, or never.

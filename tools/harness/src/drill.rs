@@ -13,7 +13,7 @@ use crate::boot;
 use crate::emulator::Mishap;
 use crate::error::{Error, Result};
 use crate::image::{self, Image};
-use crate::options::{BootOptions, Machine, Place};
+use crate::options::{BootOptions, HostName, Machine, Place};
 use crate::session::Step;
 use crate::ways_out;
 
@@ -32,8 +32,8 @@ enum Trouble {
     Initrd(fn(&Path) -> Result<Vec<u8>>, &'static str),
     /// The guest's device tree, and what is accepted.
     Tree(fn(&mut [u8]), &'static [&'static str]),
-    /// A device of the board's tree that is passed through.
-    Pass(&'static str),
+    /// A device of a board's tree that is passed through.
+    Pass(&'static str, &'static str),
     /// A device in the guest's own tree that it was not given, and what is accepted.
     NotGiven(&'static [&'static str]),
     /// Guest RAM in MiB.
@@ -52,6 +52,15 @@ enum Kept {
     Yes,
     No,
 }
+
+/// QEMU's own machine.
+const QEMU: &str = "qemu_virt_aarch64";
+/// A board with more devices. What is passed through there ends before anything is built.
+const MAAXBOARD: &str = "maaxboard";
+/// With all that its driver can do without.
+const CARD: &str = "mmc@30b40000,clocks=200000000,drop=pins+supplies";
+/// The same.
+const CAMERA: &str = "csi@30a90000,clocks=100000000,drop=power+resets+others+pins";
 
 /// Everything that can be tried, by its name in docs/failures.md.
 const DRILLS: &[(&str, Trouble)] = &[
@@ -73,9 +82,11 @@ const DRILLS: &[(&str, Trouble)] = &[
     ("file of the plan missing", Trouble::Planned(KERNEL_FILE, |_| Kept::No)),
     ("plan block of another version", Trouble::Planned(PLAN_FILE, next_version)),
     ("plan block damaged", Trouble::Planned(PLAN_FILE, damage)),
-    ("device passed through that shares its page", Trouble::Pass("/virtio_mmio@a003e00")),
-    ("bus master passed through", Trouble::Pass("/fw-cfg@9020000")),
-    ("PCI bridge passed through", Trouble::Pass("/pcie@10000000")),
+    ("device passed through that shares its page", Trouble::Pass(QEMU, "/virtio_mmio@a003e00")),
+    ("bus master passed through", Trouble::Pass(QEMU, "/fw-cfg@9020000")),
+    ("PCI bridge passed through", Trouble::Pass(QEMU, "/pcie@10000000")),
+    ("SD card controller passed through", Trouble::Pass(MAAXBOARD, CARD)),
+    ("camera passed through", Trouble::Pass(MAAXBOARD, CAMERA)),
     ("guest RAM too small", Trouble::Ram(2)),
     ("command that fails behind a boot message", Trouble::Command("dmesg | head -1; false")),
     ("command that prints a stop of its own", Trouble::Command(FORGED)),
@@ -99,7 +110,7 @@ pub fn run(root: &Path, place: &Place) -> Result<u8> {
     let mut code = 0;
     crate::show::out(format_args!("| What goes wrong | Exit code | What is said |\n|---|---|---|"));
     for &(name, trouble) in DRILLS {
-        let of_qemu = matches!(trouble, Trouble::Pass(_) | Trouble::NotGiven(_));
+        let of_qemu = matches!(trouble, Trouble::Pass(..) | Trouble::NotGiven(_));
         if of_qemu && !is_qemu(&place.board) {
             crate::show::err(format_args!(
                 "{name}: left out, its node is in the tree of QEMU's machine"
@@ -126,7 +137,7 @@ pub fn run(root: &Path, place: &Place) -> Result<u8> {
 
 /// Whether that is the board that QEMU's own machine is.
 fn is_qemu(board: &str) -> bool {
-    matches!(board, "qemu" | "qemu_virt_aarch64")
+    matches!(board, "qemu" | QEMU)
 }
 
 /// What a row differs in from the document's; `None` if it does not.
@@ -186,7 +197,14 @@ fn attempt(root: &Path, place: &Place, trouble: Trouble) -> Result<(u8, String)>
             machine.dtb = Some(given(&folder, "dtb", &bytes)?);
             machine.accept = accepted(rules);
         }
-        Trouble::Pass(node) => machine.pass = Pass::parse(node).into_iter().collect(),
+        Trouble::Pass(board, node) => {
+            if board != QEMU {
+                // The SDK may not have that board.
+                (machine.board, machine.host, machine.gic) =
+                    (board.into(), HostName::Baremetal, None);
+            }
+            machine.pass = Pass::parse(node).into_iter().collect();
+        }
         Trouble::Ram(mib) => machine.ram = Some(mib),
         Trouble::Command(command) => run.push(Step::command(command)),
         Trouble::Planned(..) => {}

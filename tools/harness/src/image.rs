@@ -301,7 +301,6 @@ pub fn plan(root: &Path, machine: &Machine) -> Result<Checked> {
             machine.config().name()
         )));
     }
-    let images = images(root, machine)?;
     let mut append = machine.append.clone();
     if machine.guest.is_some() {
         // The marker page has no node: a conformance guest is told where it is.
@@ -324,6 +323,7 @@ pub fn plan(root: &Path, machine: &Machine) -> Result<Checked> {
         unowned: machine.unowned,
         trace: machine.trace,
     };
+    let images = images(root, machine, wish.ram(&board))?;
     board_tree::plan(root, machine, &board, &wish, images)
 }
 
@@ -473,17 +473,17 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     fs::copy(from, to).map(|_| ()).map_err(|e| Error::file("copy", from, &e))
 }
 
-fn images(root: &Path, machine: &Machine) -> Result<Images> {
+fn images(root: &Path, machine: &Machine, ram: u64) -> Result<Images> {
     let dtb = machine.dtb.as_deref();
     if let Some(guest) = &machine.guest {
         let kernel = program::build(root, "guest-conformance")?.join(guest);
-        return Images::read(&kernel, None, dtb).map_err(usage);
+        return Images::read(&kernel, None, dtb, ram).map_err(usage);
     }
     if let Some(kernel) = &machine.kernel {
-        return Images::read(kernel, machine.initrd.as_deref(), dtb).map_err(usage);
+        return Images::read(kernel, machine.initrd.as_deref(), dtb, ram).map_err(usage);
     }
     let (kernel, initrd) = test_guest()?;
-    Images::read(&kernel, Some(&initrd), dtb).map_err(usage)
+    Images::read(&kernel, Some(&initrd), dtb, ram).map_err(usage)
 }
 
 /// Kernel and initial RAM file system that `ci/setup` makes of Debian's packages, or those in the

@@ -152,6 +152,9 @@ mod tests {
             load_address: "0x70000000".into(),
             ram_mib: 256,
             accepted: Vec::new(),
+            console:
+                "the guest's console is ttyX0 (/x), and its boot arguments ask for console=ttyY0"
+                    .into(),
             first_lines: vec![],
         };
         put(&folder, "image.json", &serde_json::to_string(&facts).unwrap());
@@ -209,6 +212,35 @@ mod tests {
         let machine = Machine { gic: Some(2), ..machine(&asked(), &folder).unwrap() };
         let error = image(&machine, &folder).unwrap_err();
         assert!(error.to_string().contains("with GICv3, not for baremetal with GICv2"), "{error}");
+    }
+
+    /// Issue 17, item 14.
+    #[test]
+    fn a_silent_guests_last_line_names_its_console_and_the_one_asked_for() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let folder = folder("silent");
+        let says = |script: &str| {
+            let emulator = folder.join("emulator");
+            put(&folder, "emulator", &format!("#!/bin/sh\n{script}\nsleep 20\n"));
+            std::fs::set_permissions(&emulator, std::fs::Permissions::from_mode(0o755)).unwrap();
+            let asked = Machine { emulator: Some(emulator), ..Machine::default() };
+            let machine = machine(&asked, &folder).unwrap();
+            let mut image = Image::prepare(Path::new("/nowhere"), &machine).unwrap();
+            image.transcripts = folder.clone();
+            let options = crate::options::BootOptions { timeout: 2, ..Default::default() };
+            let script = crate::boot::linux(&options);
+            crate::boot::once(&image, &machine, script, 1).unwrap()
+        };
+        let run = says("");
+        assert_eq!(run.exit_code, 124);
+        assert_eq!(
+            run.message,
+            "no progress: nothing on the console for 2 s (waiting for the guest's shell); the \
+             guest's console is ttyX0 (/x), and its boot arguments ask for console=ttyY0"
+        );
+        let run = says("echo hello");
+        assert!(run.message.ends_with("(waiting for the guest's shell)"), "{}", run.message);
     }
 
     #[test]

@@ -80,7 +80,8 @@ pub fn errors(findings: &[Finding]) -> usize {
     findings.iter().filter(|finding| finding.severity == Severity::Error).count()
 }
 
-/// What every command says of a plan that is not built: all findings, and the way to accept one.
+/// What every command says of a plan that is not built: all findings, and the way to accept each
+/// error.
 #[must_use]
 pub fn refusal(findings: &[Finding]) -> String {
     let mut text = format!("nothing is built, errors in the plan: {}\n", errors(findings));
@@ -88,12 +89,20 @@ pub fn refusal(findings: &[Finding]) -> String {
         // A string takes everything.
         let _ = writeln!(text, "{finding}");
     }
-    if let Some(Finding { id, subject, .. }) = findings.first() {
-        let _ = write!(
-            text,
-            "What shall be so all the same is accepted by name: --accept '{id} {subject}', or \
-             accept = [\"{id} {subject}\"] above the first table of board.toml"
-        );
-    }
+    let errors = findings.iter().filter(|finding| finding.severity == Severity::Error);
+    let mut names: Vec<_> =
+        errors.map(|Finding { id, subject, .. }| format!("{id} {subject}")).collect();
+    names.sort();
+    names.dedup();
+    let all = |begin: &str, between: &str, end: &str| {
+        names.iter().map(|name| format!("{begin}{name}{end}")).collect::<Vec<_>>().join(between)
+    };
+    let _ = write!(
+        text,
+        "What shall be so all the same is accepted by name: {}, or accept = [{}] above the first \
+         table of board.toml",
+        all("--accept '", " ", "'"),
+        all("\"", ", ", "\"")
+    );
     text
 }

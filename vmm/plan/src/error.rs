@@ -73,11 +73,11 @@ pub enum PlanError {
         bytes: u64,
     },
     /// A file with more bytes than could ever be used.
-    #[error("{path}: more than {}, and no guest takes so much as {what}", Size(*most))]
+    #[error("{path}: more than {}, too much for {what}", Size(*most))]
     TooLong {
         /// The file.
         path: String,
-        /// What it was to be.
+        /// What it was to be, and what bounds that.
         what: &'static str,
         /// Most bytes of it.
         most: u64,

@@ -10,7 +10,7 @@ use crate::error::PlanError;
 use crate::map::Map;
 use crate::plan::Plan;
 use crate::wish::Host;
-use crate::{block, system};
+use crate::{block, check, system};
 
 /// File name of the plan block.
 pub const PLAN_FILE: &str = "plan.bin";
@@ -66,6 +66,9 @@ pub struct Facts {
     /// Errors that were accepted by name: rule and subject.
     #[serde(default)]
     pub accepted: Vec<String>,
+    /// The console that the guest has and the one that its boot arguments ask for, in words.
+    #[serde(default)]
+    pub console: String,
     /// How the first lines on the serial line begin: the monitor's own, then Linux's.
     pub first_lines: Vec<String>,
 }
@@ -106,6 +109,7 @@ impl Plan {
             load_address: format!("{:#x}", board.microkit.loader_address),
             ram_mib: self.layout.ram.size >> 20,
             accepted: self.accepted.clone(),
+            console: check::console_words(self),
             first_lines: vec![start, "[    0.000000] Booting Linux on physical CPU ".into()],
         }
     }

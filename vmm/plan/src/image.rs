@@ -12,8 +12,17 @@ use crate::span::{PAGE, length};
 /// "ARM\x64" at byte 56 of an arm64 `Image` (booting.rst, 4).
 const IMAGE_MAGIC: u32 = u32::from_le_bytes(*b"ARM\x64");
 
-/// Most bytes of an image. It is held twice, as it came and in guest RAM.
-pub const MAX_IMAGE: u64 = 1 << 30;
+/// Most bytes of an image, whatever RAM the guest has. It is held twice, as it came and in guest RAM.
+const MAX_IMAGE: u64 = 1 << 30;
+
+/// So much is read even where RAM is less: the planner says better what does not fit.
+const SMALL_IMAGE: u64 = 64 << 20;
+
+/// Most bytes of an image of a guest with so much RAM.
+#[must_use]
+pub fn most(ram: u64) -> u64 {
+    ram.clamp(SMALL_IMAGE, MAX_IMAGE)
+}
 
 /// Reads a file whole: a plain one, a device or a pipe. `what` it is to be names it in errors.
 ///
@@ -55,7 +64,7 @@ impl Images {
         Self { kernel, ..Self::default() }
     }
 
-    /// Reads the files.
+    /// Reads the files for a guest with `ram` bytes of RAM, and of none more than could fit there.
     ///
     /// # Errors
     /// The first one that does not read or is too long.
@@ -63,11 +72,14 @@ impl Images {
         kernel: &Path,
         initrd: Option<&Path>,
         dtb: Option<&Path>,
+        ram: u64,
     ) -> Result<Self, PlanError> {
-        let initrd = initrd.map(|path| read(path, "an initial RAM file system", MAX_IMAGE));
+        let most = most(ram);
+        let initrd = initrd
+            .map(|path| read(path, "an initial RAM file system in the guest's RAM (--ram)", most));
         let dtb = dtb.map(|path| read(path, "a guest's device tree", MAX_TREE));
         Ok(Self {
-            kernel: read(kernel, "a kernel", MAX_IMAGE)?,
+            kernel: read(kernel, "a kernel in the guest's RAM (--ram)", most)?,
             initrd: initrd.transpose()?,
             dtb: dtb.transpose()?,
         })
@@ -322,15 +334,36 @@ pub(crate) mod tests {
         // A file of 5 GB that takes no room.
         let long = folder.join("long");
         File::create(&long).unwrap().set_len(5_000_000_000).unwrap();
+        let small = folder.join("small");
+        std::fs::write(&small, kernel(64, 64)).unwrap();
+        let small = folder.join("small");
+        std::fs::write(&small, kernel(64, 64)).unwrap();
+        let refused = |kernel: &Path, initrd, dtb, ram: u64| {
+            Images::read(kernel, initrd, dtb, ram).unwrap_err().to_string()
+        };
         for path in [Path::new("/dev/zero"), &long] {
-            let error = read(path, "a kernel", 0x10_0000).unwrap_err().to_string();
-            assert!(error.contains("more than 1 MiB") && error.contains("a kernel"), "{error}");
+            let error = refused(path, None, None, 80 << 20);
+            assert!(error.contains("more than 80 MiB, too much for a kernel in the"), "{error}");
+            let error = refused(&small, Some(path), None, 80 << 20);
+            assert!(error.contains("more than 80 MiB, too much for an initial RAM"), "{error}");
+            let error = refused(&small, None, Some(path), 80 << 20);
+            assert!(error.contains("more than 2 MiB, too much for a guest's device"), "{error}");
         }
-        let error = Images::read(&long, None, None).unwrap_err().to_string();
-        assert!(error.contains("more than 1 GiB"), "{error}");
+        assert!(refused(&long, None, None, 1 << 40).contains("more than 1 GiB"));
         std::fs::write(&long, [7; 100]).unwrap();
         assert_eq!(read(&long, "a kernel", 100).unwrap(), [7; 100]);
         assert!(read(&long, "a kernel", 99).is_err());
+        // A pipe says no length before it ends.
+        let pipe = folder.join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+        assert!(made.success());
+        for (bytes, fits) in [(100, true), (101, false)] {
+            let (to, most) = (pipe.clone(), 100);
+            // It fails where nobody reads to its end.
+            let writer = std::thread::spawn(move || std::fs::write(to, vec![7; bytes]));
+            assert_eq!(read(&pipe, "a kernel", most).is_ok(), fits);
+            let _ = writer.join().unwrap();
+        }
         std::fs::remove_dir_all(&folder).unwrap();
     }
 }

@@ -22,17 +22,20 @@ pub enum Unpacked {
 pub fn unpacked(image: &[u8]) -> Unpacked {
     let mut sum = 0_u64;
     let mut rest = image;
+    let mut archives = false;
     loop {
         // Archives may be padded with zeros.
         while let [0, after @ ..] = rest {
             rest = after;
         }
         match rest {
+            [] if !archives => return Unpacked::Unusable("empty, or nothing but zeros", PACK),
             [] => return Unpacked::Known(sum),
             [b'0', b'7', b'0', b'7', b'0', b'1' | b'2', ..] => match cpio(rest) {
                 Some((bytes, after)) => {
                     sum = sum.saturating_add(bytes);
                     rest = after;
+                    archives = true;
                 }
                 None => return Unpacked::Damaged(length(image).saturating_sub(length(rest))),
             },
@@ -60,20 +63,26 @@ pub fn unpacked(image: &[u8]) -> Unpacked {
             [0x5d, 0, ..] => return Unpacked::AtLeast(sum, "lzma"),
             [0x89, b'L', b'Z', b'O', ..] => return Unpacked::AtLeast(sum, "lzo"),
             _ => {
-                let (what, way_out) = foreign(rest);
+                // A disk image may begin with zeros.
+                let (what, way_out) = foreign(rest)
+                    .or_else(|| foreign(image))
+                    .unwrap_or(("no archive, and no compression that Linux knows", PACK));
                 return Unpacked::Unusable(what, way_out);
             }
         }
     }
 }
 
-/// What a file is that Linux does not unpack (lib/decompress.c, init/initramfs.c), and the way out.
-fn foreign(file: &[u8]) -> (&'static str, &'static str) {
-    const PACK: &str = "in a folder with its files: find . | cpio -o -H newc | gzip > initrd.gz";
+/// What makes an initial RAM file system.
+const PACK: &str = "in a folder with its files: find . | cpio -o -H newc | gzip > initrd.gz";
+
+/// What a file is that Linux does not unpack (lib/decompress.c, init/initramfs.c), and the way out;
+/// `None` where nobody knows.
+fn foreign(file: &[u8]) -> Option<(&'static str, &'static str)> {
     let at = |offset: usize, magic: &[u8]| {
         file.get(offset..).is_some_and(|rest| rest.starts_with(magic))
     };
-    match file {
+    Some(match file {
         [0x04, 0x22, 0x4d, 0x18, ..] => {
             ("lz4 in its frame format", "lz4 -l makes the legacy format, which Linux reads")
         }
@@ -91,8 +100,8 @@ fn foreign(file: &[u8]) -> (&'static str, &'static str) {
         }
         _ if at(1080, &[0x53, 0xef]) => ("an ext2, ext3 or ext4 image", PACK),
         _ if at(257, b"ustar") => ("a tar archive", PACK),
-        _ => ("no archive, and no compression that Linux knows", PACK),
-    }
+        _ => return None,
+    })
 }
 
 /// Page-rounded file sizes of one "newc" archive, and what is behind it.
@@ -238,7 +247,9 @@ pub(crate) mod tests {
 
     #[test]
     fn what_linux_does_not_unpack_is_named_with_a_way_out() {
-        let mut ext4 = vec![1; 2048];
+        // As mke2fs makes it: two sectors that it leaves to a boot loader, then the superblock.
+        let mut ext4 = vec![0; 2048];
+        ext4[1024] = 1;
         ext4[1080..1082].copy_from_slice(&[0x53, 0xef]);
         let mut kernel = vec![1; 64];
         kernel[56..60].copy_from_slice(b"ARM\x64");
@@ -249,6 +260,8 @@ pub(crate) mod tests {
             (b"070707", "than newc", "cpio -o -H newc"),
             (b"\x27\x05\x19\x56", "U-Boot", "tail -c +65"),
             (b"hello", "no archive", "cpio -o -H newc"),
+            (b"", "empty", "cpio -o -H newc"),
+            (&[0; 2048], "nothing but zeros", "cpio -o -H newc"),
             (&ext4, "ext4", "cpio"),
             (&kernel, "an arm64 kernel", "changed places"),
         ] {

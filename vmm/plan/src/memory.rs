@@ -231,12 +231,21 @@ pub(crate) fn place(plan: &mut Plan) -> Result<(), PlanError> {
         // RAM with equal addresses may lie below the monitor as well as behind the images.
         let taken = Span::new(start, next.saturating_sub(start));
         if span.size != region.size || span.overlaps(taken) || !facts.memory.encloses(span) {
+            let end = facts.memory.end();
+            let left = end.saturating_sub(span.base.max(next));
+            let is_ram = region.name == "ram";
+            let way_out = match (is_ram, plan.wish.identity) {
+                // The place is as large as asked for: the images lie in it.
+                (true, true) => "smaller images, or no --identity".into(),
+                (true, false) => most(left, &format!("with these images: memory ends at {end:#x}")),
+                (false, _) => format!("smaller images: memory ends at {end:#x}"),
+            };
             return Err(PlanError::DoesNotFit {
-                what: region.name.clone(),
+                what: if is_ram { "guest RAM".into() } else { format!("region {}", region.name) },
                 span: Span { base: span.base, size: region.size },
                 place: format!("the board's memory ({}, {taken} taken)", facts.memory),
-                left: facts.memory.end().saturating_sub(span.base.max(next)),
-                way_out: "give the guest less RAM, or smaller images".into(),
+                left,
+                way_out,
             });
         }
         region.pa = Some(span.base);
@@ -270,9 +279,14 @@ pub(crate) fn check(plan: &Plan) -> Result<(), PlanError> {
         span: plan.layout.ram,
         place: format!("the board's memory ({})", Size(memory.size)),
         left,
-        way_out: format!(
-            "--ram {} is the most with these images",
-            align_down(left, LARGE_PAGE).checked_div(0x10_0000).unwrap_or(0)
-        ),
+        way_out: most(left, "with these images"),
     })
+}
+
+/// The way out of RAM that does not fit where `left` bytes are.
+pub(crate) fn most(left: u64, why: &str) -> String {
+    match align_down(left, LARGE_PAGE) >> 20 {
+        0 => format!("no RAM is left {why}: give smaller images"),
+        mib => format!("--ram {mib} is the most {why}"),
+    }
 }

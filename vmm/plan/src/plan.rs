@@ -6,7 +6,7 @@ use dtoolkit::model::DeviceTree;
 use vmm_core::plan::{MAX_LINES, MAX_REGIONS, MAX_RULES};
 
 use crate::board::{Board, Gic, Idle, Rule, Seed, Trigger};
-use crate::closure::{Closure, Missing, Unplanned};
+use crate::closure::{Closure, Device, Missing, Unplanned};
 use crate::dt::{self, Tree};
 use crate::error::PlanError;
 use crate::image::Images;
@@ -139,7 +139,7 @@ impl Plan {
             images,
         };
         plan.regions = memory::regions(&plan, &closure);
-        plan.unplanned.extend(too_large(&plan));
+        plan.unplanned.extend(too_large(&plan, &closure));
         match wish.host {
             Host::Microkit => memory::check(&plan)?,
             Host::Baremetal => memory::place(&mut plan)?,
@@ -202,21 +202,39 @@ impl Plan {
 }
 
 /// What the plan block has no room for.
-fn too_large(plan: &Plan) -> Vec<Unplanned> {
+fn too_large(plan: &Plan, closure: &Closure) -> Vec<Unplanned> {
+    let most = |count: fn(&Device) -> usize| {
+        let device = closure.devices.iter().max_by_key(|device| count(device));
+        device.map_or(String::new(), |device| format!(", {} of {}", count(device), device.path))
+    };
+    let fewer = "pass fewer devices through";
     let facts = [
-        ("device interrupts", plan.lines.len(), MAX_LINES, "MAX_LINES"),
-        ("regions", plan.regions.len(), MAX_REGIONS, "MAX_REGIONS"),
-        ("firmware-call rules", plan.rules().count(), MAX_RULES, "MAX_RULES"),
+        (
+            "device interrupts",
+            (plan.lines.len(), MAX_LINES),
+            most(|device| device.interrupts.len()),
+            format!("{fewer}: Microkit has no more channels for a protection domain"),
+        ),
+        (
+            "regions",
+            (plan.regions.len(), MAX_REGIONS),
+            most(|device| device.registers.len()),
+            format!("{fewer}, or raise MAX_REGIONS in vmm/core/src/plan.rs and build again"),
+        ),
+        (
+            "firmware-call rules",
+            (plan.rules().count(), MAX_RULES),
+            String::new(),
+            "fewer of --answer, --forward and [[smc.rules]], or raise MAX_RULES in vmm/core/src/plan.rs and build again".into(),
+        ),
     ];
-    let beyond = facts.into_iter().filter(|(_, count, room, _)| count > room);
+    let beyond = facts.into_iter().filter(|(_, (count, room), ..)| count > room);
     beyond
-        .map(|(what, count, room, constant)| Unplanned {
+        .map(|(what, (count, room), whose, way_out)| Unplanned {
             rule: "plan-too-large",
             node: what.into(),
-            what: format!("they are {count}, and the monitor has room for {room}"),
-            way_out: format!(
-                "pass fewer devices through, or raise {constant} in vmm/core/src/plan.rs and build the monitor again"
-            ),
+            what: format!("they are {count}{whose}, and the monitor has room for {room}"),
+            way_out,
         })
         .collect()
 }
@@ -290,8 +308,8 @@ fn check_initrd(images: &Images) -> Result<(), PlanError> {
 /// Guest RAM as asked for.
 fn guest_ram(board: &Board, wish: &Wish) -> Result<Span, PlanError> {
     let mib = wish.ram_mib.unwrap_or(board.ram.default_mib);
-    let size = mib.saturating_mul(0x10_0000);
-    let base = if wish.identity { identity(board, size)? } else { board.ram.base };
+    let size = wish.ram(board);
+    let base = if wish.identity { identity(board, wish.host, size)? } else { board.ram.base };
     let span = Span::new(base, size);
     if mib == 0 || !mib.is_multiple_of(2) || span.size != size {
         return Err(PlanError::Wish {
@@ -304,17 +322,31 @@ fn guest_ram(board: &Board, wish: &Wish) -> Result<Span, PlanError> {
 }
 
 /// The first place for `size` bytes with equal guest and physical addresses.
-fn identity(board: &Board, size: u64) -> Result<u64, PlanError> {
-    let windows = &board.ram.identity;
+fn identity(board: &Board, host: Host, size: u64) -> Result<u64, PlanError> {
+    // Without seL4 the monitor is where it is linked to, perhaps within a window.
+    let monitor = board.baremetal.as_ref().filter(|_| host == Host::Baremetal);
+    let free = |window: Span| match monitor {
+        Some(facts) if window.overlaps(facts.monitor) => {
+            Span::new(window.base, facts.monitor.base.saturating_sub(window.base))
+        }
+        _ => window,
+    };
+    let windows = board.ram.identity.iter().map(|window| Span::new(window.base, window.size));
+    let windows: Vec<_> = windows.map(free).collect();
     if let Some(window) = windows.iter().find(|window| window.size >= size) {
         return Ok(window.base);
     }
-    let largest = windows.iter().max_by_key(|window| window.size);
+    let Some(largest) = windows.into_iter().max_by_key(|window| window.size) else {
+        return Err(PlanError::BoardLacks {
+            board: board.name.clone(),
+            what: "no [[ram.identity]] in board.toml, no place for --identity".into(),
+        });
+    };
     Err(PlanError::DoesNotFit {
         what: "guest RAM with equal guest and physical addresses".into(),
-        span: Span::new(largest.map_or(board.ram.base, |window| window.base), size),
-        place: "the largest place for it".into(),
-        left: largest.map_or(0, |window| window.size),
-        way_out: "give the guest less RAM, or let the addresses differ".into(),
+        span: Span::new(largest.base, size),
+        place: format!("the largest place for it ({largest})"),
+        left: largest.size,
+        way_out: memory::most(largest.size, "with --identity"),
     })
 }

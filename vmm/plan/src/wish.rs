@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::board::Rule;
+use crate::board::{Board, Rule};
 use crate::check::{Finding, RULES};
 
 /// The kernel that the monitor runs on.
@@ -268,6 +268,14 @@ pub struct Wish {
     pub trace: bool,
     /// Whether the seL4 kernel is a debug one, which prints on the guest's console.
     pub debug_kernel: bool,
+}
+
+impl Wish {
+    /// Bytes of guest RAM that are wished for on this board.
+    #[must_use]
+    pub fn ram(&self, board: &Board) -> u64 {
+        self.ram_mib.unwrap_or(board.ram.default_mib).saturating_mul(0x10_0000)
+    }
 }
 
 impl Default for Wish {

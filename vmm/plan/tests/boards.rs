@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{board, boards, errors, evk, images, kernel};
+use common::{archive, board, boards, errors, evk, images, kernel};
 use vmm_core::plan::{NODE_DISABLED, NODE_ENABLED, NODE_GIVEN, Plan as Block};
 use vmm_plan::check::Subject;
 use vmm_plan::dt::{self, Tree, is_gic};
@@ -177,6 +177,50 @@ fn equal_addresses_take_the_places_that_the_board_has() {
     let error =
         Plan::new(&maaxboard, &wish(1536, Host::Microkit), images()).unwrap_err().to_string();
     assert!(error.contains("1 GiB"), "{error}");
+}
+
+/// Issue 17, item 16: whatever does not fit, the number that does is named and is one.
+#[test]
+fn the_most_ram_that_fits_is_named_and_fits() {
+    let images = || Images { initrd: Some(archive(0x12_3456)), ..images() };
+    let plan = |board: &Board, wish: Wish| {
+        Plan::new(board, &wish, images()).map_err(|error| error.to_string()).err()
+    };
+    for (name, host, identity) in [
+        ("qemu", Host::Microkit, false),
+        ("qemu", Host::Microkit, true),
+        ("qemu", Host::Baremetal, false),
+        ("qemu", Host::Baremetal, true),
+        ("maaxboard", Host::Microkit, false),
+        ("maaxboard", Host::Microkit, true),
+        ("maaxboard", Host::Baremetal, false),
+        ("maaxboard", Host::Baremetal, true),
+    ] {
+        let board = board(name);
+        let of = |ram| Wish { ram_mib: Some(ram), host, identity, ..Wish::default() };
+        for asked in [2046, 4096] {
+            let error =
+                plan(&board, of(asked)).unwrap_or_else(|| panic!("{name} {host:?} {asked}"));
+            let most = error.split("--ram ").nth(1).and_then(|rest| rest.split(' ').next());
+            let most: u64 =
+                most.and_then(|most| most.parse().ok()).unwrap_or_else(|| panic!("{error}"));
+            assert!(error.contains("is the most with"), "{error}");
+            if host == Host::Baremetal && !identity {
+                assert!(error.contains("memory ends at 0xc0000000"), "{error}");
+            }
+            assert_eq!(plan(&board, of(most)), None, "{name} {host:?} {identity}: {error}");
+            assert!(plan(&board, of(most + 2)).is_some(), "{name} {host:?} {identity}: {error}");
+        }
+    }
+    // The images are in its way: less RAM would not help.
+    let mut close = board("qemu");
+    close.ram.identity[0].base = 0x5420_0000;
+    let wish = |host| Wish { host, identity: true, ..Wish::default() };
+    let error = plan(&close, wish(Host::Baremetal)).unwrap();
+    assert!(error.contains("smaller images, or no --identity"), "{error}");
+    close.ram.identity.clear();
+    let error = plan(&close, wish(Host::Microkit)).unwrap();
+    assert!(error.contains("no [[ram.identity]] in board.toml"), "{error}");
 }
 
 #[test]

@@ -98,6 +98,17 @@ fn a_node_that_is_disabled_in_vain_is_to_be_deleted() {
     assert!(!text.contains("status ="), "{text}");
 }
 
+/// Linux's bus for PrimeCells reads the last 32 bytes of their registers by itself: there the second
+/// way is none, and the report says so; elsewhere it does not.
+#[test]
+fn of_a_primecells_identification_the_second_way_is_none() {
+    let note = "of a PrimeCell Linux's bus reads this register with or without a driver";
+    let said =
+        |ipa| with_tree(ipa, |tree| tree.root.add_child(pl031("pl031@9010000").0)).contains(note);
+    assert!(said(0x901_0fe0) && said(0x901_0ffc));
+    assert!(!said(0x901_0fdc) && !said(0x901_000c));
+}
+
 /// What is mapped is given, whatever the trees say.
 #[test]
 fn what_is_mapped_or_emulated_is_the_guests_own() {

@@ -1,8 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! The tree reader against damaged trees: whatever the bytes, an answer and no crash. The number of
+//! The tree reader against damaged trees: whatever the bytes, an answer and no crash, and what it
+//! reads is what a second reading of the specification reads (`common/walk.rs`). The number of
 //! mutations comes from GUESTPLAN_FUZZ; issue 5 asks for 10 million (`--release`).
 
 mod common;
+#[path = "common/same.rs"]
+mod same;
+#[allow(dead_code, reason = "the sweep uses the rest")]
+#[path = "common/walk.rs"]
+mod walk;
 
 use common::{board_tree, evk};
 use dtoolkit::model::DeviceTreeNode;
@@ -63,6 +69,7 @@ fn mutate(blob: &mut Vec<u8>, random: &mut Random) {
 /// Reads a tree and does with it what planning does; true if it was one.
 fn read(blob: &[u8]) -> bool {
     let Ok((_, tree)) = dt::read("fuzzed", blob) else { return false };
+    assert_eq!(same::difference(blob, &tree), None);
     let passes: Vec<_> = tree
         .nodes()
         .filter(|(_, node)| !node.registers.is_empty())

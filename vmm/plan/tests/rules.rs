@@ -9,8 +9,8 @@ use dtoolkit::model::{DeviceTree, DeviceTreeProperty};
 use vmm_plan::board::Trigger;
 use vmm_plan::check::{Finding, RULES, Severity, Subject};
 use vmm_plan::dt::{self, Tree};
-use vmm_plan::wish::Pass;
-use vmm_plan::{Board, Host, Plan, PlanError, Wish};
+use vmm_plan::wish::{Accept, Pass};
+use vmm_plan::{Board, Checked, Host, Plan, PlanError, Wish};
 
 /// The small tree of the QEMU board with more in it.
 fn tree(change: impl FnOnce(&mut DeviceTree)) -> DeviceTree {
@@ -514,7 +514,31 @@ fn more_interrupts_than_the_monitor_has_room_for_are_found() {
     let found = Subject::from_plan(&plan(room + 1)).findings();
     assert_eq!(ids(&found), ["plan-too-large"]);
     assert_eq!(found[0].subject, "device interrupts");
+    assert!(found[0].what.contains("60 of /soc/gpio@b300000"), "{}", found[0]);
     assert!(found[0].way_out.contains("pass fewer devices"), "{}", found[0]);
+}
+
+/// All errors are named in the way to accept them, each once, and nothing that is none.
+#[test]
+fn the_way_to_accept_names_every_error() {
+    let mut tree = on_soc(Build::device("thing@b100000", "test,thing", 0xb10_0000, 0x1000));
+    set(&mut tree, "/soc/thing@b100000", "clocks", [77_u32, 1]);
+    let refused = |accept: &[&str]| {
+        let accept = accept.iter().map(|rule| Accept::parse(rule).unwrap()).collect();
+        let wish = Wish { accept, entropy: false, ..wish("thing") };
+        Checked::new(&board("qemu"), &wish, images(), Some(Tree::new(&tree)))
+    };
+    let error = refused(&[]).unwrap_err().to_string();
+    let all = ["dma-unknown /soc/thing@b100000", "provider-missing /soc/thing@b100000"];
+    let line = format!(
+        "by name: --accept '{0}' --accept '{1}', or accept = [\"{0}\", \"{1}\"] above",
+        all[0], all[1]
+    );
+    assert!(error.contains(&line), "{error}");
+    let error = refused(&all[..1]).unwrap_err().to_string();
+    assert!(error.contains("accepted dma-unknown"), "{error}");
+    assert!(error.contains(&format!("by name: --accept '{}', or", all[1])), "{error}");
+    assert!(refused(&all).is_ok());
 }
 
 #[test]
@@ -560,6 +584,24 @@ fn a_console_that_the_guest_does_not_have_is_found() {
             assert!(found[0].way_out.contains(&format!("console={right}")), "{}", found[0]);
         }
     }
+}
+
+/// Issue 17, item 14: what is said where nothing comes.
+#[test]
+fn the_consoles_that_the_guest_has_and_asks_for_are_in_words() {
+    let words = |name: &str, append: &str| {
+        let wish = Wish { append: append.into(), ..Wish::default() };
+        Plan::new(&board(name), &wish, images()).unwrap().facts().console
+    };
+    assert_eq!(
+        words("qemu", ""),
+        "the guest's console is ttyAMA0 (/serial@9000000), and its boot arguments name none"
+    );
+    assert_eq!(
+        words("maaxboard", "quiet console=tty0 console=ttyS1,115200n8"),
+        "the guest's console is ttymxc0 (/serial@30860000), and its boot arguments ask for \
+         console=tty0 console=ttyS1"
+    );
 }
 
 /// Debian's own kernel, whole and cut: half of it was planned once, and then nothing came.

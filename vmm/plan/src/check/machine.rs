@@ -5,6 +5,7 @@
 use super::{Findings, Subject};
 use crate::board::Gic;
 use crate::dt::{Node, is_gic, number};
+use crate::plan::Plan;
 use crate::span::Span;
 use crate::tree::REDISTRIBUTOR_SIZE;
 use crate::wish::Host;
@@ -249,6 +250,30 @@ fn uarts<'s>(subject: &'s Subject<'_>) -> Vec<(String, &'s Node)> {
         .collect()
 }
 
+/// Names behind `console=` in boot arguments.
+fn consoles(arguments: &str) -> Vec<&str> {
+    let asked = arguments.split_whitespace().filter_map(|word| word.strip_prefix("console="));
+    asked.filter_map(|console| console.split(',').next()).collect()
+}
+
+/// The console that the guest has and the one that its boot arguments ask for, in words.
+pub(crate) fn console_words(plan: &Plan) -> String {
+    let subject = Subject::from_plan(plan);
+    let (has, stdout) = (uarts(&subject), subject.tree.stdout().map(|id| subject.tree.node(id)));
+    let is_stdout = |(_, node): &&(String, &Node)| stdout.is_some_and(|own| own.path == node.path);
+    let console = match (has.iter().find(is_stdout).or_else(|| has.first()), stdout) {
+        (Some((name, node)), _) => format!("the guest's console is {name} ({})", node.path),
+        (None, Some(node)) => format!("the guest's console is {}", node.path),
+        (None, None) => "the guest has no console".into(),
+    };
+    let arguments = arguments(&subject);
+    let asked: Vec<_> = consoles(&arguments).iter().map(|name| format!("console={name}")).collect();
+    match asked.is_empty() {
+        true => format!("{console}, and its boot arguments name none"),
+        false => format!("{console}, and its boot arguments ask for {}", asked.join(" ")),
+    }
+}
+
 fn command_line(subject: &Subject<'_>, found: &mut Findings) {
     let arguments = arguments(subject);
     if arguments.len() > MAX_ARGUMENTS {
@@ -262,9 +287,7 @@ fn command_line(subject: &Subject<'_>, found: &mut Findings) {
         );
         found.add("arguments-cut", "/chosen", what, "make them shorter (--append)");
     }
-    let asked = arguments.split_whitespace().filter_map(|word| word.strip_prefix("console="));
-    let asked: Vec<_> = asked.filter_map(|console| console.split(',').next()).collect();
-    let has = uarts(subject);
+    let (asked, has) = (consoles(&arguments), uarts(subject));
     let (Some(first), Some((name, node))) = (asked.first(), has.first()) else { return };
     if !asked.iter().any(|console| has.iter().any(|(name, _)| name == console)) {
         let what = format!(

@@ -16,6 +16,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+pub(crate) use machine::console_words;
 pub use rules::{RULES, Rule};
 
 use crate::board::Board;

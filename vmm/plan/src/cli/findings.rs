@@ -5,11 +5,15 @@ use std::path::{Path, PathBuf};
 
 use vmm_plan::check::{Finding, Subject};
 use vmm_plan::checked::{errors, refusal};
+use vmm_plan::memory::Kind;
 use vmm_plan::span::{Size, Span};
-use vmm_plan::{Checked, Plan, PlanError, dt, sdf};
+use vmm_plan::{Checked, Plan, PlanError, dt, image, sdf};
 
 use super::guest::Guest;
 use super::{Format, print_json};
+
+/// Most bytes of somebody else's system file.
+const MAX_SYSTEM: u64 = 16 << 20;
 
 /// Options about findings.
 #[derive(clap::Args)]
@@ -116,7 +120,8 @@ pub fn check(
 fn foreign(boards: &Path, guest: &Guest, path: &Path) -> Result<Vec<Finding>, PlanError> {
     let board = guest.board(boards)?;
     let board_tree = guest.board_tree()?;
-    let text = std::fs::read_to_string(path).map_err(PlanError::file(path))?;
+    let text = image::read(path, "a system file", MAX_SYSTEM)?;
+    let text = String::from_utf8_lossy(&text);
     let memory = &board.microkit.memory;
     let system = sdf::read(&text, Span::new(memory.base, memory.size))
         .map_err(|why| PlanError::BoardFile { path: path.display().to_string(), why })?;
@@ -128,7 +133,9 @@ fn foreign(boards: &Path, guest: &Guest, path: &Path) -> Result<Vec<Finding>, Pl
         });
     };
     let tree = dt::read_file(dtb)?.1;
-    let (kernel, initrd) = (guest.kernel_bytes()?, guest.initrd_bytes()?);
+    let normal = system.regions.iter().filter(|region| region.kind == Kind::Normal);
+    let ram = normal.map(|region| region.size).max().unwrap_or(0);
+    let [kernel, initrd] = guest.files(ram)?;
     let subject = Subject::from_files(
         &board,
         board_tree.as_ref(),

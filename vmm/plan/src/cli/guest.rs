@@ -84,10 +84,6 @@ pub struct Guest {
     debug_kernel: bool,
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, PlanError> {
-    image::read(path, "an image", image::MAX_IMAGE)
-}
-
 impl Guest {
     /// The board.
     pub fn board(&self, boards: &Path) -> Result<Board, PlanError> {
@@ -99,11 +95,11 @@ impl Guest {
         self.tree.as_deref().map(|path| Ok(dt::read_file(path)?.1)).transpose()
     }
 
-    /// The images; a kernel is needed if `needed`.
-    pub fn images(&self, needed: bool) -> Result<Images, PlanError> {
+    /// The images for a guest of that board; a kernel is needed if `needed`.
+    pub fn images(&self, board: &Board, needed: bool) -> Result<Images, PlanError> {
         let (initrd, dtb) = (self.initrd.as_deref(), self.dtb.as_deref());
         match &self.kernel {
-            Some(kernel) => Images::read(kernel, initrd, dtb),
+            Some(kernel) => Images::read(kernel, initrd, dtb, self.wish().ram(board)),
             None if needed => Err(PlanError::Wish {
                 what: "the kernel",
                 value: "not given".into(),
@@ -123,14 +119,15 @@ impl Guest {
         self.dtb.as_deref()
     }
 
-    /// The bytes of the kernel, if one was given.
-    pub fn kernel_bytes(&self) -> Result<Option<Vec<u8>>, PlanError> {
-        self.kernel.as_deref().map(read).transpose()
-    }
-
-    /// The bytes of the initial RAM file system, if one was given.
-    pub fn initrd_bytes(&self) -> Result<Option<Vec<u8>>, PlanError> {
-        self.initrd.as_deref().map(read).transpose()
+    /// The bytes of the kernel and of the initial RAM file system, where they were given, for a guest
+    /// with so much RAM.
+    pub fn files(&self, ram: u64) -> Result<[Option<Vec<u8>>; 2], PlanError> {
+        let read = |path: &Option<PathBuf>| {
+            let path = path.as_deref();
+            path.map(|path| image::read(path, "an image in the guest's RAM", image::most(ram)))
+                .transpose()
+        };
+        Ok([read(&self.kernel)?, read(&self.initrd)?])
     }
 
     /// The wishes.
@@ -159,17 +156,16 @@ impl Guest {
 
     /// The plan; a kernel is needed if `needed`.
     pub fn plan(&self, boards: &Path, needed: bool) -> Result<Plan, PlanError> {
-        Plan::with_tree(
-            &self.board(boards)?,
-            &self.wish(),
-            self.images(needed)?,
-            self.board_tree()?,
-        )
+        let board = self.board(boards)?;
+        let images = self.images(&board, needed)?;
+        Plan::with_tree(&board, &self.wish(), images, self.board_tree()?)
     }
 
     /// The plan, checked; a kernel is needed.
     pub fn checked(&self, boards: &Path, accept: &[Accept]) -> Result<Checked, PlanError> {
         let wish = Wish { accept: accept.to_vec(), ..self.wish() };
-        Checked::new(&self.board(boards)?, &wish, self.images(true)?, self.board_tree()?)
+        let board = self.board(boards)?;
+        let images = self.images(&board, true)?;
+        Checked::new(&board, &wish, images, self.board_tree()?)
     }
 }

@@ -112,10 +112,11 @@ fn translate(tree: &Tree, bus: NodeId, mut span: Span) -> Result<Span, Unreachab
         let node: &Node = tree.node(id);
         let Some(parent) = node.parent else { break };
         let ranges = node.properties.get("ranges").ok_or(Unreachable::NoRanges(id))?;
+        let (above, _) = widths(tree, parent)?;
         if ranges.is_empty() {
             continue;
         }
-        let ((child, size), (above, _)) = (widths(tree, id)?, widths(tree, parent)?);
+        let (child, size) = widths(tree, id)?;
         let cells = node.cells("ranges");
         let width = child.saturating_add(above).saturating_add(size);
         let base = cells.chunks_exact(width).find_map(|entry| {
