@@ -69,7 +69,7 @@ impl Place {
         kernel[56..60].copy_from_slice(b"ARM\x64");
         fs::write(guest.join("Image"), kernel).unwrap();
         let mut end = format!("070701{}", "00000000".repeat(11));
-        end.push_str("0000000b00000000TRAILER!!!\0");
+        end.push_str("0000000b00000000TRAILER!!!\0\0\0\0");
         fs::write(guest.join("initrd.cpio"), end).unwrap();
         let home = std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
         let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or(home).unwrap();
@@ -124,7 +124,12 @@ fn what_must_not_be_passed_ends_with_exit_code_3_and_the_finding() {
         (1, MAAXBOARD, "mmc@30b40000", "dma-no-smmu: /soc@0/bus@30800000/mmc@30b40000: it reads"),
         (2, MAAXBOARD, CAMERA, "dma-unknown: /soc@0/bus@30800000/csi@30a90000: \"fsl,imx8mq-csi\""),
         (2, OWN, "etr@28c06000", "dma-unknown: /etr@28c06000: \"arm,coresight-tmc\" is not known"),
-        (2, OWN, "pcie-ep@33c00000", "dma-no-smmu: /pcie-ep@33c00000: "),
+        (
+            2,
+            OWN,
+            "pcie-ep@33c00000",
+            "dma-unknown: /pcie-ep@33c00000: \"fsl,imx8mq-pcie-ep\" is not known",
+        ),
         (3, QEMU, "pcie@10000000", "bus-bridge: /pcie@10000000: it is the bridge to a bus"),
         (3, QEMU, "pcie@10000000", "irq-unresolved: /pcie@10000000: its interrupt-map"),
         (4, SEL4, "gpio@a100000", "irq-out-of-range: INTID 160: /gpio@a100000 raises it"),

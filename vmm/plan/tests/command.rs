@@ -133,6 +133,10 @@ fn what_is_accepted_is_in_the_files() {
     let json: serde_json::Value = serde_json::from_str(&file("image.json")).unwrap();
     assert_eq!(json["accepted"], serde_json::json!([accepted]));
     assert!(file("memory-map.md").ends_with(&format!("\nAccepted: `{accepted}`\n")));
+    // And in what the monitor's first line says (vmm/core/tests/monitor/report.rs).
+    let block = std::fs::read(folder.join("accepted/plan.bin")).unwrap();
+    let block = vmm_core::plan::Plan::read(&block).unwrap();
+    assert_eq!(block.facts().accepted.as_str(), accepted);
 }
 
 #[test]

@@ -215,6 +215,16 @@ fn planned(path: &Path, turn: usize) -> Option<Result<Checked, PlanError>> {
     Some(Checked::new(&board_of(path), &wish, common::images(), Some(tree)))
 }
 
+/// A device of a whole number of large pages at a place that is none (issue 17, item 5).
+fn large() -> Checked {
+    let mut tree = common::board_tree();
+    let node = common::Build::device("npu@38500000", "arm,pl061", 0x3850_0000, 0x20_0000);
+    tree.find_node_mut("/soc").unwrap().add_child(node.0);
+    let wish = Wish { pass: vec![Pass::parse("npu").unwrap()], ..Wish::default() };
+    let tree = Some(dt::Tree::new(&tree));
+    Checked::new(&common::board("qemu"), &wish, common::images(), tree).unwrap()
+}
+
 /// The monitor's program for a board, where `ci/boot` has built one.
 fn monitor(board: &Board) -> Option<PathBuf> {
     let build = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../build");
@@ -273,7 +283,8 @@ fn clean_plans_of_real_devices_are_taken_by_microkits_tool() {
     clean.sort_by(|one, other| one.0.cmp(&other.0));
     assert!(clean.len() >= SAMPLE, "{:?}", tally.counts);
     let every = clean.len() / SAMPLE;
-    let sample: Vec<_> = clean.into_iter().step_by(every).take(SAMPLE).collect();
+    let mut sample: Vec<_> = clean.into_iter().step_by(every).take(SAMPLE).collect();
+    sample.push(("qemu/large".into(), large()));
     if let Some(sdk) = std::env::var_os("MICROKIT_SDK").map(PathBuf::from) {
         tally.add(on_all_cores(&sample, |(name, plan)| {
             let mut tally = Tally::default();

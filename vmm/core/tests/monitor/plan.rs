@@ -312,7 +312,7 @@ fn the_checksum_is_fnv_1a() {
 #[test]
 fn the_layout_of_version_4() {
     assert_eq!(vmm_core::plan::VERSION, 4);
-    assert_eq!((size_of::<Header>(), size_of::<Facts>(), size_of::<Node>()), (24, 3360, 248));
+    assert_eq!((size_of::<Header>(), size_of::<Facts>(), size_of::<Node>()), (24, 3232, 248));
     assert_eq!(core::mem::offset_of!(Facts, ram), 296);
     assert_eq!(core::mem::offset_of!(Facts, gic), 368);
 }

@@ -61,8 +61,9 @@ pub static RULES: [Rule; 38] = [
         "plan-too-large",
         Error,
         "The plan block, by which the monitor knows its guest, has tables of a fixed size: so many \
-         interrupts, regions and rules and no more. Pass fewer devices through, or build a monitor with \
-         larger ones.",
+         interrupts, regions and rules and no more. Pass fewer devices through. Regions and rules can have \
+         larger tables in another monitor; interrupts cannot, because Microkit has 62 channels for a \
+         protection domain.",
     ),
     rule(
         "node-unmapped",
