@@ -149,16 +149,18 @@ fn complaint(document: &str, name: &str, row: &str) -> Option<String> {
     (but_for_numbers(should) != but_for_numbers(row)).then(|| format!("{TABLE} has: {should}"))
 }
 
-/// Sizes, addresses and versions depend on kernel, board and host; everything else counts, the exit
+/// Sizes, addresses, versions and names of consoles depend on kernel, board and host; everything else counts, the exit
 /// code too.
 fn but_for_numbers(row: &str) -> String {
     let (head, sentence) = row.rsplit_once(" | ").unwrap_or((row, ""));
-    let words = sentence.split(|c: char| c.is_whitespace() || "()'/.,:".contains(c));
+    let words = sentence.split(|c: char| c.is_whitespace() || "()'/.,:@".contains(c));
     let mut plain: Vec<_> = words
         .filter(|word| !word.is_empty())
         .map(|word| {
             let number = word.trim_start_matches("GICv").starts_with(|c: char| c.is_ascii_digit());
-            if number || matches!(word, "B" | "KiB" | "MiB" | "GiB") { "#" } else { word }
+            let console = word.starts_with("tty");
+            let unit = matches!(word, "B" | "KiB" | "MiB" | "GiB");
+            if number || console || unit { "#" } else { word }
         })
         .collect();
     plain.dedup();
