@@ -42,6 +42,7 @@ enum Escape {
 #[derive(Debug, Default)]
 pub struct Console {
     guest: Vec<u8>,
+    raw: Vec<u8>,
     held: Vec<u8>,
     inside_line: bool,
     escape: Escape,
@@ -69,11 +70,21 @@ impl Console {
         &self.guest
     }
 
+    /// Everything so far, whoever wrote it, without control characters but line ends: what stands in
+    /// escape sequences, or behind `@`, is here too.
+    #[must_use]
+    pub fn raw(&self) -> &[u8] {
+        &self.raw
+    }
+
     /// Takes more bytes from the line; returns the monitor's lines that they complete, each with the
     /// length of the guest's text before it.
     pub fn feed(&mut self, bytes: &[u8]) -> Vec<(usize, MonitorLine)> {
         let mut lines = Vec::new();
         for &byte in bytes {
+            if byte == b'\n' || !byte.is_ascii_control() {
+                self.raw.push(byte);
+            }
             if self.is_text(byte)
                 && let Some(line) = self.take(byte)
             {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Lines of a guest's kernel that fail a run, whatever comes after them: `fatal.toml` has the list.
 
+use std::ops::Range;
 use std::sync::LazyLock;
 
 use regex::bytes::{Regex, RegexSet};
@@ -10,11 +11,11 @@ use serde::Deserialize;
 /// also the thread or processor), then subsystems.
 const BEGIN: &str = r"(?:^|\[ *\d+\.\d+\](?:\[ *[TC]\d+\])? )(?:[\w./-]+: )*";
 
-/// The list.
+/// The list: names with what their lines look like, the message in the first group.
 #[derive(Debug)]
 struct List {
-    names: Vec<String>,
-    patterns: RegexSet,
+    kinds: Vec<(String, Regex)>,
+    any: RegexSet,
 }
 
 static LIST: LazyLock<List> = LazyLock::new(read);
@@ -44,9 +45,10 @@ fn read() -> List {
         pattern: String,
     }
     let file: File = toml::from_str(include_str!("fatal.toml")).expect("fatal.toml reads");
-    let patterns = file.line.iter().map(|line| format!("{BEGIN}(?:{})", line.pattern));
-    let patterns = RegexSet::new(patterns).expect("the patterns of fatal.toml compile");
-    List { names: file.line.into_iter().map(|line| line.name).collect(), patterns }
+    let pattern = |line: &Line| format!("{BEGIN}({})", line.pattern);
+    let any = RegexSet::new(file.line.iter().map(pattern)).expect("the patterns compile");
+    let kind = |line: &Line| (line.name.clone(), constant(&pattern(line)));
+    List { kinds: file.line.iter().map(kind).collect(), any }
 }
 
 /// Takes the name of a kind of line, to be allowed.
@@ -54,17 +56,20 @@ fn read() -> List {
 /// # Errors
 /// There is none of that name; the text lists those that are there.
 pub fn name(text: &str) -> Result<String, String> {
-    if LIST.names.iter().any(|name| name == text) {
+    let names: Vec<_> = LIST.kinds.iter().map(|(name, _)| name.as_str()).collect();
+    if names.contains(&text) {
         return Ok(text.to_owned());
     }
-    Err(format!("there is no kind of line '{text}'; there are: {}", LIST.names.join(", ")))
+    Err(format!("there is no kind of line '{text}'; there are: {}", names.join(", ")))
 }
 
-/// The kind of a line that fails a run; `None` for every other line.
+/// The kind of a line that fails a run, and where in it the words are that say so; `None` for every
+/// other line.
 #[must_use]
-pub fn kind(line: &[u8]) -> Option<&'static str> {
-    let first = LIST.patterns.matches(line).into_iter().next()?;
-    LIST.names.get(first).map(String::as_str)
+pub fn trouble(line: &[u8]) -> Option<(&'static str, Range<usize>)> {
+    let first = LIST.any.matches(line).into_iter().next()?;
+    let (name, pattern) = LIST.kinds.get(first)?;
+    Some((name.as_str(), pattern.captures(line)?.get(1)?.range()))
 }
 
 /// A line without its time stamp, and what stands before that.
@@ -77,6 +82,10 @@ pub fn quote(line: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn kind(line: &[u8]) -> Option<&'static str> {
+        Some(trouble(line)?.0)
+    }
 
     #[test]
     fn each_kind_is_known_by_a_line_that_linux_prints() {

@@ -146,6 +146,9 @@ pub struct Session {
     seen: usize,
     /// How much of it was looked at for lines that fail a run.
     judged: usize,
+    /// How much of the line as it came was looked at for the same: an open sequence or an `@` hides
+    /// nothing.
+    judged_raw: usize,
     /// Text of the guest that is no echo, for the expected text.
     spoken: Vec<Range<usize>>,
     /// Where the last piece of it begins, while nothing was typed.
@@ -199,6 +202,7 @@ impl Session {
             since: 0,
             seen: 0,
             judged: 0,
+            judged_raw: 0,
             spoken: Vec::new(),
             speaks: Some(0),
             now: Moment::default(),
@@ -563,20 +567,30 @@ impl Session {
     fn judge_lines(&mut self, to: usize) -> bool {
         let text = self.console.guest().get(self.judged..to).unwrap_or_default();
         self.judged = self.judged.max(to);
-        let mut dead = false;
-        for line in text.split(|&byte| byte == b'\n') {
-            let expected = || self.script.expect.as_ref().is_some_and(|re| re.is_match(line));
-            let of = |kind: &&str| !self.script.allow.iter().any(|name| name == kind);
-            if let Some(kind) = fatal::kind(line).filter(of)
-                && self.fatal.is_none()
-                && !expected()
-            {
-                self.fatal = Some(format!("{} ({kind})", fatal::quote(line)));
-            }
-            let ends = |mark: &[u8]| line.windows(mark.len()).any(|part| part == mark);
-            dead |= self.fatal.is_some() && ends(b"---[ end Kernel panic");
+        let mut found = text.split(|&byte| byte == b'\n').find_map(|line| self.trouble(line));
+        let ends = |mark: &[u8]| text.windows(mark.len()).any(|part| part == mark);
+        let ends = ends(b"---[ end Kernel panic");
+        let raw = self.console.raw();
+        let whole = raw.iter().rposition(|&byte| byte == b'\n').unwrap_or_default();
+        if found.is_none() && whole > self.judged_raw {
+            let lines = raw.get(self.judged_raw..whole).unwrap_or_default();
+            found = lines.split(|&byte| byte == b'\n').find_map(|line| self.trouble(line));
         }
-        dead
+        self.judged_raw = self.judged_raw.max(whole);
+        if self.fatal.is_none() {
+            self.fatal = found;
+        }
+        ends && self.fatal.is_some()
+    }
+
+    /// What a line that fails the run says; `None` for every other, and for what is allowed or is what is
+    /// expected. A pattern that matches elsewhere in the line, in its time stamp say, expects nothing.
+    fn trouble(&self, line: &[u8]) -> Option<String> {
+        let (kind, words) = fatal::trouble(line)?;
+        let expected = self.script.expect.as_ref().and_then(|expect| expect.find(line));
+        let expected = expected.is_some_and(|at| at.start() < words.end && words.start < at.end());
+        let allowed = self.script.allow.iter().any(|name| name == kind);
+        (!expected && !allowed).then(|| format!("{} ({kind})", fatal::quote(line)))
     }
 
     /// The line that has no end yet, of the current wait.

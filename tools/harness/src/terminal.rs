@@ -18,6 +18,11 @@ const SIGNALS: [i32; 3] = [SIGTERM, SIGINT, SIGHUP];
 const ESCAPE: u8 = 0x01;
 const LEAVE: u8 = b'x';
 
+/// Takes back what a guest may have left a terminal in: CAN ends an open sequence; letters from the first
+/// character set, in no colour; a cursor that shows, keys that say what they are, no reports of a mouse or
+/// of pasted text, and the usual screen (xterm's control sequences; others ignore them).
+const PLAIN: &[u8] = b"\x18\x1b(B\x0f\x1b[0m\x1b[?25h\x1b[?1l\x1b>\x1b[?9;1000;1002;1003;1005;1006;2004l\x1b[?47l\r\n";
+
 /// A terminal in the guest's hands.
 #[derive(Debug)]
 pub struct Terminal {
@@ -85,9 +90,8 @@ impl Terminal {
 
 impl Drop for Terminal {
     fn drop(&mut self) {
-        // CAN ends a sequence that the guest has left open. Of a terminal that has gone nothing is
-        // to be put back.
-        self.show(b"\x18\r\n");
+        // Of a terminal that has gone nothing is to be put back.
+        self.show(PLAIN);
         let _ = stty(&[&self.settings]);
     }
 }

@@ -506,6 +506,34 @@ fn a_line_that_tells_of_trouble_is_a_failure_unless_it_is_allowed() {
 }
 
 #[test]
+fn nothing_hides_a_line_that_tells_of_trouble() {
+    let trouble = "[   28.000000] BUG: scheduling while atomic: sh/73/0x00000002\r\n";
+    for before in
+        ["", "\x1b]0;", "\x1b[", "\x1b", "\x1bP", "\x1b(", "\x18\r\n@ ", "\r\n@t ", "\r\n@{", "x\r"]
+    {
+        for reports in [false, true] {
+            let mut run = Run::new(Script { reports, ..commands(&["true"]) });
+            run.says(START).shell().says(&format!("true\r\n{before}{trouble}harness[0]# "));
+            run.says(OFF);
+            let Outcome::GuestFailed(why) = run.exits(0) else { panic!("{before:?}") };
+            assert_eq!(why, "BUG: scheduling while atomic: sh/73/0x00000002 (bug)", "{before:?}");
+        }
+    }
+}
+
+#[test]
+fn a_pattern_that_matches_beside_the_trouble_does_not_allow_it() {
+    let trouble = "[   28.420000] watchdog: BUG: soft lockup - CPU#0 stuck for 22s! [sh:42]\r\n";
+    for (text, code) in [("42", 1), (r"\d+", 1), (".", 1), ("soft lockup", 0), ("BUG: .* stuck", 0)]
+    {
+        let expect = Some(pattern(text).unwrap());
+        let mut run = Run::new(Script { expect, ..commands(&["echo 42"]) });
+        run.shell().says(&format!("echo 42\r\n42\r\n{trouble}harness[0]# "));
+        assert_eq!(run.exits(0).code(), code, "{text}");
+    }
+}
+
+#[test]
 fn trouble_and_then_silence_is_told_as_both() {
     let mut run = Run::new(watch());
     run.says("[   28.0] watchdog: BUG: soft lockup - CPU#0 stuck for 22s!\r\n").wait(61);
