@@ -237,7 +237,8 @@ pub struct BootOptions {
     #[arg(long, value_name = "CMD", value_parser = Step::read, allow_hyphen_values = true)]
     pub run: Vec<Step>,
     /// Regular expression that the guest's text must match, the echo of what is typed aside.
-    /// Without --run the run ends there. A line that it matches is no failure.
+    /// Without --run the run ends there. A line of trouble is no failure where it matches the words that
+    /// tell of it ('Kernel panic').
     #[arg(long, value_name = "RE", value_parser = pattern, allow_hyphen_values = true)]
     pub expect: Option<Regex>,
     /// Linux must run its first program within so many seconds of its own clock (with --icount they
