@@ -39,6 +39,11 @@ pub fn run(root: &Path, options: &BenchOptions) -> Result<u8> {
         let text = "--peer needs a BOARD: another monitor's image is for one board";
         return Err(Error::Usage(text.into()));
     }
+    if options.judge && options.host == Some(HostName::Microkit) {
+        let text = "--judge with --host microkit: how much seL4 takes when idle is judged as a ratio \
+                    to bare metal in the same run; leave --host out";
+        return Err(Error::Usage(text.into()));
+    }
     let mut tables = Vec::new();
     for board in boards(root, options.board.as_deref())? {
         for machines in groups(options, &board) {
@@ -187,6 +192,14 @@ mod tests {
     fn a_host_and_a_controller_choose_one_machine() {
         let host = HostName::Baremetal;
         assert_eq!(chosen("qemu", Some(host), Some(3)), [(host, Some(3))]);
+    }
+
+    #[test]
+    fn a_judge_of_sel4_needs_bare_metal_beside_it() {
+        let options =
+            BenchOptions { judge: true, host: Some(HostName::Microkit), ..BenchOptions::default() };
+        let error = run(Path::new("nowhere"), &options).unwrap_err().to_string();
+        assert!(error.contains("leave --host out"), "{error}");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use vmm_plan::wish::{Accept, Pass, Unowned};
 use crate::fatal;
 use crate::session::{Step, pattern};
 
-/// Exit codes, the same for every command.
+/// Exit codes of what boots one guest; the other commands use the same numbers.
 pub const EXIT_CODES: &str = "\
 Exit codes, and what each promises:
   0    The machine was powered off by the monitor's word, and the status of every --run was read as 0
@@ -31,6 +31,21 @@ Exit codes, and what each promises:
 No code tells who wrote a line. The console is the guest's: one that knows this harness can print what
 looks like the monitor's lines, and what its shell is asked to print. A pass is the word of a guest
 that does not mean to deceive; against one that does, see SECURITY.md.";
+
+/// Exit codes of `ci/bench`.
+const BENCH_CODES: &str = "\
+Exit codes:
+  0    Everything was measured that the table shows; with --judge: each target is met.
+  1    With --judge: a target is missed, or what it needs was not measured; each is named.
+       Without: a guest failed, or something does not build.
+  2, 3, 124, 125   As those of ci/boot.";
+
+/// Exit codes of `ci/drills` and `ci/soak`.
+const ROWS_CODES: &str = "\
+Exit codes:
+  0    Every row that ran ended as it should.
+  1    A row ended otherwise; it is named.
+  3    Usage, missing input, or an error in the plan.";
 
 /// Longest silence on the console unless another is given, in seconds.
 const TIMEOUT: u64 = 60;
@@ -63,14 +78,14 @@ pub enum Task {
     #[command(hide = true)]
     Build(BuildOptions),
     /// Measures the monitor against no monitor, on the same machine with the same images.
-    #[command(override_usage = "ci/bench [OPTIONS] [BOARD]", after_help = EXIT_CODES)]
+    #[command(override_usage = "ci/bench [OPTIONS] [BOARD]", after_help = BENCH_CODES)]
     Bench(BenchOptions),
     /// Lets things go wrong, one after the other, and compares how each ends with
     /// docs/failures.md. Prints the table.
-    #[command(override_usage = "ci/drills [OPTIONS] [BOARD]", after_help = EXIT_CODES)]
+    #[command(override_usage = "ci/drills [OPTIONS] [BOARD]", after_help = ROWS_CODES)]
     Drills(Place),
     /// Runs for long: a hostile guest, restarts in a row, idle and load.
-    #[command(override_usage = "ci/soak [OPTIONS] [BOARD]", after_help = EXIT_CODES)]
+    #[command(override_usage = "ci/soak [OPTIONS] [BOARD]", after_help = ROWS_CODES)]
     Soak(SoakOptions),
     /// Boots Linux under the monitor, without seL4, and hands its console over.
     #[command(override_usage = "ci/demo [OPTIONS]", after_help = EXIT_CODES)]
