@@ -80,6 +80,9 @@ pub fn errors(findings: &[Finding]) -> usize {
     findings.iter().filter(|finding| finding.severity == Severity::Error).count()
 }
 
+/// Most errors that are named once more in the way to accept them; a line of a hundred helps nobody.
+const MOST_NAMED: usize = 8;
+
 /// What every command says of a plan that is not built: all findings, and the way to accept each
 /// error.
 #[must_use]
@@ -94,13 +97,19 @@ pub fn refusal(findings: &[Finding]) -> String {
         errors.map(|Finding { id, subject, .. }| format!("{id} {subject}")).collect();
     names.sort();
     names.dedup();
+    let some = names.iter().take(MOST_NAMED);
     let all = |begin: &str, between: &str, end: &str| {
-        names.iter().map(|name| format!("{begin}{name}{end}")).collect::<Vec<_>>().join(between)
+        let each = some.clone().map(|name| format!("{begin}{name}{end}"));
+        each.collect::<Vec<_>>().join(between)
+    };
+    let more = match names.len().saturating_sub(MOST_NAMED) {
+        0 => String::new(),
+        more => format!("; {more} more in the same way"),
     };
     let _ = write!(
         text,
         "What shall be so all the same is accepted by name: {}, or accept = [{}] above the first \
-         table of board.toml",
+         table of board.toml{more}",
         all("--accept '", " ", "'"),
         all("\"", ", ", "\"")
     );

@@ -539,6 +539,14 @@ fn the_way_to_accept_names_every_error() {
     assert!(error.contains("accepted dma-unknown"), "{error}");
     assert!(error.contains(&format!("by name: --accept '{}', or", all[1])), "{error}");
     assert!(refused(&all).is_ok());
+    // Of many it says how many.
+    let lines: Vec<u32> = (200..210).flat_map(|spi| [0, spi, 4]).collect();
+    let many = gpio("gpio@b300000").with("reg", [0xb30_0000_u32, 0x1000]).with("interrupts", lines);
+    let tree = Some(Tree::new(&on_soc(many)));
+    let error =
+        Checked::new(&board("qemu"), &wish("gpio"), images(), tree).unwrap_err().to_string();
+    assert!(error.ends_with("board.toml; 2 more in the same way"), "{error}");
+    assert_eq!(error.matches("--accept 'irq-out-of-range INTID ").count(), 8, "{error}");
 }
 
 #[test]
