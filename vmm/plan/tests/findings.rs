@@ -14,7 +14,7 @@ use vmm_plan::initramfs::Unpacked;
 use vmm_plan::memory::{Kind, Owner, Region};
 use vmm_plan::plan::Line;
 use vmm_plan::wish::Pass;
-use vmm_plan::{Plan, Span, Wish};
+use vmm_plan::{Host, Plan, Span, Wish};
 
 /// A clean guest: console and a second UART passed through.
 struct Clean {
@@ -118,6 +118,16 @@ fn every_rule_is_found() {
         }),
         &["region-too-large"],
     );
+    for (host, base) in [(Host::Microkit, 1 << 40), (Host::Baremetal, 1 << 32)] {
+        let far = |base: u64| {
+            planted(|_, subject| {
+                subject.host = host;
+                subject.regions.push(device("far", base, 0x1000, Owner::Guest));
+            })
+        };
+        expect(far(base), &["region-out-of-range", "region-without-node"]);
+        expect(far(base - 0x1000), &["region-without-node"]);
+    }
     expect(
         planted(|_, subject| subject.regions.retain(|region| !region.name.starts_with("serial"))),
         &["node-unmapped"],

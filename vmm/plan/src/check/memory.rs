@@ -12,6 +12,26 @@ pub(super) fn check(subject: &Subject<'_>, found: &mut Findings) {
     two_owners(subject, found);
     mixed(subject, found);
     too_large(subject, found);
+    out_of_range(subject, found);
+}
+
+/// Where seL4's guests end on a processor with 40 bits of physical address, as the boards have
+/// (include/arch/arm/arch/64/mode/hardware.h, USER_TOP).
+const SEL4_END: u64 = 1 << 40;
+/// Where the bare-metal host's guests end (vmm/hosts/baremetal/src/stage2.rs).
+const BAREMETAL_END: u64 = 1 << 32;
+
+fn out_of_range(subject: &Subject<'_>, found: &mut Findings) {
+    let (end, whose) = match subject.host {
+        Host::Microkit => (SEL4_END, "seL4"),
+        Host::Baremetal => (BAREMETAL_END, "the bare-metal host"),
+    };
+    for (region, span) in subject.guest_regions().filter(|(_, span)| span.end() > end) {
+        let what =
+            format!("it is at {span}, and {whose} maps nothing for a guest from {end:#x} on");
+        let about = format!("region {}", region.name);
+        found.add("region-out-of-range", about, what, "keep the device from the guest");
+    }
 }
 
 pub(super) fn list(spans: &[Span]) -> String {

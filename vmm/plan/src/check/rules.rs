@@ -20,7 +20,7 @@ const fn rule(id: &'static str, severity: Severity, text: &'static str) -> Rule 
 }
 
 /// Every kind of finding, by subject.
-pub static RULES: [Rule; 38] = [
+pub static RULES: [Rule; 39] = [
     rule(
         "memory-mismatch",
         Error,
@@ -56,6 +56,14 @@ pub static RULES: [Rule; 38] = [
         "The kernel cannot give a region of this size: the board's memory, less what the kernel, its \
          initial task and the other regions take, is smaller. The Microkit tool would refuse it as \
          well, but after the whole build.",
+    ),
+    rule(
+        "region-out-of-range",
+        Error,
+        "The kernel maps guest-physical addresses up to a limit: seL4 below 2^40 on a processor with 40 \
+         bits of physical address, the bare-metal host below 4 GiB. Registers beyond cannot be given. \
+         The Microkit tool would refuse them as well, but after the whole build, and the bare-metal host \
+         when it starts.",
     ),
     rule(
         "plan-too-large",
