@@ -8,7 +8,8 @@ use guest_conformance::{Platform, guest, line};
 
 guest!(run);
 
-const MANY: u32 = 1_000_000;
+/// Boot argument `count`.
+const MANY: u64 = 1_000_000;
 
 fn run(platform: &mut Platform) {
     let gic = platform.gic;
@@ -16,7 +17,7 @@ fn run(platform: &mut Platform) {
     gic.set_up();
     gic.set_target(intid);
     gic.enable(intid);
-    for number in 0..MANY {
+    for number in 0..platform.argument("count").unwrap_or(MANY) {
         if number % 10_000 == 0 {
             line(format_args!("busy-device: {number} interrupts"));
             console.drain();

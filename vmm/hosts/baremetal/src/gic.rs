@@ -117,6 +117,15 @@ pub const fn unpack(states: u8, slot: u8) -> ListState {
 /// GICH_HCR.EOICount and ICH_HCR_EL2.EOIcount.
 const EOI_COUNT: u32 = 0x1f << 27;
 
+/// GICH_HCR.LRENPIE and ICH_HCR_EL2.LRENPIE: [`Gic::attend`] has asked for ends.
+const ENDS: u32 = 1 << 2;
+
+/// The count that goes on: what was counted before anybody asked was the end of interrupts that the
+/// guest had deactivated by GICD_ICACTIVER.
+const fn counted(hcr: u32) -> u32 {
+    if hcr & ENDS == 0 { 0 } else { hcr & EOI_COUNT }
+}
+
 /// The interrupt controller of either version. What a processor has of its own is reached from
 /// that processor alone; processor n has affinity 0.0.0.n, redistributor n and CPU interface n.
 pub enum Gic {
@@ -348,14 +357,15 @@ impl Gic {
     pub fn attend(&mut self, room: bool, ends: bool) {
         // With GICv3 each GICC_DIR traps while it may be about one that is in no list register: the
         // count does not say which (ICH_HCR_EL2.TDIR).
-        let bits = 1 | u32::from(ends) << 2 | u32::from(room) << 3;
+        let bits = 1 | if ends { ENDS } else { 0 } | u32::from(room) << 3;
         match self {
             Self::V2 { lists, .. } => {
-                let counted = field!(*lists, hcr).read() & EOI_COUNT;
+                let counted = counted(field!(*lists, hcr).read());
                 field!(*lists, hcr).write(bits | counted);
             }
             Self::V3 { .. } => {
-                let counted = read_ich_hcr_el2().bits() & u64::from(EOI_COUNT);
+                let hcr = u32::try_from(read_ich_hcr_el2().bits() & 0xffff_ffff).unwrap_or(0);
+                let counted = u64::from(counted(hcr));
                 let traps = u64::from(ends) << 14;
                 let hcr = IchHcrEl2::from_bits_retain(u64::from(bits) | traps | counted);
                 // SAFETY: the virtual interface stays on, for EL1 alone.
