@@ -108,7 +108,7 @@ impl Gic {
         for aside in &mut self.aside {
             aside.clear();
         }
-        (0..self.vcpus).for_each(|v| self.attend(host, Vcpu(v)));
+        (0..self.vcpus).for_each(|v| self.attend(host, Vcpu(v), false));
     }
 
     /// Whether a list register of this vCPU holds an interrupt that the guest has not ended.
@@ -404,14 +404,17 @@ impl Gic {
         if let Some(aside) = self.aside.get_mut(vcpu.index()) {
             aside.clear(); // active still, and nobody will end them
         }
-        self.attend(host, vcpu);
+        self.attend(host, vcpu, false);
     }
 
     /// Fills the list registers of a vCPU. Says whether anything was injected.
     pub fn flush(&mut self, host: &mut dyn Host, vcpu: Vcpu) -> bool {
-        let mut any = false;
+        let (mut any, mut waits) = (false, false);
         while let Some((intid, priority, group)) = self.best(vcpu) {
-            let Some(slot) = self.room(host, vcpu, priority) else { break };
+            let Some(slot) = self.room(host, vcpu, priority) else {
+                waits = true;
+                break;
+            };
             let source = self.next_source(vcpu, intid);
             let injection = Injection { intid, priority: priority >> 3, group, source };
             let to = match host.inject(vcpu, slot, injection) {
@@ -425,7 +428,7 @@ impl Gic {
             };
             self.set_slot(vcpu, slot, to);
         }
-        self.attend(host, vcpu);
+        self.attend(host, vcpu, waits);
         any
     }
 
@@ -503,13 +506,14 @@ impl Gic {
         latched
     }
 
-    /// Tells the host of what it is to report, where that has changed.
-    fn attend(&mut self, host: &mut dyn Host, vcpu: Vcpu) {
+    /// Tells the host of what it is to report, where that has changed: whether something waits for a
+    /// list register, and whether there are interrupts that were put aside.
+    fn attend(&mut self, host: &mut dyn Host, vcpu: Vcpu, waits: bool) {
         let Some(aside) = self.aside.get(vcpu.index()) else { return };
         let ends = !aside.is_empty();
         // A vCPU that is off takes nothing: its processor would find room for ever.
         let on = self.on.get(vcpu.index()) == Some(&true);
-        let room = on && host.reads_lists() && !aside.is_full() && self.best(vcpu).is_some();
+        let room = on && waits && host.reads_lists() && !aside.is_full();
         let told = self.told.get_mut(vcpu.index());
         if let Some(told) = told.filter(|told| **told != (room, ends)) {
             *told = (room, ends);
