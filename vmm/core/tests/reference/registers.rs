@@ -116,7 +116,9 @@ impl Model {
     /// `own`: a CPU reads its own private interrupts; the timer of another one cannot be asked.
     fn load_shared(&mut self, around: &dyn Around, v: u8, own: bool, byte: Byte) -> u8 {
         if let Byte::Bits(Bits::Pend | Bits::Unpend, first) = byte {
-            for intid in first..first + 8 {
+            // The monitor samples the lines of a whole word, whatever part of it is read.
+            let word = first & !31;
+            for intid in word..word + 32 {
                 let asked = own || intid != 27;
                 self.look(v, intid, !asked || around.high(v, intid));
             }
