@@ -21,7 +21,7 @@ use vmm_core::pstate::Pstate;
 use crate::console::Console;
 use crate::gic::{Gic, KICK, OwnLists, unpack};
 use crate::memory::Memory;
-use crate::processor::Relax;
+use crate::turns::Relax;
 use crate::world::{Context, Left};
 use crate::{power_off, registers, trap};
 

@@ -13,6 +13,7 @@ mod processor;
 mod registers;
 mod stage2;
 mod trap;
+mod turns;
 mod world;
 
 use core::arch::asm;
@@ -121,7 +122,7 @@ fn run() -> Result<(), SetupError> {
     let monitor = MONITOR.call_once(|| Monitor::new((vm, machine)));
     processor::start_others(monitor, cpus)?;
     {
-        let (vm, machine) = &mut *monitor.lock();
+        let (vm, machine) = &mut *monitor.lock(Vcpu(0));
         let mut here = Here { machine, context: &mut Context::new(), me: Vcpu(0) };
         if vm.start(&mut here) != Action::Resume {
             return Ok(()); // the report is out

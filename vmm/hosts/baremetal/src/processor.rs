@@ -10,28 +10,16 @@ use arm_sysregs::el2::registers::{
     CnthctlEl2, CntvoffEl2, CptrEl2, HcrEl2, MdcrEl2, VbarEl2, VmpidrEl2, VpidrEl2,
 };
 use smccc::Smc;
-use spin::RelaxStrategy;
-use spin::mutex::TicketMutex;
 use vmm_core::host::{MAX_VCPUS, Vcpu};
 use vmm_core::vm::Vm;
 
 use crate::machine::{Here, Machine, left_guest};
+use crate::turns::Turns;
 use crate::world::{Context, Left, vectors};
 use crate::{SetupError, registers, stage2};
 
-/// What decides and what obeys, for one processor at a time, in the order in which they ask: a guest
-/// that does nothing but trap on one of them keeps no other from its interrupts.
-pub type Monitor = TicketMutex<(Vm<'static>, Machine), Relax>;
-
-/// Lets others run where processors take turns, as in an emulator that counts instructions.
-pub struct Relax;
-
-impl RelaxStrategy for Relax {
-    fn relax() {
-        // SAFETY: a hint.
-        unsafe { asm!("yield", options(nomem, nostack)) };
-    }
-}
+/// What decides and what obeys, for one processor at a time.
+pub type Monitor = Turns<(Vm<'static>, Machine)>;
 
 /// Pages of a further processor's stack: it only handles exits.
 const STACK: usize = 16;
@@ -58,11 +46,11 @@ pub fn work(monitor: &'static Monitor, me: Vcpu) -> ! {
     prepare(me);
     let mut context = Context::new();
     let mut left = None;
-    let lists = monitor.lock().1.own_lists();
-    stage2::activate(monitor.lock().1.stage2);
-    monitor.lock().1.join(me);
+    let lists = monitor.lock(me).1.own_lists();
+    stage2::activate(monitor.lock(me).1.stage2);
+    monitor.lock(me).1.join(me);
     loop {
-        let mut state = monitor.lock();
+        let mut state = monitor.lock(me);
         let (vm, machine) = &mut *state;
         let mut here = Here { machine, context: &mut context, me };
         while let Some(exit) = here.exit(&mut left) {
