@@ -379,6 +379,13 @@ fn memory_that_the_board_keeps_for_others_is_named() {
         );
         assert_eq!(on(&keep("pool", base, Some("reusable")), host), []);
     }
+    // What seL4's own tree of the board reserves for virtual machines is not for others.
+    let seed = || keep("vm-memory", 0x4000_0000, Some("no-map"));
+    assert_eq!(on(&seed(), Host::Microkit), []);
+    assert_eq!(
+        ids(&on(&keep("vm-memory", 0x4010_0000, None), Host::Microkit)),
+        ["ram-over-reserved"]
+    );
     let mut reserve = board_tree();
     let entry = dtoolkit::memreserve::MemoryReservation::new(0x7000_0000, 0x1000);
     reserve.memory_reservations.push(entry);
@@ -624,5 +631,26 @@ fn debians_kernel_is_whole_or_refused() {
     for part in [64, kernel.len() / 2, kernel.len() / 100 * 91] {
         let error = plan(&kernel[..part]).unwrap_err().to_string();
         assert!(error.contains("cut short"), "{error}");
+    }
+}
+
+/// The flake plans with the device trees that the SDK has (`nix/plan.nix`).
+#[test]
+fn the_trees_of_the_sdk_make_clean_plans() {
+    let Some(sdk) = std::env::var_os("MICROKIT_SDK").filter(|sdk| !sdk.is_empty()) else {
+        return println!("left out: MICROKIT_SDK is not set");
+    };
+    for name in ["qemu", "maaxboard"] {
+        let board = board(name);
+        let path = std::path::Path::new(&sdk).join("board").join(&board.microkit.board);
+        let bytes = std::fs::read(path.join("kernel.dtb")).unwrap();
+        for host in [Host::Microkit, Host::Baremetal] {
+            let (_, read) = dt::read("kernel.dtb", &bytes).unwrap();
+            let wish = Wish { host, ..Wish::default() };
+            let plan = Plan::with_tree(&board, &wish, images(), Some(read)).unwrap();
+            let found = Subject::from_plan(&plan).findings();
+            let errors: Vec<_> = found.iter().filter(|f| f.severity == Severity::Error).collect();
+            assert!(errors.is_empty(), "{name} {host:?} {errors:?}");
+        }
     }
 }

@@ -119,6 +119,10 @@ pub struct Microkit {
     pub board: String,
     /// Physical address that the system image is loaded to.
     pub loader_address: u64,
+    /// Node below `/reserved-memory` of the SDK's own device tree that keeps memory from the kernel
+    /// for virtual machines: what is reserved there is reserved for guests.
+    #[serde(default)]
+    pub guest_memory: Option<String>,
     /// Where that is from.
     pub source: String,
     /// Physical memory for regions without an address of their own.

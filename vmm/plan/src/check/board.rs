@@ -150,9 +150,11 @@ fn memory(subject: &Subject<'_>, tree: &Tree, found: &mut Findings) {
     let nodes = tree.nodes().filter(|(_, node)| node.enabled && node.is_memory());
     let mut there: Vec<Span> = nodes.flat_map(|(_, node)| node.registers.clone()).collect();
     there.sort_by_key(|span| span.base);
+    let for_guests = subject.board.microkit.guest_memory.as_deref();
     let keeps = |node: &Node| {
         node.enabled
             && node.path.starts_with("/reserved-memory/")
+            && for_guests != Some(node.path.as_str())
             && !node.properties.contains_key("reusable")
     };
     let nodes = tree.nodes().filter(|(_, node)| keeps(node));
