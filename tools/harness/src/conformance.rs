@@ -9,7 +9,7 @@ use vmm_plan::wish::Unowned;
 use crate::boot;
 use crate::error::{Error, Result};
 use crate::image::{self, Image};
-use crate::options::{BootOptions, HostName, Machine};
+use crate::options::{BootOptions, Config, HostName, Machine};
 use crate::program::{self, Sdk};
 use crate::report::Run;
 use crate::session::Script;
@@ -56,6 +56,9 @@ pub struct Guest {
     /// Versions of the interrupt controller on which it passes on seL4.
     #[serde(default = "both")]
     pub sel4: Vec<u8>,
+    /// Whether it passes on seL4 only where the kernel has one core.
+    #[serde(default)]
+    pub one_core: bool,
     /// Fault kind with which it is stopped on seL4, where it passes elsewhere.
     pub sel4_kind: Option<String>,
     /// Boot arguments that it gets on seL4.
@@ -157,10 +160,12 @@ impl Guest {
 
     /// Whether it can run there.
     #[must_use]
-    pub fn runs_on(&self, host: HostName, gic: u8) -> bool {
+    pub fn runs_on(&self, host: HostName, config: Config, gic: u8) -> bool {
         self.gic.is_none_or(|version| version == gic)
             && match host {
-                HostName::Microkit => self.sel4.contains(&gic),
+                HostName::Microkit => {
+                    self.sel4.contains(&gic) && !(self.one_core && config.is_smp())
+                }
                 HostName::Baremetal => true,
                 HostName::Bare => self.bare.contains(&gic),
             }
@@ -228,7 +233,7 @@ pub fn run(root: &Path, options: &BootOptions) -> Result<u8> {
     let mut report = None;
     let (mut passed, mut failed, mut skipped) = (0_u32, 0_u32, 0_u32);
     for guest in Guest::all(root)? {
-        if !guest.runs_on(host, gic) {
+        if !guest.runs_on(host, options.machine.config(), gic) {
             skipped = skipped.saturating_add(1);
             continue;
         }
@@ -391,11 +396,20 @@ mod tests {
 
     #[test]
     fn the_interrupt_controller_decides_what_runs() {
+        let on = |guest: &Guest, host, gic| guest.runs_on(host, Config::Release, gic);
         let any = guest("expect = 'pass'\nbare = [3]");
-        assert!(any.runs_on(HostName::Microkit, 2) && any.runs_on(HostName::Baremetal, 3));
-        assert!(!any.runs_on(HostName::Bare, 2) && any.runs_on(HostName::Bare, 3));
-        assert!(!guest("expect = 'pass'\ngic = 3").runs_on(HostName::Microkit, 2));
+        assert!(on(&any, HostName::Microkit, 2) && on(&any, HostName::Baremetal, 3));
+        assert!(!on(&any, HostName::Bare, 2) && on(&any, HostName::Bare, 3));
+        assert!(!on(&guest("expect = 'pass'\ngic = 3"), HostName::Microkit, 2));
         let ranked = guest("expect = 'pass'\nsel4 = [2]");
-        assert!(!ranked.runs_on(HostName::Microkit, 3) && ranked.runs_on(HostName::Baremetal, 3));
+        assert!(!on(&ranked, HostName::Microkit, 3) && on(&ranked, HostName::Baremetal, 3));
+    }
+
+    #[test]
+    fn what_differs_on_several_cores_is_left_out_there() {
+        let guest = guest("expect = 'pass'\none_core = true");
+        assert!(guest.runs_on(HostName::Microkit, Config::Release, 2));
+        assert!(!guest.runs_on(HostName::Microkit, Config::SmpRelease, 2));
+        assert!(guest.runs_on(HostName::Baremetal, Config::SmpRelease, 2));
     }
 }

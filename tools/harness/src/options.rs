@@ -142,6 +142,12 @@ impl Config {
             Self::SmpDebug => "smp-debug",
         }
     }
+
+    /// Whether the kernel runs on several cores.
+    #[must_use]
+    pub const fn is_smp(self) -> bool {
+        matches!(self, Self::SmpRelease | Self::SmpDebug)
+    }
 }
 
 /// Which machine and which guest.
