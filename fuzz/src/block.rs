@@ -4,7 +4,8 @@
 
 use vmm_core::addr::{Ipa, IpaRange};
 use vmm_core::fake::Fake;
-use vmm_core::host::{Action, Image, Vcpu};
+use vmm_core::host::{Action, Image};
+use vmm_core::ids::Vcpu;
 use vmm_core::plan::{Facts, Header, Plan, checksum};
 use vmm_core::vm::Vm;
 use zerocopy::IntoBytes;
@@ -65,9 +66,9 @@ pub fn run(bytes: &[u8]) {
     fake.set_image(Image::DeviceTree, &spec.tree);
     fake.set_image(Image::Initrd, &spec.initrd);
     match vm.start(&mut fake) {
-        Action::Stop(report) => {
+        Action::Stop(_) => {
             let mut text = String::new();
-            report.render(&plan, &mut text).unwrap();
+            vm.fault().unwrap().render(&plan, &mut text).unwrap();
             assert!(text.contains("The guest was"), "{text}");
         }
         Action::Resume => {

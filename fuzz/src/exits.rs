@@ -4,7 +4,8 @@
 
 use vmm_core::addr::Ipa;
 use vmm_core::fake::Life;
-use vmm_core::host::{Action, Exit, Intid, MemoryOp, Vcpu};
+use vmm_core::host::{Action, Exit, MemoryOp};
+use vmm_core::ids::{Intid, Vcpu};
 
 use crate::common::spec::{EDGES, GICD, GICR, LEVELS, MARKER, RAM, UART};
 use crate::common::{Machine, esr};

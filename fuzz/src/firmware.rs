@@ -2,9 +2,10 @@
 //! Streams of SMCs from all vCPUs, with a book of who is on: what each call answers, who starts
 //! where, and that nothing reaches the board's firmware that may not.
 
+use vmm_core::arm::smccc::NEVER_FORWARDED;
 use vmm_core::fake::Life;
-use vmm_core::host::{Action, Vcpu};
-use vmm_core::smccc::NEVER_FORWARDED;
+use vmm_core::host::Action;
+use vmm_core::ids::Vcpu;
 
 use crate::common::spec::{RAM, RAM_SIZE};
 use crate::common::{Machine, Spec, esr};

@@ -4,10 +4,11 @@
 //! reads and acknowledges is what a distributor without list registers gives it.
 
 use vmm_core::addr::IpaRange;
+use vmm_core::arm::syndrome::SystemRegister;
 use vmm_core::fake::{Fake, Life, List};
 use vmm_core::gic::{Gic, Version, Window};
-use vmm_core::host::{Exit, Intid, Vcpu};
-use vmm_core::syndrome::SystemRegister;
+use vmm_core::host::Exit;
+use vmm_core::ids::{Intid, Vcpu};
 
 use crate::input::Input;
 use crate::machine::Shape;

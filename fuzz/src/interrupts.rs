@@ -2,7 +2,7 @@
 //! The random guest of the core's property tests, steered by coverage: no interrupt is lost, none
 //! comes twice, none is invented, nobody sleeps through one, whatever the order of things.
 
-use vmm_core::host::Vcpu;
+use vmm_core::ids::Vcpu;
 
 use crate::common::spec::{EDGES, LEVELS};
 use crate::input::Input;

@@ -2,8 +2,9 @@
 //! Syndrome words, and what loads and stores move, against the architecture's tables written down
 //! once more in another way; the kernel's fault messages.
 
-use vmm_core::host::{Exit, Gpr};
-use vmm_core::syndrome::{Class, Syndrome, Timeout, status_words};
+use vmm_core::arm::syndrome::{Class, Syndrome, Timeout, status_words};
+use vmm_core::host::Exit;
+use vmm_core::ids::Gpr;
 use vmm_microkit_abi::fault;
 use vmm_plan::explain;
 

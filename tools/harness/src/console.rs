@@ -3,7 +3,7 @@
 //!
 //! The monitor writes only at the start of a line: `@ ` before words, `@{` before JSON, `@t `
 //! before a step of a trace. What it prints begins with CAN and a line end (`BEGIN` in
-//! vmm/core/src/report.rs), which belong to it. Everything else is the guest's. Pure: bytes in,
+//! vmm/core/src/report/mod.rs), which belong to it. Everything else is the guest's. Pure: bytes in,
 //! values out.
 
 use crate::event::Event;

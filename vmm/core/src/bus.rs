@@ -4,7 +4,7 @@
 use arrayvec::ArrayVec;
 
 use crate::addr::{Ipa, IpaRange};
-use crate::host::Vcpu;
+use crate::ids::Vcpu;
 
 /// Most emulated windows: distributor, a redistributor for each of four vCPUs, marker page.
 pub const CAPACITY: usize = 8;

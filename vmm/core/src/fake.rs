@@ -17,15 +17,16 @@ use std::vec::Vec;
 
 use crate::addr::IpaRange;
 use crate::host::{
-    ENTRY_SCTLR_EL1, ENTRY_SPSR, El1, Entry, Exit, Gpr, Host, HostStats, Image, InjectRefused,
-    Injection, Intid, ListState, MemoryOp, MemoryRefused, Vcpu, VirtualTimer,
+    ENTRY_SCTLR_EL1, ENTRY_SPSR, El1, Entry, Exit, Host, HostStats, Image, InjectRefused,
+    Injection, ListState, MemoryOp, MemoryRefused, VirtualTimer,
 };
+use crate::ids::{Gpr, Intid, Vcpu};
 
 pub mod ram;
 
 use ram::Ram;
 
-use crate::pstate::Pstate;
+use crate::arm::pstate::Pstate;
 
 /// A list register.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -6,94 +6,54 @@
 //! into an [`Exit`], calls [`crate::vm::Vm::handle`] and carries out the [`Action`]; it decides
 //! nothing.
 
-use core::fmt;
-
 use crate::addr::{Ipa, IpaRange};
-use crate::fault::FaultReport;
-use crate::pstate::Pstate;
+use crate::arm::pstate::Pstate;
+use crate::ids::{Gpr, Intid, Vcpu};
 
-/// Number of a virtual CPU, 0 to [`MAX_VCPUS`]` - 1`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Vcpu(pub u8);
-
-/// Most virtual CPUs that a guest can have.
-pub const MAX_VCPUS: usize = 4;
-
-impl Vcpu {
-    /// The number as an index.
-    #[must_use]
-    pub const fn index(self) -> usize {
-        self.0 as usize
-    }
+/// Why a guest was stopped, without the details that its report has ([`crate::fault::Fault`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FaultKind {
+    /// A load or store where neither memory nor a device is.
+    UnownedAddress,
+    /// A jump to where there is no memory.
+    FetchOutsideRam,
+    /// A load or store of something that is there, and was refused.
+    DeniedAccess,
+    /// A program in AArch32 state used an emulated device.
+    Aarch32Program,
+    /// The last vCPU turned itself off.
+    AllCpusOff,
+    /// An access to an emulated device that the syndrome does not describe.
+    NoSyndrome,
+    /// The guest's translation tables are outside its memory.
+    UnreadableAddress,
+    /// A trapped system register that nobody answers.
+    UnknownRegister,
+    /// The host's kernel reported something without a word here.
+    UnknownExit,
+    /// A device interrupt that never becomes quiet.
+    InterruptStorm,
+    /// The images or the plan cannot be started.
+    BadImage,
 }
 
-impl fmt::Display for Vcpu {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "vcpu{}", self.0)
-    }
-}
-
-/// Interrupt identifier, 0 to 1019: SGI 0-15, PPI 16-31, SPI 32-1019 (Arm IHI 0048B, 2.2.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Intid(u16);
-
-impl Intid {
-    /// The virtual timer's PPI (Arm BSA, 3.8.1).
-    pub const VIRTUAL_TIMER: Self = Self(27);
-
-    /// The identifier `number`, or `None` from 1020 on: those are special (IHI 0048B, 2.2.1).
+impl FaultKind {
+    /// The name of the kind: part of the report's contract.
     #[must_use]
-    pub const fn new(number: u16) -> Option<Self> {
-        if number < 1020 { Some(Self(number)) } else { None }
-    }
-
-    /// The number.
-    #[must_use]
-    pub const fn number(self) -> u16 {
-        self.0
-    }
-
-    /// Whether each vCPU has its own copy (SGIs and PPIs).
-    #[must_use]
-    pub const fn is_private(self) -> bool {
-        self.0 < 32
-    }
-}
-
-impl fmt::Display for Intid {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            0..=15 => write!(f, "SGI {}", self.0),
-            16..=31 => write!(f, "PPI {}", self.0),
-            _ => write!(f, "SPI {} (INTID {})", self.0.wrapping_sub(32), self.0),
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::UnownedAddress => "unowned-address",
+            Self::FetchOutsideRam => "fetch-outside-ram",
+            Self::DeniedAccess => "denied-access",
+            Self::Aarch32Program => "aarch32-program",
+            Self::AllCpusOff => "all-cpus-off",
+            Self::NoSyndrome => "no-syndrome",
+            Self::UnreadableAddress => "unreadable-address",
+            Self::UnknownRegister => "unknown-register",
+            Self::UnknownExit => "unknown-exit",
+            Self::InterruptStorm => "interrupt-storm",
+            Self::BadImage => "bad-image",
         }
-    }
-}
-
-/// A general-purpose register that exists: X0 to X30. Number 31 is the zero register and never
-/// reaches a host.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Gpr(u8);
-
-impl Gpr {
-    /// X0: first argument and result of a call.
-    pub const X0: Self = Self(0);
-    /// X30, the link register.
-    pub const X30: Self = Self(30);
-    /// X0 to X7: the arguments of a call (DEN0028F, 2.6).
-    pub const ARGUMENTS: [Self; 8] =
-        [Self(0), Self(1), Self(2), Self(3), Self(4), Self(5), Self(6), Self(7)];
-
-    /// Register X`number`, or `None` from 31 on.
-    #[must_use]
-    pub const fn new(number: u8) -> Option<Self> {
-        if number < 31 { Some(Self(number)) } else { None }
-    }
-
-    /// 0 to 30.
-    #[must_use]
-    pub const fn number(self) -> u8 {
-        self.0
     }
 }
 
@@ -133,7 +93,7 @@ pub enum Exit {
 }
 
 /// What the host does next.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Let the vCPU run on (for [`Exit::Line`] and [`Exit::WakeUp`]: leave everything as it is).
     Resume,
@@ -147,8 +107,9 @@ pub enum Action {
     },
     /// The guest powered the machine off; the last report is out. Ask the firmware for it.
     PowerOff,
-    /// The guest did what it may not do; the report is out. Never run it again; power off.
-    Stop(FaultReport),
+    /// The guest did what it may not do; the report is out ([`crate::vm::Vm::fault`]).
+    /// Never run it again; power off.
+    Stop(FaultKind),
 }
 
 /// What goes into a list register.

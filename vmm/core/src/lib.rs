@@ -21,25 +21,19 @@
 extern crate self as vmm_core;
 
 pub mod addr;
+pub mod arm;
 pub mod boot;
 pub mod bus;
 pub mod chosen;
-pub mod counters;
 pub mod entropy;
 #[cfg(feature = "fake")]
 pub mod fake;
 pub mod fault;
 pub mod gic;
 pub mod host;
-pub mod latency;
+pub mod ids;
 pub mod plan;
-pub mod pstate;
 pub mod report;
-pub mod services;
-pub mod smccc;
-pub mod syndrome;
-pub mod trace;
 pub mod tree;
-pub mod trng;
 pub mod uart;
 pub mod vm;

@@ -10,7 +10,7 @@ use core::fmt;
 use zerocopy::{CastError, FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::addr::{Ipa, IpaRange};
-use crate::host::{Intid, MAX_VCPUS};
+use crate::ids::{Intid, MAX_VCPUS};
 
 #[cfg(target_endian = "big")]
 compile_error!("the plan block is little-endian, and so is every board that this monitor knows");

@@ -10,19 +10,20 @@ mod storm;
 use arrayvec::ArrayVec;
 
 use crate::addr::Ipa;
+use crate::arm::smccc;
+use crate::arm::syndrome::{Access, Class, RegisterAccess, Syndrome, SystemRegister, Timeout};
 use crate::boot::{self, BootError};
 use crate::bus::{Bus, BusError, Device};
-use crate::counters::Counters;
 use crate::entropy::Generator;
-use crate::fault::{Fault, FaultReport, Place};
+use crate::fault::{CodeLocation, Fault, FaultReport};
 use crate::gic::{self, Gic, Version};
-use crate::host::{Action, Entry, Exit, Gpr, Host, HostStats, Intid, MAX_VCPUS, Vcpu};
-use crate::latency::Latency;
+use crate::host::{Action, Entry, Exit, Host, HostStats};
+use crate::ids::{Gpr, Intid, MAX_VCPUS, Vcpu};
 use crate::plan::{IDLE_NONE, Plan, SEED_NONE};
+use crate::report::counters::Counters;
+use crate::report::latency::Latency;
+use crate::report::trace::{Traced, trace_action, trace_exit, trace_plan};
 use crate::report::{self, Event};
-use crate::smccc;
-use crate::syndrome::{Access, Class, RegisterAccess, Syndrome, SystemRegister, Timeout};
-use crate::trace::{Traced, trace_action, trace_exit, trace_plan};
 use exception::Aborted;
 
 pub use self::storm::STORM;
@@ -77,6 +78,8 @@ pub struct Vm<'p> {
     noted: ArrayVec<u32, NOTED_CALLS>,
     /// Random numbers for the guest; `None` where nothing seeds them.
     generator: Option<Generator>,
+    /// What it was stopped for.
+    fault: Option<FaultReport>,
 }
 
 impl<'p> Vm<'p> {
@@ -121,6 +124,7 @@ impl<'p> Vm<'p> {
             storm: Storm::default(),
             noted: ArrayVec::new(),
             generator: None,
+            fault: None,
         })
     }
 
@@ -136,6 +140,12 @@ impl<'p> Vm<'p> {
         &self.plan
     }
 
+    /// What the guest was stopped for, if it was.
+    #[must_use]
+    pub const fn fault(&self) -> Option<&FaultReport> {
+        self.fault.as_ref()
+    }
+
     /// From now on a WFI is over at once: the host has found that it cannot keep a deadline.
     pub const fn never_park(&mut self) {
         self.parks = false;
@@ -146,14 +156,8 @@ impl<'p> Vm<'p> {
         match self.try_start(host) {
             Ok(()) => Action::Resume,
             Err(error) => {
-                let report = FaultReport {
-                    fault: Fault::BadImage(error),
-                    vcpu: Vcpu(0),
-                    at: None,
-                    esr: None,
-                };
-                self.print(host, Event::Stop(&report));
-                Action::Stop(report)
+                let fault = Fault::BadImage(error);
+                self.report(host, FaultReport { fault, vcpu: Vcpu(0), at: None, esr: None })
             }
         }
     }
@@ -190,7 +194,7 @@ impl<'p> Vm<'p> {
         }
         trace_exit(host, vcpu, exit);
         let action = self.answer(&mut Traced(host), vcpu, exit);
-        trace_action(host, &action);
+        trace_action(host, action);
         action
     }
 
@@ -562,11 +566,16 @@ impl<'p> Vm<'p> {
     }
 
     fn stop(&mut self, host: &mut dyn Host, vcpu: Vcpu, fault: Fault, esr: Option<u64>) -> Action {
-        let at = Some(Place { pc: host.pc(vcpu), lr: host.reg(vcpu, Gpr::X30) });
+        let at = Some(CodeLocation { pc: host.pc(vcpu), lr: host.reg(vcpu, Gpr::X30) });
         self.halt(host, vcpu);
-        let report = FaultReport { fault, vcpu, at, esr };
+        self.report(host, FaultReport { fault, vcpu, at, esr })
+    }
+
+    fn report(&mut self, host: &mut dyn Host, report: FaultReport) -> Action {
+        let kind = report.fault.kind();
         self.print(host, Event::Stop(&report));
-        Action::Stop(report)
+        self.fault = Some(report);
+        Action::Stop(kind)
     }
 
     fn print(&self, host: &mut dyn Host, event: Event<'_>) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! Replays traces (`tests/traces/*.txt`, the format of `src/trace.rs`): a monitor made from the
+//! Replays traces (`tests/traces/*.txt`, the format of `src/report/trace.rs`): a monitor made from the
 //! trace's head is given each recorded exit; every call that it makes of its host must be the
 //! recorded one, in order and with equal arguments, and gets the recorded result; its answer must
 //! be the recorded one. Lines that do not start with `@t ` are ignored, so that a console's whole
@@ -23,13 +23,14 @@ use common::machine::CPU0;
 use common::spec::{EDGES, GICD, LEVELS, MARKER, kernel};
 use common::{Machine, Spec, tree};
 use vmm_core::addr::Ipa;
+use vmm_core::arm::pstate::Pstate;
 use vmm_core::boot::KERNEL_ALIGN;
 use vmm_core::host::{
-    Action, El1, Entry, Exit, Gpr, Host, Image, InjectRefused, Injection, Intid, MemoryOp,
-    MemoryRefused, Vcpu, VirtualTimer,
+    Action, El1, Entry, Exit, Host, Image, InjectRefused, Injection, MemoryOp, MemoryRefused,
+    VirtualTimer,
 };
+use vmm_core::ids::{Gpr, Intid, Vcpu};
 use vmm_core::plan::{FLAG_TRACE, IdleTimerFacts, LineFacts, RULE_FORWARD, Window};
-use vmm_core::pstate::Pstate;
 use vmm_core::vm::Vm;
 
 /// `0x` and hex digits, or decimal digits.
@@ -254,8 +255,9 @@ fn replay(text: &str) -> Result<usize, String> {
         different: None,
     };
     let mut vm = Vm::new(spec.plan(), spec.slots).map_err(|error| error.to_string())?;
-    if let Action::Stop(report) = vm.start(&mut host) {
-        return Err(format!("the guest does not start: {}", report.fault));
+    if vm.start(&mut host) != Action::Resume {
+        let why = vm.fault().map(|report| report.fault.to_string());
+        return Err(format!("the guest does not start: {}", why.unwrap_or_default()));
     }
     host.started = true;
     let mut exits = 0;
@@ -467,8 +469,8 @@ fn a_guest_that_was_stopped_replays() {
         let mut spec = Spec::new(2, 1);
         spec.facts.flags = FLAG_TRACE;
         let mut m = Machine::boot(&spec);
-        let Action::Stop(report) = m.handle(CPU0, end) else { panic!("goes on") };
-        assert!(m.fake.printed.ends_with(&format!("@t stop {}\r\n", report.fault.kind())));
+        let Action::Stop(kind) = m.handle(CPU0, end) else { panic!("goes on") };
+        assert!(m.fake.printed.ends_with(&format!("@t stop {}\r\n", kind.name())));
         assert_eq!(replay(&m.fake.printed), Ok(1));
     }
 }

@@ -4,10 +4,10 @@
 use std::fmt::Write;
 
 use vmm_core::addr::Ipa;
+use vmm_core::arm::syndrome::{Abort, Class, Syndrome, status_words};
 use vmm_core::fault::{Fault, FaultReport};
-use vmm_core::host::Vcpu;
+use vmm_core::ids::Vcpu;
 use vmm_core::plan::Plan as Block;
-use vmm_core::syndrome::{Abort, Class, Syndrome, status_words};
 use zerocopy::IntoBytes;
 
 use crate::board::{Board, RuleAction};

@@ -17,10 +17,10 @@ use std::process::Command;
 use common::{Build, board, boards, evk, images};
 use dtoolkit::model::{DeviceTree, DeviceTreeProperty};
 use vmm_core::addr::Ipa;
-use vmm_core::fault::{Fault, FaultReport, Place};
-use vmm_core::host::{Gpr, Vcpu};
+use vmm_core::arm::syndrome::Access;
+use vmm_core::fault::{CodeLocation, Fault, FaultReport};
+use vmm_core::ids::{Gpr, Vcpu};
 use vmm_core::plan::{NODE_ENABLED, NODE_GIVEN, Plan as Block};
-use vmm_core::syndrome::Access;
 use vmm_plan::dt::Tree;
 use vmm_plan::wish::Pass;
 use vmm_plan::{Images, Plan, Wish, dt};
@@ -31,7 +31,7 @@ fn report(ipa: u64, esr: u64) -> FaultReport {
     FaultReport {
         fault: Fault::UnownedAddress { ipa: Ipa(ipa), access: Some(access) },
         vcpu: Vcpu(0),
-        at: Some(Place { pc: 0x4c_7ed8, lr: 0x4c_7e10 }),
+        at: Some(CodeLocation { pc: 0x4c_7ed8, lr: 0x4c_7e10 }),
         esr: Some(esr),
     }
 }

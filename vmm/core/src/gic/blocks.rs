@@ -4,7 +4,8 @@
 //! (IHI 0048B, 4.3; IHI 0069H, 12.9 and 12.11).
 
 use super::{Bank, Gic, Version, each, place};
-use crate::host::{Host, Intid, Vcpu};
+use crate::host::Host;
+use crate::ids::{Intid, Vcpu};
 
 /// Implemented priority bits: as many as a list register has (IHI 0048B, GICH_LRn.Priority).
 const PRIORITY_MASK: u8 = 0xf8;

@@ -8,7 +8,8 @@
 //! of the interrupt causes, and the last free one is kept for a strictly higher priority.
 
 use super::{Gic, MAX_SLOTS, Version, each, place};
-use crate::host::{Host, Injection, Intid, ListState, MAX_VCPUS, Vcpu};
+use crate::host::{Host, Injection, ListState};
+use crate::ids::{Intid, MAX_VCPUS, Vcpu};
 
 /// Interrupts of a vCPU that are active and had to leave their list registers: as many as a virtual
 /// CPU interface has priorities to nest (IHI 0048B, 3.2.1: five bits).

@@ -21,7 +21,8 @@ pub mod v3;
 
 use self::blocks::Block;
 use self::lists::{Aside, Slot};
-use crate::host::{Host, Intid, MAX_VCPUS, Vcpu};
+use crate::host::Host;
+use crate::ids::{Intid, MAX_VCPUS, Vcpu};
 
 pub use self::lists::Ended;
 

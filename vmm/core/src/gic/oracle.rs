@@ -148,7 +148,7 @@ impl State {
                         assert!(self.model.write(by, Window::Distributor, place, value));
                     }
                     Version::V3 => {
-                        let register = crate::syndrome::SystemRegister::ICC_SGI1R;
+                        let register = crate::arm::syndrome::SystemRegister::ICC_SGI1R;
                         let value = word << 24 | 1;
                         assert!(self.gic.send_by_register(
                             &mut self.fake,

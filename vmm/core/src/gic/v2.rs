@@ -4,7 +4,8 @@
 
 use super::blocks::Block;
 use super::{CTLR_GROUPS, Gic};
-use crate::host::{Host, Intid, Vcpu};
+use crate::host::Host;
+use crate::ids::{Intid, Vcpu};
 
 /// Size of the distributor's registers in bytes (IHI 0048B, 4.1.2).
 pub const DISTRIBUTOR_SIZE: u64 = 0x1000;

@@ -6,8 +6,9 @@
 use super::blocks::{Block, bit_if};
 use super::v2::IIDR;
 use super::{CTLR_GROUPS, Gic, Window};
-use crate::host::{Host, Intid, Vcpu};
-use crate::syndrome::SystemRegister;
+use crate::arm::syndrome::SystemRegister;
+use crate::host::Host;
+use crate::ids::{Intid, Vcpu};
 
 /// Size of the distributor's registers in bytes (IHI 0069H, 12.8).
 pub const DISTRIBUTOR_SIZE: u64 = 0x1_0000;

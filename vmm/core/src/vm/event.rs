@@ -7,8 +7,9 @@
 //! the one that holds the lock waits for its own.
 
 use super::{Run, Vm};
-use crate::counters::Counters;
-use crate::host::{Action, Host, Vcpu};
+use crate::host::{Action, Host};
+use crate::ids::Vcpu;
+use crate::report::counters::Counters;
 
 /// A WFE parks for this part of a second at the most, 100 us: with 1 ms a load of two vCPUs took
 /// twice as long under an emulator that traps WFE.

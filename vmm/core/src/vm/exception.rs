@@ -3,10 +3,11 @@
 //! nobody owns an address, if the plan asks for them, and undefined instructions.
 
 use super::Vm;
-use crate::counters::Counters;
+use crate::arm::syndrome::RegisterAccess;
 use crate::fault::Fault;
-use crate::host::{Action, El1, Host, Vcpu};
-use crate::syndrome::RegisterAccess;
+use crate::host::{Action, El1, Host};
+use crate::ids::Vcpu;
+use crate::report::counters::Counters;
 
 /// ESR_ELx.IL: set for every abort without a valid syndrome, and for every A64 instruction.
 const IL: u64 = 1 << 25;

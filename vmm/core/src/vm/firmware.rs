@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Firmware calls that change something: power, processors, the board's own firmware. What they
-//! mean is looked up in [`crate::smccc`].
+//! mean is looked up in [`crate::arm::smccc`].
 
 use super::{Run, Vm};
 use crate::addr::Ipa;
-use crate::counters::Counters;
+use crate::arm::smccc::{self, Call};
+use crate::arm::{services, trng};
 use crate::fault::Fault;
-use crate::host::{Action, Entry, Gpr, Host, Vcpu};
+use crate::host::{Action, Entry, Host};
+use crate::ids::{Gpr, Vcpu};
 use crate::report::Event;
-use crate::smccc::{self, Call};
-use crate::{services, trng};
+use crate::report::counters::Counters;
 
 impl Vm<'_> {
     /// An SMC: answers it, or does what it asks for.

@@ -10,7 +10,8 @@
 
 use crate::fault::Fault;
 use crate::gic::Ended;
-use crate::host::{Host, Intid, Vcpu};
+use crate::host::Host;
+use crate::ids::{Intid, Vcpu};
 
 /// So often at least a line must have been high at its own end.
 pub const STORM: u32 = 1 << 10;

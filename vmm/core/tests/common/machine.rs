@@ -5,12 +5,13 @@
 use std::collections::VecDeque;
 
 use vmm_core::addr::Ipa;
+use vmm_core::arm::pstate::Pstate;
 use vmm_core::fake::{Fake, Life, List};
 use vmm_core::host::{
-    Action, El1, Entry, Exit, Gpr, Host, HostStats, Image, InjectRefused, Injection, Intid,
-    ListState, MemoryOp, MemoryRefused, Vcpu, VirtualTimer,
+    Action, El1, Entry, Exit, Host, HostStats, Image, InjectRefused, Injection, ListState,
+    MemoryOp, MemoryRefused, VirtualTimer,
 };
-use vmm_core::pstate::Pstate;
+use vmm_core::ids::{Gpr, Intid, Vcpu};
 use vmm_core::vm::Vm;
 
 use super::esr;
@@ -234,16 +235,16 @@ impl Machine {
         let exiting = (!machines_own).then_some(vcpu);
         let mut host = Checked { fake: &mut self.fake, exiting };
         let action = self.vm.handle(&mut host, vcpu, exit);
-        match &action {
+        match action {
             Action::Resume => {}
             Action::Park { until } => {
-                self.deadline = *until;
+                self.deadline = until;
                 if !machines_own {
                     self.fake.cpus[vcpu.index()].life = Life::Parked;
                 }
             }
             Action::PowerOff | Action::Stop(_) => {
-                self.ended = Some(action.clone());
+                self.ended = Some(action);
                 self.fake.cpus[vcpu.index()].life = Life::Off;
             }
         }

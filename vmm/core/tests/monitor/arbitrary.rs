@@ -4,7 +4,8 @@
 
 use proptest::prelude::*;
 use vmm_core::addr::Ipa;
-use vmm_core::host::{Action, Exit, Intid, Vcpu};
+use vmm_core::host::{Action, Exit};
+use vmm_core::ids::{Intid, Vcpu};
 
 use crate::common::spec::{EDGES, GICD, GICR, LEVELS, MARKER, RAM, RAM_SIZE};
 use crate::common::{Machine, Spec, esr};

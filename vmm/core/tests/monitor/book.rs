@@ -4,7 +4,8 @@
 //! nothing (IHI 0048B, 3.2 and 4.3; IHI 0069H, 4.8 and 12.9; DEN0022F, 5.5).
 
 use vmm_core::fake::List;
-use vmm_core::host::{Action, Intid, Vcpu};
+use vmm_core::host::Action;
+use vmm_core::ids::{Intid, Vcpu};
 
 use crate::common::machine::CPU0;
 use crate::common::spec::{EDGES, GICD, LEVELS};

@@ -384,7 +384,8 @@ fn a_guest_that_cannot_start_is_stopped_with_a_report() {
     let mut spec = Spec::new(2, 1);
     spec.kernel[24] |= 1;
     let mut m = Machine::new(&spec);
-    let Action::Stop(report) = m.start() else { panic!("started") };
+    let Action::Stop(_) = m.start() else { panic!("started") };
+    let report = m.vm.fault().unwrap();
     assert_eq!(report.fault, Fault::BadImage(BootError::BigEndian));
     assert!(m.fake.memory_log.is_empty(), "nothing was placed");
     let event = m.events().pop().unwrap();

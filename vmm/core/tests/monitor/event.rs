@@ -4,7 +4,8 @@
 
 use std::collections::VecDeque;
 
-use vmm_core::host::{Action, Vcpu};
+use vmm_core::host::Action;
+use vmm_core::ids::Vcpu;
 use vmm_core::plan::FLAG_SHARED;
 
 use crate::common::machine::CPU0;

@@ -3,7 +3,8 @@
 //! the exceptions that it has the guest take (Arm DDI 0487, D1.3 and D2.12).
 
 use vmm_core::fault::Fault;
-use vmm_core::host::{Action, El1, Vcpu};
+use vmm_core::host::{Action, El1};
+use vmm_core::ids::Vcpu;
 use vmm_core::plan::FLAG_ABORT;
 
 use crate::common::machine::CPU0;
@@ -93,8 +94,8 @@ fn a_host_that_cannot_change_a_32_bit_program_goes_on_or_stops_it() {
             assert_eq!((action, m.pc(CPU0)), (Action::Resume, pc + 4), "{word:#x} {pstate:#x}");
             assert_eq!(self::pstate(&m), pstate, "written back it would be another");
         } else {
-            let Action::Stop(report) = action else { panic!("{word:#x} {pstate:#x} goes on") };
-            assert_eq!(report.fault.kind(), "aarch32-program");
+            let Action::Stop(kind) = action else { panic!("{word:#x} {pstate:#x} goes on") };
+            assert_eq!(kind.name(), "aarch32-program");
         }
     }
 }
@@ -130,8 +131,9 @@ fn only_what_is_not_mapped_is_a_device() {
         for flags in [0, FLAG_ABORT] {
             let mut m = machine(2, flags);
             let word = esr::store(4, 1) & !0x3f | status;
-            let Action::Stop(report) = m.trap(CPU0, word, GICD) else { panic!("goes on") };
-            assert_eq!(report.fault.kind(), "denied-access");
+            let Action::Stop(_) = m.trap(CPU0, word, GICD) else { panic!("goes on") };
+            let report = m.vm.fault().unwrap();
+            assert_eq!(report.fault.kind().name(), "denied-access");
             assert!(report.fault.to_string().ends_with(words), "{}", report.fault);
             assert_eq!(m.vm.counters().mmio_write, 0);
         }
@@ -212,8 +214,9 @@ fn an_abort_without_an_address_says_so() {
 fn a_host_that_does_not_reach_the_registers_stops_the_guest() {
     let mut m = machine(2, FLAG_ABORT);
     m.fake.is_far = true;
-    let Action::Stop(report) = m.trap(CPU0, esr::load(4, 1), 0x10) else { panic!("goes on") };
-    assert_eq!(report.fault.kind(), "unowned-address");
+    let Action::Stop(_) = m.trap(CPU0, esr::load(4, 1), 0x10) else { panic!("goes on") };
+    let report = m.vm.fault().unwrap();
+    assert_eq!(report.fault.kind().name(), "unowned-address");
     assert_eq!(m.vm.counters().exceptions, 0);
 }
 
@@ -225,8 +228,9 @@ fn what_is_owned_and_what_is_a_walk_stops_the_guest_under_either_policy() {
         (esr::FETCH | esr::WALK, 0x10, "unreadable-address"),
     ] {
         let mut m = machine(2, FLAG_ABORT);
-        let Action::Stop(report) = m.trap(CPU0, word, ipa) else { panic!("goes on") };
-        assert_eq!(report.fault.kind(), kind);
+        let Action::Stop(_) = m.trap(CPU0, word, ipa) else { panic!("goes on") };
+        let report = m.vm.fault().unwrap();
+        assert_eq!(report.fault.kind().name(), kind);
     }
 }
 
@@ -249,9 +253,10 @@ fn the_physical_timer_is_an_undefined_instruction() {
     }
     let mut m = machine(2, 0);
     m.fake.is_far = true;
-    let Action::Stop(report) = m.trap(CPU0, esr::register(true, (3, 3, 14, 2, 1), 1), 0) else {
+    let Action::Stop(_) = m.trap(CPU0, esr::register(true, (3, 3, 14, 2, 1), 1), 0) else {
         panic!("goes on")
     };
+    let report = m.vm.fault().unwrap();
     assert!(report.fault.to_string().contains("CNTP_CTL_EL0"), "{}", report.fault);
 }
 
@@ -263,8 +268,9 @@ fn the_last_cpu_that_turns_itself_off_stops_the_guest() {
     // One sleeps, and may be woken.
     m.turn_off(Vcpu(2));
     m.fake.cpus[1].life = vmm_core::fake::Life::Running;
-    let Action::Stop(report) = m.smc(Vcpu(1), &[0x8400_0002]) else { panic!("goes on") };
-    assert_eq!((report.fault, report.vcpu), (Fault::AllCpusOff, Vcpu(1)));
+    let Action::Stop(_) = m.smc(Vcpu(1), &[0x8400_0002]) else { panic!("goes on") };
+    let report = m.vm.fault().unwrap();
+    assert_eq!((&report.fault, report.vcpu), (&Fault::AllCpusOff, Vcpu(1)));
     assert_eq!(m.events().last().unwrap()["kind"], "all-cpus-off");
 }
 

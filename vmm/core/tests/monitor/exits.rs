@@ -4,7 +4,8 @@
 use std::sync::OnceLock;
 
 use vmm_core::fault::Fault;
-use vmm_core::host::{Action, Exit, Intid, Vcpu};
+use vmm_core::host::{Action, Exit, FaultKind};
+use vmm_core::ids::{Intid, Vcpu};
 use vmm_core::plan::IDLE_NONE;
 use vmm_core::vm::{STORM, Vm, VmError};
 
@@ -16,10 +17,16 @@ fn intid(number: u16) -> Intid {
     Intid::new(number).unwrap()
 }
 
-/// The fault behind a stop.
-fn fault(action: &Action) -> &Fault {
-    let Action::Stop(report) = action else { panic!("not stopped: {action:?}") };
-    &report.fault
+/// What the guest was stopped for.
+fn fault(m: &Machine, action: Action) -> &Fault {
+    assert!(matches!(action, Action::Stop(_)), "not stopped: {action:?}");
+    &m.vm.fault().unwrap().fault
+}
+
+/// The name of the kind of a stop.
+fn kind(action: Action) -> &'static str {
+    let Action::Stop(kind) = action else { panic!("not stopped: {action:?}") };
+    kind.name()
 }
 
 #[test]
@@ -65,7 +72,8 @@ fn a_guest_without_a_marker_is_fine() {
     let mut spec = Spec::new(2, 1);
     spec.facts.marker.size = 0;
     let mut m = Machine::boot(&spec);
-    assert!(matches!(fault(&m.trap(CPU0, esr::store(4, 1), MARKER)), Fault::UnownedAddress { .. }));
+    let action = m.trap(CPU0, esr::store(4, 1), MARKER);
+    assert!(matches!(fault(&m, action), Fault::UnownedAddress { .. }));
 }
 
 #[test]
@@ -114,7 +122,7 @@ fn a_hypercall_is_nobodys() {
 fn a_hypercall_as_a_trap_is_unknown() {
     let mut m = Machine::boot(&Spec::new(2, 1));
     let action = m.trap(CPU0, 0x16 << 26 | esr::IL, 0);
-    let Fault::UnknownExit { code, .. } = fault(&action) else { panic!("{action:?}") };
+    let Fault::UnknownExit { code, .. } = fault(&m, action) else { panic!("{action:?}") };
     assert_eq!(*code, 0x16 << 26 | esr::IL);
     assert_eq!(m.vm.counters().other, 1);
 }
@@ -123,7 +131,7 @@ fn a_hypercall_as_a_trap_is_unknown() {
 fn an_exit_of_the_kernels_own_stops_with_its_name() {
     let mut m = Machine::boot(&Spec::new(2, 1));
     let action = m.handle(CPU0, Exit::Other { what: "CapFault", code: 1 });
-    assert_eq!(fault(&action), &Fault::UnknownExit { what: "CapFault", code: 1 });
+    assert_eq!(fault(&m, action), &Fault::UnknownExit { what: "CapFault", code: 1 });
     assert!(
         m.fake.printed.contains("the kernel reported \"CapFault\" (0x1)"),
         "{}",
@@ -212,7 +220,7 @@ fn a_wake_up_with_nobody_parked_changes_nothing() {
 fn a_load_outside_of_everything_stops_the_guest() {
     let mut m = Machine::boot(&Spec::new(2, 1));
     let action = m.trap(CPU0, esr::load(4, 2), 0x1234_5678);
-    let Fault::UnownedAddress { ipa, access } = fault(&action) else { panic!("{action:?}") };
+    let Fault::UnownedAddress { ipa, access } = fault(&m, action) else { panic!("{action:?}") };
     assert_eq!((ipa.0, access.unwrap().size), (0x1234_5678, 4));
     assert!(m.ended.is_some());
 }
@@ -220,31 +228,29 @@ fn a_load_outside_of_everything_stops_the_guest() {
 #[test]
 fn an_access_over_the_end_of_a_window_is_nobodys() {
     let mut m = Machine::boot(&Spec::new(2, 1));
-    assert!(matches!(
-        fault(&m.trap(CPU0, esr::load(8, 2), GICD + 0xfffc)),
-        Fault::UnownedAddress { .. }
-    ));
+    let action = m.trap(CPU0, esr::load(8, 2), GICD + 0xfffc);
+    assert!(matches!(fault(&m, action), Fault::UnownedAddress { .. }));
 }
 
 #[test]
 fn a_pair_on_a_device_stops_the_guest() {
     let mut m = Machine::boot(&Spec::new(2, 1));
     let action = m.trap(CPU0, esr::DATA, GICD + 0x100);
-    assert_eq!(fault(&action).kind(), "no-syndrome");
+    assert_eq!(kind(action), "no-syndrome");
 }
 
 #[test]
 fn a_pair_on_nothing_is_an_unowned_address() {
     let mut m = Machine::boot(&Spec::new(2, 1));
     let action = m.trap(CPU0, esr::DATA, 0x10);
-    assert!(matches!(fault(&action), Fault::UnownedAddress { access: None, .. }));
+    assert!(matches!(fault(&m, action), Fault::UnownedAddress { access: None, .. }));
 }
 
 #[test]
 fn a_fetch_outside_ram_stops_the_guest() {
     let mut m = Machine::boot(&Spec::new(2, 1));
     let action = m.trap(CPU0, esr::FETCH, RAM + RAM_SIZE);
-    assert_eq!(fault(&action).kind(), "fetch-outside-ram");
+    assert_eq!(kind(action), "fetch-outside-ram");
 }
 
 #[test]
@@ -252,7 +258,7 @@ fn a_walk_of_tables_that_are_nowhere_stops_the_guest() {
     for word in [esr::load(4, 1) | esr::WALK, esr::FETCH | esr::WALK] {
         let mut m = Machine::boot(&Spec::new(2, 1));
         // Even where a device is: the address is not the one that the instruction named.
-        assert_eq!(fault(&m.trap(CPU0, word, GICD)).kind(), "unreadable-address");
+        assert_eq!(kind(m.trap(CPU0, word, GICD)), "unreadable-address");
     }
 }
 
@@ -261,7 +267,8 @@ fn a_stop_says_where_the_guest_was() {
     let mut m = Machine::boot(&Spec::new(2, 1));
     m.fake.cpus[0].pc = 0xffff_8000_1234_0000;
     m.set_reg(CPU0, 30, 0xffff_8000_1234_1111);
-    let Action::Stop(report) = m.trap(CPU0, esr::load(4, 2), 0x10) else { panic!() };
+    let Action::Stop(_) = m.trap(CPU0, esr::load(4, 2), 0x10) else { panic!() };
+    let report = m.vm.fault().unwrap();
     let place = report.at.unwrap();
     assert_eq!((place.pc, place.lr), (0xffff_8000_1234_0000, 0xffff_8000_1234_1111));
     assert_eq!((report.vcpu, report.esr), (CPU0, Some(esr::load(4, 2))));
@@ -278,7 +285,7 @@ fn a_stop_says_where_the_guest_was() {
 fn a_stop_stops_every_vcpu() {
     let mut m = Machine::boot_all(&Spec::new(3, 4));
     m.wfi(Vcpu(2));
-    assert_eq!(fault(&m.trap(Vcpu(1), esr::FETCH, 0)).kind(), "fetch-outside-ram");
+    assert_eq!(kind(m.trap(Vcpu(1), esr::FETCH, 0)), "fetch-outside-ram");
     assert!((0..4).all(|v| !m.runs(Vcpu(v)) && !m.parked(Vcpu(v))));
     // What the machine still reports is taken and wakes nobody.
     for wire in [LEVELS[0], EDGES[0]] {
@@ -310,10 +317,7 @@ fn the_sgi_registers_are_write_only() {
     for register in [esr::ICC_SGI1R, esr::ICC_ASGI1R, esr::ICC_SGI0R] {
         let mut m = Machine::boot(&Spec::new(3, 1));
         assert_eq!(m.trap(CPU0, esr::register(false, register, esr::ZR), 0), Action::Resume);
-        assert_eq!(
-            fault(&m.trap(CPU0, esr::register(true, register, 1), 0)).kind(),
-            "unknown-register"
-        );
+        assert_eq!(kind(m.trap(CPU0, esr::register(true, register, 1), 0)), "unknown-register");
     }
 }
 
@@ -321,7 +325,7 @@ fn the_sgi_registers_are_write_only() {
 fn a_system_register_that_nobody_has_stops_the_guest() {
     let mut m = Machine::boot(&Spec::new(3, 1));
     let action = m.trap(CPU0, esr::register(true, (3, 3, 9, 12, 0), 1), 0);
-    let Fault::UnknownRegister(access) = fault(&action) else { panic!("{action:?}") };
+    let Fault::UnknownRegister(access) = fault(&m, action) else { panic!("{action:?}") };
     assert_eq!(access.register.to_string(), "S3_3_C9_C12_0");
 }
 
@@ -329,10 +333,7 @@ fn a_system_register_that_nobody_has_stops_the_guest() {
 fn a_guest_with_gicv2_has_none_of_gicv3s_registers() {
     for register in [esr::ICC_SRE, esr::ICC_SGI1R, esr::ICC_ASGI1R, esr::ICC_SGI0R] {
         let mut m = Machine::boot(&Spec::new(2, 1));
-        assert_eq!(
-            fault(&m.trap(CPU0, esr::register(false, register, 1), 0)).kind(),
-            "unknown-register"
-        );
+        assert_eq!(kind(m.trap(CPU0, esr::register(false, register, 1), 0)), "unknown-register");
     }
 }
 
@@ -378,7 +379,8 @@ fn a_line_that_screams_stops_the_guest() {
     for reads in [false, true] {
         let mut m = with_high_line(reads);
         scream(&mut m, 2 * STORM);
-        let Some(Action::Stop(report)) = &m.ended else { panic!("not stopped") };
+        assert_eq!(m.ended, Some(Action::Stop(FaultKind::InterruptStorm)));
+        let report = m.vm.fault().unwrap();
         let Fault::InterruptStorm { intid: line, count, milliseconds } = report.fault else {
             panic!("{report:?}")
         };

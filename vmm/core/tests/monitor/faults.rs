@@ -5,12 +5,12 @@
 use std::path::Path;
 
 use vmm_core::addr::Ipa;
-use vmm_core::fault::{Nearest, nearest};
 use vmm_core::host::Exit;
 use vmm_core::plan::{
     GUEST_ABSENT, GUEST_DISABLED, GUEST_ENABLED, NODE_DISABLED, NODE_ENABLED, NODE_GIVEN, Node,
     Plan, Text, Window,
 };
+use vmm_core::report::stop::{Nearest, nearest};
 
 use crate::common::machine::CPU0;
 use crate::common::spec::{GICD, RAM, RAM_SIZE, UART};

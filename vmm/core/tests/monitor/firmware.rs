@@ -2,9 +2,10 @@
 //! Firmware calls: every function, both conventions, the rules, and the life of vCPUs.
 
 use proptest::prelude::*;
-use vmm_core::host::{Action, Vcpu};
+use vmm_core::arm::smccc::{self, Call, NEVER_FORWARDED, NOT_SUPPORTED, id};
+use vmm_core::host::Action;
+use vmm_core::ids::Vcpu;
 use vmm_core::plan::{RULE_ANSWER, RULE_FORWARD};
-use vmm_core::smccc::{self, Call, NEVER_FORWARDED, NOT_SUPPORTED, id};
 
 use crate::common::machine::CPU0;
 use crate::common::spec::{KERNEL, RAM, RAM_SIZE};
@@ -175,7 +176,7 @@ fn every_range_has_its_name() {
         (0x1fff_ffff, "trusted OS, yielding"),
         (0x2000_0000, "reserved, yielding"),
     ] {
-        assert_eq!(vmm_core::services::name(function), name, "{function:#x}");
+        assert_eq!(vmm_core::arm::services::name(function), name, "{function:#x}");
     }
 }
 

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use vmm_core::addr::IpaRange;
 use vmm_core::fake::{Fake, Life};
 use vmm_core::gic::{Gic, Version, Window};
-use vmm_core::host::Vcpu;
+use vmm_core::ids::Vcpu;
 use vmm_core::plan::FLAG_TRACE;
 
 use crate::common::machine::CPU0;

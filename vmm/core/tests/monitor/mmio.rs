@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Loads and stores of emulated registers: every width, sign, register and instruction length.
 
-use vmm_core::host::{Action, Gpr};
+use vmm_core::host::Action;
+use vmm_core::ids::Gpr;
 
 use crate::common::machine::CPU0;
 use crate::common::spec::{GICD, MARKER};

@@ -2,7 +2,7 @@
 //! The plan block: what is written is read back, what is wrong is refused by name.
 
 use proptest::prelude::*;
-use vmm_core::host::Intid;
+use vmm_core::ids::Intid;
 use vmm_core::plan::{
     FLAG_TRACE, Facts, Header, NO_PA, NODE_ENABLED, Node, Plan, PlanError, RegionFacts, Text,
     Window, checksum,

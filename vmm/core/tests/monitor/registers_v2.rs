@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! GICv2's distributor, register by register (Arm IHI 0048B, 4.3).
 
-use vmm_core::host::Vcpu;
+use vmm_core::ids::Vcpu;
 
 use crate::common::machine::CPU0;
 use crate::common::spec::{EDGES, GICD, LEVELS};

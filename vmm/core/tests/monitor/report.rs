@@ -3,10 +3,10 @@
 
 use proptest::prelude::*;
 use serde_json::Value;
-use vmm_core::counters::Counters;
 use vmm_core::host::HostStats;
-use vmm_core::latency::Latency;
 use vmm_core::plan::Text;
+use vmm_core::report::counters::Counters;
+use vmm_core::report::latency::Latency;
 use vmm_core::report::{BEGIN, Event, print, refuse};
 
 use crate::common::machine::CPU0;

@@ -3,7 +3,8 @@
 
 use vmm_core::addr::Ipa;
 use vmm_core::fake::List;
-use vmm_core::host::{Action, Exit, Intid, MemoryOp, Vcpu};
+use vmm_core::host::{Action, Exit, MemoryOp};
+use vmm_core::ids::{Intid, Vcpu};
 
 use crate::common::machine::CPU0;
 use crate::common::spec::{EDGES, GICD, GICR, INITRD, KERNEL, LEVELS, RAM, RAM_SIZE, TREE};
@@ -308,8 +309,9 @@ fn a_host_that_refuses_memory_stops_the_guest() {
     both(2, |m, _| {
         let half = vmm_core::addr::IpaRange::new(Ipa(RAM), RAM_SIZE / 2).unwrap();
         m.fake.ram = vmm_core::fake::ram::Ram::new(half);
-        let Action::Stop(report) = m.smc(CPU0, &[0x8400_0009]) else { panic!("starts again") };
-        assert_eq!(report.fault.kind(), "bad-image");
+        let Action::Stop(_) = m.smc(CPU0, &[0x8400_0009]) else { panic!("starts again") };
+        let report = m.vm.fault().unwrap();
+        assert_eq!(report.fault.kind().name(), "bad-image");
         assert!(!m.runs(CPU0) && !m.runs(CPU1));
     });
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Which vCPU an interrupt goes to, and the interrupts that vCPUs send to each other.
 
-use vmm_core::host::Vcpu;
+use vmm_core::ids::Vcpu;
 
 use crate::common::machine::CPU0;
 use crate::common::spec::{EDGES, GICD};

@@ -2,7 +2,8 @@
 //! Parking and waking: what a vCPU sleeps until, and what wakes it.
 
 use vmm_core::fake::Life;
-use vmm_core::host::{Action, Exit, Intid, Vcpu};
+use vmm_core::host::{Action, Exit};
+use vmm_core::ids::{Intid, Vcpu};
 
 use crate::common::machine::CPU0;
 use crate::common::spec::{EDGES, LEVELS};

@@ -18,7 +18,8 @@ use arm_sysregs::el2::registers::{IchHcrEl2, IchVmcrEl2};
 use arm_sysregs::{read_sysreg, read_write_sysreg};
 use safe_mmio::fields::{ReadPure, ReadPureWrite};
 use safe_mmio::{field, field_shared};
-use vmm_core::host::{Injection, ListState, Vcpu};
+use vmm_core::host::{Injection, ListState};
+use vmm_core::ids::Vcpu;
 
 /// The SGI by which a processor calls another.
 pub const KICK: u32 = 0;

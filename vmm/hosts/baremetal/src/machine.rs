@@ -11,12 +11,13 @@ use arm_sysregs::el0::accessors as el0;
 use arm_sysregs::el2::accessors as el2;
 use arm_sysregs::el2::registers::{CnthpCtlEl2, CnthpCvalEl2};
 use spin::RelaxStrategy as _;
+use vmm_core::arm::pstate::Pstate;
 use vmm_core::gic::MAX_SLOTS;
 use vmm_core::host::{
-    Action, El1, Entry, Exit, Gpr, Host, Image, InjectRefused, Injection, Intid, ListState,
-    MAX_VCPUS, MemoryOp, MemoryRefused, Vcpu, VirtualTimer,
+    Action, El1, Entry, Exit, Host, Image, InjectRefused, Injection, ListState, MemoryOp,
+    MemoryRefused, VirtualTimer,
 };
-use vmm_core::pstate::Pstate;
+use vmm_core::ids::{Gpr, Intid, MAX_VCPUS, Vcpu};
 
 use crate::console::Console;
 use crate::gic::{Gic, KICK, OwnLists, unpack};

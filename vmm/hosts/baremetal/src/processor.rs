@@ -10,7 +10,7 @@ use arm_sysregs::el2::registers::{
     CnthctlEl2, CntvoffEl2, CptrEl2, HcrEl2, MdcrEl2, VbarEl2, VmpidrEl2, VpidrEl2,
 };
 use smccc::Smc;
-use vmm_core::host::{MAX_VCPUS, Vcpu};
+use vmm_core::ids::{MAX_VCPUS, Vcpu};
 use vmm_core::vm::Vm;
 
 use crate::machine::{Here, Machine, left_guest};

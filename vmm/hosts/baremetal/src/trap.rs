@@ -6,8 +6,8 @@ use core::arch::asm;
 use arm_sysregs::el1::accessors::{read_par_el1, write_par_el1};
 use arm_sysregs::el2::accessors as el2;
 use vmm_core::addr::Ipa;
+use vmm_core::arm::syndrome::{Abort, Class, Syndrome};
 use vmm_core::host::Exit;
-use vmm_core::syndrome::{Abort, Class, Syndrome};
 
 /// The exit behind ESR_EL2, after a synchronous exception from the guest.
 pub fn exit() -> Exit {

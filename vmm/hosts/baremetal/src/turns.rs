@@ -7,7 +7,7 @@ use core::sync::atomic::{AtomicU8, Ordering};
 
 use spin::RelaxStrategy;
 use spin::mutex::{SpinMutex, SpinMutexGuard};
-use vmm_core::host::Vcpu;
+use vmm_core::ids::Vcpu;
 
 /// How often a processor that had the lock last looks whether one that waits has taken it: some
 /// microseconds.

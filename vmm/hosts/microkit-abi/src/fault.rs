@@ -6,7 +6,8 @@
 //! `src/arch/arm/api/faults.c`.
 
 use vmm_core::addr::Ipa;
-use vmm_core::host::{Exit, Intid};
+use vmm_core::host::Exit;
+use vmm_core::ids::Intid;
 
 use crate::registers::TO_X7;
 

@@ -6,7 +6,8 @@
 //! then `gpRegisters`). An exit that needs X3 costs seven registers, not thirty-six, and one that
 //! only moves the program counter costs one. [`RegisterFile`] keeps the books.
 
-use vmm_core::host::{ENTRY_SPSR, Entry, Gpr};
+use vmm_core::host::{ENTRY_SPSR, Entry};
+use vmm_core::ids::Gpr;
 
 /// Registers in the list.
 pub const COUNT: usize = 36;

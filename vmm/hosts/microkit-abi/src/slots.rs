@@ -5,7 +5,7 @@
 //! `sel4-microkit` knows channels and child protection domains; virtual machines and firmware
 //! calls it does not, so their slots are here.
 
-use vmm_core::host::Vcpu;
+use vmm_core::ids::Vcpu;
 
 /// The right to make firmware calls; present with `smc="true"` on the protection domain.
 pub const SMC: u64 = 7;

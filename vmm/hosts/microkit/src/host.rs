@@ -6,12 +6,13 @@ use core::ptr::NonNull;
 use sel4::VCpuReg;
 use sel4_microkit::{Channel, DeferredAction, MessageInfo};
 use vmm_core::addr::{Ipa, IpaRange};
+use vmm_core::arm::pstate::Pstate;
 use vmm_core::host::{
-    ENTRY_SCTLR_EL1, El1, Entry, Gpr, Host, HostStats, Image, InjectRefused, Injection, Intid,
-    MAX_VCPUS, MemoryOp, MemoryRefused, Vcpu, VirtualTimer,
+    ENTRY_SCTLR_EL1, El1, Entry, Host, HostStats, Image, InjectRefused, Injection, MemoryOp,
+    MemoryRefused, VirtualTimer,
 };
+use vmm_core::ids::{Gpr, Intid, MAX_VCPUS, Vcpu};
 use vmm_core::plan::{MAX_LINES, Plan};
-use vmm_core::pstate::Pstate;
 use vmm_microkit_abi::fault::{Carried, Fault};
 use vmm_microkit_abi::registers::{Place, RegisterFile, SYSCALL_REPLY};
 

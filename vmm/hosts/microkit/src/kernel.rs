@@ -7,7 +7,8 @@
 
 use sel4::sys::invocation_label;
 use sel4::{Cap, MessageInfoBuilder, VCpuReg, cap};
-use vmm_core::host::{HostStats, Injection, Intid, Vcpu};
+use vmm_core::host::{HostStats, Injection};
+use vmm_core::ids::{Intid, Vcpu};
 use vmm_microkit_abi::slots;
 
 /// The thread that runs a virtual CPU.

@@ -4,7 +4,8 @@
 use sel4_microkit::{
     ChannelSet, Child, DeferredAction, Handler, Infallible, MessageInfo, with_msg_regs,
 };
-use vmm_core::host::{Action, Exit, Host, Vcpu};
+use vmm_core::host::{Action, Exit, Host};
+use vmm_core::ids::Vcpu;
 use vmm_core::plan::Plan;
 use vmm_core::uart::Uart;
 use vmm_core::vm::Vm;
@@ -45,7 +46,7 @@ impl Monitor {
             monitor.vm.never_park();
         }
         let action = monitor.vm.start(&mut monitor.host);
-        monitor.carry_out(&action);
+        monitor.carry_out(action);
         monitor
     }
 
@@ -53,9 +54,9 @@ impl Monitor {
     /// if there is one.
     fn exit(&mut self, vcpu: Vcpu, exit: Exit) -> Option<MessageInfo> {
         let action = self.vm.handle(&mut self.host, vcpu, exit);
-        self.carry_out(&action);
+        self.carry_out(action);
         self.host.hold_deadline_again();
-        if matches!(action, Action::Resume) {
+        if action == Action::Resume {
             return self.host.answer(vcpu);
         }
         self.host.park(vcpu);
@@ -63,10 +64,10 @@ impl Monitor {
     }
 
     /// What an answer of the core means for the machine.
-    fn carry_out(&mut self, action: &Action) {
+    fn carry_out(&mut self, action: Action) {
         match action {
             Action::Resume => {}
-            Action::Park { until } => self.host.arm(*until),
+            Action::Park { until } => self.host.arm(until),
             Action::PowerOff => stop::power_off(),
             Action::Stop(_) => {
                 log::print_held(uart::print);
@@ -118,7 +119,7 @@ impl Handler for Monitor {
             };
             // Comes on behalf of the machine: no virtual CPU waits for an answer.
             let action = self.vm.handle(&mut self.host, Vcpu(0), exit);
-            self.carry_out(&action);
+            self.carry_out(action);
         }
         Ok(())
     }

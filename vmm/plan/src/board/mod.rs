@@ -198,8 +198,8 @@ impl Board {
     /// It forwards a call that reaches more than the guest.
     pub(crate) fn check_rule(&self, rule: &Rule) -> Result<(), String> {
         let function = rule.function;
-        let may =
-            vmm_core::smccc::may_forward(function) && !self.smc.never_forward.contains(&function);
+        let may = vmm_core::arm::smccc::may_forward(function)
+            && !self.smc.never_forward.contains(&function);
         if rule.action == RuleAction::Forward && !may {
             return Err(format!(
                 "smc: {function:#x} reaches more than the guest and is never forwarded"

@@ -5,8 +5,8 @@
 //! is NOT_SUPPORTED in all 64 bits, so that neither a 32-bit nor a 64-bit reader takes it for a
 //! value.
 
+use crate::arm::{services, trng};
 use crate::plan::{Plan, RULE_FORWARD};
-use crate::{services, trng};
 
 /// SMCCC and PSCI NOT_SUPPORTED, 64 bits wide (DEN0028F, 2.9; DEN0022F, 5.2.2).
 pub const NOT_SUPPORTED: u64 = u64::MAX;

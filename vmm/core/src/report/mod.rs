@@ -9,11 +9,17 @@
 
 use core::fmt::{self, Write};
 
-use crate::counters::{Counters, Json};
-use crate::fault::{FaultReport, Place};
+use self::counters::{Counters, Json};
+use self::latency::Latency;
+use self::stop::{Nearest, nearest};
+use crate::fault::{CodeLocation, FaultReport};
 use crate::host::Host;
-use crate::latency::Latency;
 use crate::plan::Plan;
+
+pub mod counters;
+pub mod latency;
+pub mod stop;
+pub mod trace;
 
 /// How everything that the monitor prints begins: the guest may be in the middle of a line, and of
 /// an escape sequence, which would swallow what comes next. CAN ends a sequence wherever it stands
@@ -118,8 +124,8 @@ fn write_event(out: &mut dyn Write, plan: &Plan<'_>, event: Event<'_>) -> fmt::R
         Event::Reset(boots) => write!(out, ",\"boots\":{boots}"),
         Event::Off => out.write_str(",\"reason\":\"system-off\""),
         Event::Stop(report) => {
-            write!(out, ",\"kind\":\"{}\",\"vcpu\":{}", report.fault.kind(), report.vcpu.0)?;
-            if let Some(Place { pc, lr }) = report.at {
+            write!(out, ",\"kind\":\"{}\",\"vcpu\":{}", report.fault.kind().name(), report.vcpu.0)?;
+            if let Some(CodeLocation { pc, lr }) = report.at {
                 write!(out, ",\"pc\":\"{pc:#x}\",\"lr\":\"{lr:#x}\"")?;
             }
             if let Some(esr) = report.esr {
@@ -127,7 +133,7 @@ fn write_event(out: &mut dyn Write, plan: &Plan<'_>, event: Event<'_>) -> fmt::R
             }
             if let Some(ipa) = report.fault.ipa() {
                 write!(out, ",\"ipa\":\"{ipa}\"")?;
-                if let crate::fault::Nearest::Inside(node) = crate::fault::nearest(plan, ipa) {
+                if let Nearest::Inside(node) = nearest(plan, ipa) {
                     write!(out, ",\"node\":\"{}\"", node.path.as_str())?;
                 }
             }

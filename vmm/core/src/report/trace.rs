@@ -16,14 +16,15 @@
 
 use core::fmt::{self, Write};
 
+use super::{BEGIN, Out};
 use crate::addr::Ipa;
+use crate::arm::pstate::Pstate;
 use crate::host::{
-    Action, El1, Entry, Exit, Gpr, Host, HostStats, Image, InjectRefused, Injection, Intid,
-    ListState, MemoryOp, MemoryRefused, Vcpu, VirtualTimer,
+    Action, El1, Entry, Exit, Host, HostStats, Image, InjectRefused, Injection, ListState,
+    MemoryOp, MemoryRefused, VirtualTimer,
 };
+use crate::ids::{Gpr, Intid, Vcpu};
 use crate::plan::{Plan, Window};
-use crate::pstate::Pstate;
-use crate::report::{BEGIN, Out};
 
 /// A host that prints what is asked of another.
 pub struct Traced<'h>(pub &'h mut dyn Host);
@@ -88,13 +89,13 @@ pub fn trace_exit(host: &mut dyn Host, vcpu: Vcpu, exit: Exit) {
 }
 
 /// Prints an answer.
-pub fn trace_action(host: &mut dyn Host, action: &Action) {
+pub fn trace_action(host: &mut dyn Host, action: Action) {
     match action {
         Action::Resume => line(host, format_args!("resume")),
         Action::Park { until: Some(until) } => line(host, format_args!("park {until:#x}")),
         Action::Park { until: None } => line(host, format_args!("park none")),
         Action::PowerOff => line(host, format_args!("poweroff")),
-        Action::Stop(report) => line(host, format_args!("stop {}", report.fault.kind())),
+        Action::Stop(kind) => line(host, format_args!("stop {}", kind.name())),
     }
 }
 

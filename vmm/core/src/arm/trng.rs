@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! The firmware's interface to random numbers (Arm DEN0098 1.0).
 
+use crate::arm::smccc::{INVALID_PARAMETERS, NOT_SUPPORTED, SUCCESS, id};
 use crate::entropy::Generator;
-use crate::smccc::{INVALID_PARAMETERS, NOT_SUPPORTED, SUCCESS, id};
 
 /// Version 1.0.
 const VERSION: u64 = 1 << 16;

@@ -3,7 +3,7 @@
 
 use core::fmt;
 
-use crate::host::Gpr;
+use crate::ids::Gpr;
 
 /// A decoded exception syndrome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -267,6 +267,37 @@ impl fmt::Display for Access {
         match self.reg {
             Some(reg) => write!(f, ", register {width}{}", reg.number()),
             None => write!(f, ", register {width}zr"),
+        }
+    }
+}
+
+/// The syndrome in words.
+impl fmt::Display for Syndrome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let abort = |f: &mut fmt::Formatter<'_>, what: &str, abort: &Abort| {
+            write!(f, "{what}, {}", status_words(abort.status))?;
+            if abort.walk { f.write_str(", on a walk of the guest's tables") } else { Ok(()) }
+        };
+        match self.class {
+            Class::Wait { event, timeout } => {
+                f.write_str(if event { "WFE" } else { "WFI" })?;
+                if timeout == Timeout::Never { Ok(()) } else { f.write_str("T") }
+            }
+            Class::Hypercall => f.write_str("HVC"),
+            Class::Firmware => f.write_str("SMC"),
+            Class::Register(access) => {
+                write!(f, "{} {}", if access.read { "MRS of" } else { "MSR to" }, access.register)
+            }
+            Class::Fetch(what) => abort(f, "instruction abort", &what),
+            Class::Data(what, Some(_)) => abort(
+                f,
+                if what.write { "data abort on a store" } else { "data abort on a load" },
+                &what,
+            ),
+            Class::Data(what, None) => {
+                abort(f, "data abort without an instruction syndrome", &what)
+            }
+            Class::Other(ec) => write!(f, "exception class {ec:#x}"),
         }
     }
 }

@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! What the architecture and its firmware interfaces say: pure functions over register values.
+
+pub mod pstate;
+pub mod services;
+pub mod smccc;
+pub mod syndrome;
+pub mod trng;

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! Numbers that name things: virtual CPUs, interrupts, registers. Everything else builds on these.
+
+use core::fmt;
+
+/// Number of a virtual CPU, 0 to [`MAX_VCPUS`]` - 1`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Vcpu(pub u8);
+
+/// Most virtual CPUs that a guest can have.
+pub const MAX_VCPUS: usize = 4;
+
+impl Vcpu {
+    /// The number as an index.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl fmt::Display for Vcpu {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "vcpu{}", self.0)
+    }
+}
+
+/// Interrupt identifier, 0 to 1019: SGI 0-15, PPI 16-31, SPI 32-1019 (Arm IHI 0048B, 2.2.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Intid(u16);
+
+impl Intid {
+    /// The virtual timer's PPI (Arm BSA, 3.8.1).
+    pub const VIRTUAL_TIMER: Self = Self(27);
+
+    /// The identifier `number`, or `None` from 1020 on: those are special (IHI 0048B, 2.2.1).
+    #[must_use]
+    pub const fn new(number: u16) -> Option<Self> {
+        if number < 1020 { Some(Self(number)) } else { None }
+    }
+
+    /// The number.
+    #[must_use]
+    pub const fn number(self) -> u16 {
+        self.0
+    }
+
+    /// Whether each vCPU has its own copy (SGIs and PPIs).
+    #[must_use]
+    pub const fn is_private(self) -> bool {
+        self.0 < 32
+    }
+}
+
+impl fmt::Display for Intid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            0..=15 => write!(f, "SGI {}", self.0),
+            16..=31 => write!(f, "PPI {}", self.0),
+            _ => write!(f, "SPI {} (INTID {})", self.0.wrapping_sub(32), self.0),
+        }
+    }
+}
+
+/// A general-purpose register that exists: X0 to X30. Number 31 is the zero register and never
+/// reaches a host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Gpr(u8);
+
+impl Gpr {
+    /// X0: first argument and result of a call.
+    pub const X0: Self = Self(0);
+    /// X30, the link register.
+    pub const X30: Self = Self(30);
+    /// X0 to X7: the arguments of a call (DEN0028F, 2.6).
+    pub const ARGUMENTS: [Self; 8] =
+        [Self(0), Self(1), Self(2), Self(3), Self(4), Self(5), Self(6), Self(7)];
+
+    /// Register X`number`, or `None` from 31 on.
+    #[must_use]
+    pub const fn new(number: u8) -> Option<Self> {
+        if number < 31 { Some(Self(number)) } else { None }
+    }
+
+    /// 0 to 30.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        self.0
+    }
+}
