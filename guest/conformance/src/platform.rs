@@ -112,13 +112,19 @@ impl Platform {
     /// The number behind `name=` in the boot arguments, decimal or with `0x`.
     #[must_use]
     pub fn argument(&self, name: &str) -> Option<u64> {
-        let arguments = named(&self.tree, "chosen")?.property("bootargs")?.as_str()?;
+        let arguments = core::str::from_utf8(self.chosen("bootargs")?).ok()?.trim_end_matches('\0');
         let is_ours = |word: &&str| word.split_once('=').is_some_and(|(key, _)| key == name);
         let (_, value) = arguments.split(' ').find(is_ours)?.split_once('=')?;
         match value.strip_prefix("0x") {
             Some(digits) => u64::from_str_radix(digits, 16).ok(),
             None => value.parse().ok(),
         }
+    }
+
+    /// A property of `/chosen`.
+    #[must_use]
+    pub fn chosen(&self, name: &str) -> Option<&'static [u8]> {
+        Some(named(&self.tree, "chosen")?.property(name)?.value)
     }
 
     /// The page that takes marks: the boot argument `marker=ADDRESS`.

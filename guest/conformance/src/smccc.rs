@@ -36,14 +36,19 @@ pub const ALREADY_ON: u64 = -4_i64 as u64;
 /// Makes a firmware call by SMC with X0 to X3; the answer's X0.
 #[must_use]
 pub fn smc(function: u32, arguments: [u64; 3]) -> u64 {
+    smc_all(function, arguments)[0]
+}
+
+/// Makes a firmware call by SMC with X0 to X3; the answer's X0 to X3.
+#[must_use]
+pub fn smc_all(function: u32, arguments: [u64; 3]) -> [u64; 4] {
     let [mut x1, mut x2, mut x3] = arguments;
     let mut x0 = u64::from(function);
     // SAFETY: SMCCC keeps X4 to X30 and memory; a CPU that is turned on has a stack of its own.
     unsafe {
         asm!("smc #0", inout("x0") x0, inout("x1") x1, inout("x2") x2, inout("x3") x3);
     };
-    let _ = (x1, x2, x3);
-    x0
+    [x0, x1, x2, x3]
 }
 
 /// Turns the machine off. If the firmware comes back from that, the guest hangs, and whoever
