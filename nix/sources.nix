@@ -37,6 +37,7 @@ in
   vmm = tree [
     ../Cargo.toml
     ../vmm/core
+    ../vmm/report
     ../vmm/hosts/microkit-abi
     (fileset.difference ../vmm/hosts/microkit (fileset.maybeMissing ../vmm/hosts/microkit/.cargo))
   ];

@@ -6,10 +6,10 @@
 use std::time::Duration;
 
 use judge::console::Console;
-use judge::event::Event;
 use judge::session::{Moment, Nonce, Outcome, Request, Script, Session, Step};
 use vmm_plan::Board;
 use vmm_plan::report::Report;
+use vmm_report::Event;
 
 use crate::boards::QEMU;
 use crate::input::Input;

@@ -28,7 +28,6 @@ use figure::{Column, Numbers, Subject, Table};
 use setting::Setting;
 
 pub use figure::number;
-pub use linux::exits;
 
 /// Runs the command. The exit code is 1 if a target is to be judged and is missed.
 ///

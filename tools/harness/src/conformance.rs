@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 use vmm_plan::wish::Unowned;
+use vmm_report::{Event, EventKind, FaultKind};
 
 use crate::boot;
 use crate::error::{Error, Result};
@@ -35,7 +36,7 @@ pub struct Guest {
     /// What has to happen.
     pub expect: Expect,
     /// Kind of the fault, if it is to be stopped.
-    pub kind: Option<String>,
+    pub kind: Option<FaultKind>,
     /// Only with this version of the interrupt controller.
     pub gic: Option<u8>,
     /// What it is to meet where nobody owns the address, if not what the board file says.
@@ -60,7 +61,7 @@ pub struct Guest {
     #[serde(default)]
     pub one_core: bool,
     /// Fault kind with which it is stopped on seL4, where it passes elsewhere.
-    pub sel4_kind: Option<String>,
+    pub sel4_kind: Option<FaultKind>,
     /// Boot arguments that it gets on seL4.
     pub sel4_args: Option<String>,
     /// Versions of QEMU's own interrupt controller on which it passes without a monitor.
@@ -134,10 +135,10 @@ impl Guest {
     }
 
     /// What has to happen on this host, and the fault's kind if it is to be stopped.
-    fn outcome(&self, host: HostName) -> (Expect, Option<&String>) {
-        match &self.sel4_kind {
+    fn outcome(&self, host: HostName) -> (Expect, Option<FaultKind>) {
+        match self.sel4_kind {
             Some(kind) if host == HostName::Microkit => (Expect::Stopped, Some(kind)),
-            _ => (self.expect, self.kind.as_ref()),
+            _ => (self.expect, self.kind),
         }
     }
 
@@ -174,16 +175,16 @@ impl Guest {
     /// What differs from the declaration; `None` if all is as declared.
     #[must_use]
     pub fn complaint(&self, run: &Run, host: HostName) -> Option<String> {
-        let count = |name| run.events.iter().filter(|event| event.event == name).count();
-        let stop = run.events.iter().find(|event| event.event == "stop");
+        let all = |kind| run.events.iter().filter(move |event| event.event == kind);
+        let stopped = all(EventKind::Stop).next().and_then(Event::fault_kind);
         let (expect, kind) = self.outcome(host);
         match expect {
             Expect::Pass if run.exit_code != 0 => return Some(run.message.clone()),
             Expect::Stopped if run.exit_code != 2 => {
                 return Some(format!("it was to be stopped, but {}", run.message));
             }
-            Expect::Stopped if stop.and_then(|event| event.kind.as_ref()) != kind => {
-                let kind = kind.map_or("nothing", String::as_str);
+            Expect::Stopped if stopped != kind => {
+                let kind = kind.map_or("nothing", FaultKind::name);
                 return Some(format!("the fault was to be {kind}, but {}", run.message));
             }
             Expect::Pass | Expect::Stopped => {}
@@ -191,12 +192,11 @@ impl Guest {
         if host == HostName::Bare {
             return None;
         }
-        let marks: Vec<_> = run.events.iter().filter(|event| event.event == "mark").collect();
-        let marks: Vec<_> = marks.iter().filter_map(|event| event.value).collect();
+        let marks: Vec<_> = all(EventKind::Mark).filter_map(|event| event.value).collect();
         if marks != self.marks {
             return Some(format!("its marks were to be {:?}, but are {marks:?}", self.marks));
         }
-        let resets = count("reset");
+        let resets = all(EventKind::Reset).count();
         (resets != self.resets)
             .then(|| format!("it was to reset {} times, but did {resets} times", self.resets))
     }
@@ -287,7 +287,6 @@ pub fn run(root: &Path, options: &BootOptions) -> Result<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::Event;
 
     fn guest(text: &str) -> Guest {
         toml::from_str(&format!("name = 'x'\nchecks = 'y'\n{text}")).unwrap()

@@ -2,11 +2,11 @@
 //! Splits what comes over the serial line into the guest's text and the monitor's lines.
 //!
 //! The monitor writes only at the start of a line: `@ ` before words, `@{` before JSON, `@t `
-//! before a step of a trace. What it prints begins with CAN and a line end (`BEGIN` in
-//! vmm/core/src/report/mod.rs), which belong to it. Everything else is the guest's. Pure: bytes in,
+//! before a step of a trace. What it prints begins with CAN and a line end
+//! ([`vmm_report::BEGIN`]), which belong to it. Everything else is the guest's. Pure: bytes in,
 //! values out.
 
-use crate::event::Event;
+use vmm_report::{EVENT, Event, TRACE, WORDS};
 
 /// Longest line that can be the monitor's, in bytes. A fault report's JSON stays far below.
 const LONGEST_LINE: usize = 16 * 1024;
@@ -173,12 +173,12 @@ impl Console {
     fn release(&mut self) -> Option<MonitorLine> {
         let held = std::mem::take(&mut self.held);
         let text = String::from_utf8_lossy(&held);
-        let line = if let Some(words) = text.strip_prefix("@ ") {
+        let line = if let Some(words) = text.strip_prefix(WORDS) {
             Some(MonitorLine::Words(words.to_owned()))
-        } else if let Some(step) = text.strip_prefix("@t ") {
+        } else if let Some(step) = text.strip_prefix(TRACE) {
             Some(MonitorLine::Trace(step.to_owned()))
         } else {
-            text.strip_prefix('@').and_then(Event::parse).map(MonitorLine::Event)
+            text.strip_prefix(EVENT).and_then(Event::parse).map(MonitorLine::Event)
         };
         if line.is_none() {
             self.not_begun();
@@ -196,6 +196,8 @@ impl Console {
 
 #[cfg(test)]
 mod tests {
+    use vmm_report::EventKind;
+
     use super::*;
 
     fn split(text: &str) -> (String, Vec<MonitorLine>) {
@@ -268,7 +270,7 @@ mod tests {
         let (guest, lines) = split("@{\"v\":1,\"event\":\"off\",\"reason\":\"system-off\"}\r\n");
         assert_eq!(guest, "");
         let [MonitorLine::Event(event)] = lines.as_slice() else { panic!("{lines:?}") };
-        assert_eq!(event.event, "off");
+        assert_eq!(event.event, EventKind::Off);
         assert_eq!(event.reason.as_deref(), Some("system-off"));
     }
 

@@ -5,7 +5,6 @@
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod console;
-pub mod event;
 pub mod fatal;
 pub mod outcome;
 pub mod session;

@@ -28,7 +28,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use clap::error::ErrorKind;
-use judge::{console, event, fatal, session, show};
+use judge::{console, fatal, session, show};
 
 use crate::options::{Cli, Task};
 

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use regex::Regex;
 use serde::Serialize;
+use vmm_report::Event;
 
 use crate::error::{Error, Result};
-use crate::event::Event;
 use crate::session::{CommandResult, Outcome, Session};
 
 /// Version of the report.

@@ -17,9 +17,9 @@ use std::ops::Range;
 use std::time::Duration;
 
 use regex::bytes::Regex;
+use vmm_report::{Event, EventKind};
 
 use crate::console::{Console, MonitorLine};
-use crate::event::Event;
 use crate::fatal;
 pub use crate::outcome::Outcome;
 use crate::show;
@@ -265,7 +265,7 @@ impl Session {
             if now.saturating_sub(at) < STOP_GRACE {
                 return vec![];
             }
-            if self.lines.ended() == Some("stop") {
+            if self.lines.ended() == Some(EventKind::Stop) {
                 return self.end(self.stop_outcome());
             }
         }
@@ -322,7 +322,7 @@ impl Session {
     }
 
     fn judge(&self, code: Option<i32>, said: &str) -> Outcome {
-        if self.lines.ended() == Some("stop") {
+        if self.lines.ended() == Some(EventKind::Stop) {
             return self.stop_outcome();
         }
         if let Some(why) = failed_emulator(code, said) {
@@ -340,7 +340,7 @@ impl Session {
         if let Some(why) = self.missing() {
             return Outcome::GuestFailed(why);
         }
-        if self.script.reports && self.lines.ended() != Some("off") {
+        if self.script.reports && self.lines.ended() != Some(EventKind::Off) {
             let why = "it ended without the monitor's power-off line";
             return Outcome::EmulatorFailed(why.into());
         }
@@ -386,13 +386,13 @@ impl Session {
                     Err(Doubt::Monitor(why)) => return self.ends(Outcome::EmulatorFailed(why)),
                     Err(Doubt::Guest(why)) => return self.ends(Outcome::GuestFailed(why)),
                 }
-                match event.event.as_str() {
-                    "stop" | "off" => self.ended = Some((self.now.wall, at)),
-                    "reset" => {
+                match event.event {
+                    EventKind::Stop | EventKind::Off => self.ended = Some((self.now.wall, at)),
+                    EventKind::Reset => {
                         self.judge_lines(at);
                         self.restarted(at);
                     }
-                    _ => {}
+                    EventKind::Start | EventKind::Mark => {}
                 }
                 self.record.events.push(event);
             }
@@ -605,11 +605,11 @@ impl Session {
     }
 
     fn stop_outcome(&self) -> Outcome {
-        let stop = self.record.events.iter().rev().find(|event| event.event == "stop");
+        let stop = self.record.events.iter().rev().find(|event| event.event == EventKind::Stop);
         let kind = stop.and_then(|event| event.kind.clone());
         let kind = kind.unwrap_or_else(|| "no kind given".into());
         // A host that has not started its guest says why in the event itself.
-        let what = stop.and_then(|event| event.rest.get("what")?.as_str());
+        let what = stop.and_then(|event| event.what.as_deref());
         let words = || self.record.words.iter().rev().find_map(|line| line.strip_prefix(STOPPED));
         Outcome::Stopped(match what.or_else(words) {
             Some(words) => format!("{kind}: {}", words.trim_end_matches('.')),

@@ -10,12 +10,12 @@ use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use regex::Regex;
+use vmm_report::{Counter, Event, EventKind, FaultKind};
 
-use crate::bench::{exits, number};
+use crate::bench::number;
 use crate::boot;
 use crate::conformance::{self, Guest};
 use crate::error::Result;
-use crate::event::Event;
 use crate::image::{self, Image};
 use crate::options::{BootOptions, Machine, SoakOptions};
 use crate::report::Run;
@@ -34,7 +34,8 @@ const TRANSLATED_MIB: u64 = 128;
 /// How much QEMU may grow in the second half of a run, in bytes: that room, and change.
 const GROWTH: u64 = 160 << 20;
 /// Counters of things that Linux does once, when it starts.
-const ONCE: [&str; 4] = ["other", "unknown_smc", "unimplemented", "notes"];
+const ONCE: [Counter; 4] =
+    [Counter::Other, Counter::UnknownSmc, Counter::Unimplemented, Counter::Notes];
 
 /// What a part came to.
 #[derive(Debug, Default, PartialEq)]
@@ -137,10 +138,14 @@ fn turn(seed: u64) -> usize {
 
 /// How a hostile guest ended, if it may end so.
 fn hostile_end(run: &Run, may_be_stopped: bool) -> std::result::Result<String, String> {
-    let stop = run.events.iter().find(|event| event.event == "stop");
+    let stop = run.events.iter().find(|event| event.event == EventKind::Stop);
+    let by_no_guest = matches!(
+        stop.and_then(Event::fault_kind),
+        Some(FaultKind::BadImage | FaultKind::MonitorPanic)
+    );
     match (run.exit_code, stop.and_then(|event| event.kind.as_deref())) {
         (0, None) => Ok("passed".into()),
-        (2, Some(kind @ ("bad-image" | "monitor-panic"))) => {
+        (2, Some(kind)) if by_no_guest => {
             Err(format!("no guest can cause {kind}: {}", run.message))
         }
         (2, Some(_)) if run.monitor.is_empty() => Err("it was stopped without a report".into()),
@@ -164,7 +169,8 @@ fn reboots(root: &Path, machine: &Machine, count: u32) -> Result<Part> {
     let mut steps = vec![restart; count as usize];
     steps.push(Step::command("true"));
     let run = linux(root, machine, steps, REBOOT.saturating_mul(count.saturating_add(1)))?;
-    let resets: Vec<_> = run.events.iter().filter(|event| event.event == "reset").collect();
+    let resets: Vec<_> =
+        run.events.iter().filter(|event| event.event == EventKind::Reset).collect();
     let mut complaints = failure(&run);
     if resets.len() != count as usize {
         complaints.push(format!("the monitor reports {} resets of {count}", resets.len()));
@@ -174,7 +180,8 @@ fn reboots(root: &Path, machine: &Machine, count: u32) -> Result<Part> {
     complaints.extend(grows("time to init, s", init, 3.0, 1.0));
     // From one reset to the next: what a boot and a restart cost.
     let mmio = |event: &Event| {
-        number(event.counter("mmio_read").saturating_add(event.counter("mmio_write")))
+        let of = |counter| event.counter(counter).unwrap_or(0);
+        number(of(Counter::MmioRead).saturating_add(of(Counter::MmioWrite)))
     };
     let each: Vec<_> = resets.windows(2).map(|two| mmio_between(two, mmio)).collect();
     complaints.extend(grows("MMIO exits a boot", &each, 1.1, 8.0));
@@ -240,7 +247,7 @@ fn idle_and_load(root: &Path, machine: &Machine, time: Duration) -> Result<Part>
         complaints.push(clock.clone());
     }
 
-    let marks: Vec<_> = run.events.iter().filter(|event| event.event == "mark").collect();
+    let marks: Vec<_> = run.events.iter().filter(|event| event.event == EventKind::Mark).collect();
     // Marks around a sleep are 0 and 1, 2 and 3, ...: a load lies between the others.
     let idle: Vec<_> = marks.chunks_exact(2).filter_map(idle_rate).collect();
     if idle.len() as u64 != rounds {
@@ -269,7 +276,7 @@ fn stretches(time: Duration) -> (u64, u64) {
 fn idle_rate(two: &[&Event]) -> Option<f64> {
     let [before, after] = two else { return None };
     let seconds = after.seconds()? - before.seconds()?;
-    Some(number(exits(after)?.saturating_sub(exits(before)?)) / seconds.max(0.001))
+    Some(number(after.exits()?.saturating_sub(before.exits()?)) / seconds.max(0.001))
 }
 
 /// A complaint if the mean of the last quarter is more than `factor` times that of the first, and
@@ -317,10 +324,10 @@ fn once_only(marks: &[&Event]) -> Vec<String> {
     let (Some(first), Some(last)) = (marks.first(), marks.last()) else {
         return vec!["the monitor printed no mark".into()];
     };
-    let moved = ONCE.iter().filter(|name| first.counter(name) != last.counter(name));
-    moved
-        .map(|name| format!("{name} went from {} to {}", first.counter(name), last.counter(name)))
-        .collect()
+    let count = |event: &Event, counter| event.counter(counter).unwrap_or(0);
+    let counts = ONCE.map(|counter| (counter, count(first, counter), count(last, counter)));
+    let moved = counts.into_iter().filter(|(_, before, after)| before != after);
+    moved.map(|(counter, from, to)| format!("{counter} went from {from} to {to}")).collect()
 }
 
 fn failure(run: &Run) -> Vec<String> {
@@ -353,10 +360,9 @@ mod tests {
     use super::*;
 
     fn ended(exit_code: u8, kind: Option<&str>, words: &[&str]) -> Run {
-        let stop = kind.map(|kind| Event {
-            event: "stop".into(),
-            kind: Some(kind.into()),
-            ..Event::default()
+        let stop = kind.map(|kind| {
+            let json = format!("{{\"v\":1,\"event\":\"stop\",\"kind\":\"{kind}\"}}");
+            Event::parse(&json).unwrap()
         });
         Run {
             message: "it ended".into(),
@@ -423,8 +429,10 @@ mod tests {
 
     #[test]
     fn counters_of_the_start_must_not_move() {
-        let mark =
-            |notes| Event { counters: [("notes".to_owned(), notes)].into(), ..Event::default() };
+        let mark = |notes: u64| {
+            let json = format!("{{\"v\":1,\"event\":\"mark\",\"counters\":{{\"notes\":{notes}}}}}");
+            Event::parse(&json).unwrap()
+        };
         assert_eq!(once_only(&[&mark(1), &mark(1)]), [""; 0]);
         assert_eq!(once_only(&[&mark(1), &mark(3)]), ["notes went from 1 to 3"]);
         assert_eq!(once_only(&[]).len(), 1);

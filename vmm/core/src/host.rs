@@ -6,56 +6,11 @@
 //! into an [`Exit`], calls [`crate::vm::Vm::handle`] and carries out the [`Action`]; it decides
 //! nothing.
 
+pub use vmm_report::FaultKind;
+
 use crate::addr::{Ipa, IpaRange};
 use crate::arm::pstate::Pstate;
 use crate::ids::{Gpr, Intid, Vcpu};
-
-/// Why a guest was stopped, without the details that its report has ([`crate::fault::Fault`]).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FaultKind {
-    /// A load or store where neither memory nor a device is.
-    UnownedAddress,
-    /// A jump to where there is no memory.
-    FetchOutsideRam,
-    /// A load or store of something that is there, and was refused.
-    DeniedAccess,
-    /// A program in AArch32 state used an emulated device.
-    Aarch32Program,
-    /// The last vCPU turned itself off.
-    AllCpusOff,
-    /// An access to an emulated device that the syndrome does not describe.
-    NoSyndrome,
-    /// The guest's translation tables are outside its memory.
-    UnreadableAddress,
-    /// A trapped system register that nobody answers.
-    UnknownRegister,
-    /// The host's kernel reported something without a word here.
-    UnknownExit,
-    /// A device interrupt that never becomes quiet.
-    InterruptStorm,
-    /// The images or the plan cannot be started.
-    BadImage,
-}
-
-impl FaultKind {
-    /// The name of the kind: part of the report's contract.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::UnownedAddress => "unowned-address",
-            Self::FetchOutsideRam => "fetch-outside-ram",
-            Self::DeniedAccess => "denied-access",
-            Self::Aarch32Program => "aarch32-program",
-            Self::AllCpusOff => "all-cpus-off",
-            Self::NoSyndrome => "no-syndrome",
-            Self::UnreadableAddress => "unreadable-address",
-            Self::UnknownRegister => "unknown-register",
-            Self::UnknownExit => "unknown-exit",
-            Self::InterruptStorm => "interrupt-storm",
-            Self::BadImage => "bad-image",
-        }
-    }
-}
 
 /// Why a vCPU, or the machine under it, wants the monitor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

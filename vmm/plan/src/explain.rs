@@ -8,6 +8,7 @@ use vmm_core::arm::syndrome::{Abort, Class, Syndrome, status_words};
 use vmm_core::fault::{Fault, FaultReport};
 use vmm_core::ids::Vcpu;
 use vmm_core::plan::Plan as Block;
+use vmm_report::{BEGIN, WORDS};
 use zerocopy::IntoBytes;
 
 use crate::board::{Board, RuleAction};
@@ -167,9 +168,9 @@ pub fn address(plan: &Plan, ipa: u64) -> Result<String, PlanError> {
     let mut words = String::new();
     let _ = report.render(&block, &mut words);
     for line in words.lines() {
-        // The monitor's own mark before its words.
-        let line = line.trim_start_matches('\u{18}');
-        let line = line.strip_prefix("@ ").unwrap_or(line);
+        // The monitor's own marks before its words.
+        let line = line.trim_start_matches(BEGIN.trim_end());
+        let line = line.strip_prefix(WORDS).unwrap_or(line);
         // Nothing was stopped here; only what is at the address counts.
         let empty = line.trim_matches(char::is_control).is_empty();
         if !empty && !line.starts_with("The guest was stopped") {

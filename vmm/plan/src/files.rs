@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+use vmm_report::{EventKind, Field, Line};
 
 use crate::checked::Checked;
 use crate::error::PlanError;
@@ -93,10 +94,11 @@ impl Plan {
     #[must_use]
     pub fn facts(&self) -> Facts {
         let board = &self.board;
-        let start = format!(
-            "@{{\"v\":1,\"event\":\"start\",\"board\":\"{}\",\"gic\":{},",
-            board.name, self.gic
-        );
+        let mut start = String::new();
+        // A string takes everything.
+        let _ = Line::new(&mut start, EventKind::Start)
+            .and_then(|line| line.text(Field::Board, &board.name)?.number(Field::Gic, self.gic));
+        start.push(',');
         Facts {
             board: board.name.clone(),
             title: board.title.clone(),

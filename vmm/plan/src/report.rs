@@ -7,6 +7,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+use vmm_report::{Counter, Event, TRACE};
 
 use crate::board::Board;
 use crate::error::PlanError;
@@ -63,31 +64,6 @@ pub struct Command {
     pub seconds: f64,
 }
 
-/// An event of the monitor.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Event {
-    /// `start`, `mark`, `reset`, `stop` or `off`.
-    pub event: String,
-    /// Number of a mark.
-    #[serde(default)]
-    pub value: Option<u64>,
-    /// Kind of a stop.
-    #[serde(default)]
-    pub kind: Option<String>,
-    /// The generic timer's counter.
-    #[serde(default)]
-    pub ticks: u64,
-    /// Its rate.
-    #[serde(default)]
-    pub hz: u64,
-    /// Item n counts the exits that were answered in fewer than 2^n ticks.
-    #[serde(default)]
-    pub latency: Vec<u64>,
-    /// Exits by cause so far, and what the monitor did.
-    #[serde(default)]
-    pub counters: BTreeMap<String, u64>,
-}
-
 /// The numbers of a report.
 #[derive(Clone, Debug, Serialize)]
 pub struct Summary {
@@ -105,21 +81,6 @@ pub struct Summary {
     pub commands: Vec<(String, u64)>,
 }
 
-/// Counters that are exits of the guest; the others say what the monitor did.
-const EXITS: [&str; 11] = [
-    "mmio_read",
-    "mmio_write",
-    "smc",
-    "hvc",
-    "wfi",
-    "wfe",
-    "sysreg",
-    "timer",
-    "maintenance",
-    "line",
-    "wakeup",
-];
-
 /// A point of a boot: seconds from the monitor's start, and what happened.
 pub type Milestone = (f64, String);
 
@@ -127,26 +88,28 @@ impl Run {
     /// Events by time, in seconds from the first.
     #[must_use]
     pub fn milestones(&self) -> Vec<Milestone> {
-        let start = self.events.first().map_or(0, |event| event.ticks);
+        let start = self.events.first().and_then(|event| event.ticks).unwrap_or(0);
         let words = |event: &Event| match (&event.value, &event.kind) {
             (Some(value), _) => format!("{} {value}", event.event),
             (None, Some(kind)) => format!("{} ({kind})", event.event),
-            (None, None) => event.event.clone(),
+            (None, None) => event.event.to_string(),
         };
-        self.events
-            .iter()
-            .filter(|event| event.hz > 0)
-            .map(|event| (seconds(event.ticks.saturating_sub(start), event.hz), words(event)))
-            .collect()
+        let at = |event: &Event| {
+            let since = event.ticks.unwrap_or(0).saturating_sub(start);
+            event.hz.filter(|hz| *hz > 0).map(|hz| (seconds(since, hz), words(event)))
+        };
+        self.events.iter().filter_map(at).collect()
     }
 
-    /// Exits by cause at the end of the run, the most frequent first.
+    /// Exits and wake-ups by cause at the end of the run, the most frequent first.
     #[must_use]
-    pub fn exits(&self) -> Vec<(&str, u64)> {
+    pub fn exits(&self) -> Vec<(&'static str, u64)> {
         let Some(last) = self.events.last() else { return Vec::new() };
-        let mut exits: Vec<_> = EXITS
+        let wanted = |counter: &&Counter| counter.is_exit() || **counter == Counter::WakeUp;
+        let mut exits: Vec<_> = Counter::ALL
             .iter()
-            .filter_map(|name| Some((*name, *last.counters.get(*name)?)))
+            .filter(wanted)
+            .filter_map(|counter| Some((counter.name(), last.counter(*counter)?)))
             .filter(|(_, count)| *count > 0)
             .collect();
         exits.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
@@ -159,8 +122,9 @@ impl Run {
     /// counter's ticks, named by their upper ends.
     #[must_use]
     pub fn latency(&self) -> Vec<(String, u64)> {
-        let Some(last) = self.events.last().filter(|last| last.hz > 0) else { return Vec::new() };
-        let name = |bin| format!("< {:.1} us", 1e6 * seconds(1_u64.wrapping_shl(bin), last.hz));
+        let Some(last) = self.events.last() else { return Vec::new() };
+        let Some(hz) = last.hz.filter(|hz| *hz > 0) else { return Vec::new() };
+        let name = |bin| format!("< {:.1} us", 1e6 * seconds(1_u64.wrapping_shl(bin), hz));
         (0_u32..)
             .zip(&last.latency)
             .filter(|(_, count)| **count > 0)
@@ -357,7 +321,7 @@ fn scale(share: f64) -> i64 {
 
 /// Address of the abort that a step of a trace reports: `@t exit VCPU trap ESR IPA`.
 fn abort(line: &str) -> Option<u64> {
-    let mut words = line.trim().strip_prefix("@t exit ")?.split(' ');
+    let mut words = line.trim().strip_prefix(TRACE)?.strip_prefix("exit ")?.split(' ');
     let (_, trap, esr, ipa) = (words.next()?, words.next()?, words.next()?, words.next()?);
     let hex = |word: &str| u64::from_str_radix(word.strip_prefix("0x")?, 16).ok();
     // Exception classes 0x20 and 0x24: instruction and data aborts (Arm DDI 0487, D24.2.40).

@@ -10,13 +10,13 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use regex::Regex;
+use vmm_report::{Counter, Event, EventKind};
 
 use super::figure::{Column, number};
 use super::linux;
 use crate::conformance::Guest;
 use crate::console::Console;
 use crate::error::{Error, Result};
-use crate::event::Event;
 use crate::image::{self, Image};
 use crate::options::{BootOptions, HostName, Machine};
 use crate::report::Run;
@@ -83,7 +83,8 @@ pub fn compare(root: &Path, machine: &Machine, base: &Costs, column: &mut Column
         }
     }
     if machine.host == HostName::Microkit {
-        let marks: Vec<_> = run.events.iter().filter(|event| event.event == "mark").collect();
+        let marks: Vec<_> =
+            run.events.iter().filter(|event| event.event == EventKind::Mark).collect();
         kernel_calls(&marks, column)
             .ok_or_else(|| Error::Emulator(format!("{GUEST} set no marks")))?;
     }
@@ -113,15 +114,17 @@ fn run_once(root: &Path, machine: &Machine) -> Result<(Costs, Run)> {
 /// Calls between two marks, less those between the first two, between which there is nothing but
 /// the mark itself.
 fn kernel_calls(marks: &[&Event], column: &mut Column) -> Option<()> {
-    let between = |at: usize, name: &str| {
+    let between = |at: usize, counter: Counter| {
         let (from, to) = (marks.get(at)?, marks.get(at.checked_add(1)?)?);
-        let (before, after) = (from.counters.get(name)?, to.counters.get(name)?);
-        Some(number(after.saturating_sub(*before)))
+        let (before, after) = (from.counter(counter)?, to.counter(counter)?);
+        Some(number(after.saturating_sub(before)))
     };
-    let nothing = between(0, "calls")?;
+    let nothing = between(0, Counter::Calls)?;
     for (at, (kind, _, key)) in (1..).zip(KINDS) {
         // Of what is not counted, or did not happen, there is no figure.
-        let Some(calls) = between(at, "calls").map(|calls| calls - nothing) else { continue };
+        let Some(calls) = between(at, Counter::Calls).map(|calls| calls - nothing) else {
+            continue;
+        };
         let mut each = |key, exits: Option<f64>| {
             if let Some(exits) = exits.filter(|&exits| exits > 0.0) {
                 column.set(key, calls / exits);
@@ -129,12 +132,12 @@ fn kernel_calls(marks: &[&Event], column: &mut Column) -> Option<()> {
         };
         match kind {
             // A mark is a store itself.
-            "store" => each(key, between(at, "mmio_write").map(|stores| stores - 1.0)),
-            "load" => each(key, between(at, "mmio_read")),
-            "smc" => each(key, between(at, "smc")),
+            "store" => each(key, between(at, Counter::MmioWrite).map(|stores| stores - 1.0)),
+            "load" => each(key, between(at, Counter::MmioRead)),
+            "smc" => each(key, between(at, Counter::Smc)),
             _ => {
-                each(key, between(at, "injected"));
-                let exits = between(at, "timer").zip(between(at, "maintenance"));
+                each(key, between(at, Counter::Injected));
+                let exits = between(at, Counter::Timer).zip(between(at, Counter::Maintenance));
                 each("interrupt_exit_calls", exits.map(|(timer, ended)| timer + ended));
             }
         }

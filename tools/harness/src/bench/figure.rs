@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use vmm_report::Counter;
 
 use super::growth::Growth;
 use super::setting::Setting;
@@ -153,7 +154,7 @@ pub struct Column {
     /// Figures by [`Row::key`]; what does not apply is left out.
     pub figures: BTreeMap<&'static str, f64>,
     /// Exits to the guest's shell, by cause.
-    pub exits: Vec<(&'static str, u64)>,
+    pub exits: Vec<(Counter, u64)>,
 }
 
 fn by_name<S: serde::Serializer>(subject: &Subject, to: S) -> Result<S::Ok, S::Error> {

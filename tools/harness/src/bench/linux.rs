@@ -4,29 +4,16 @@
 
 use std::path::Path;
 
+use vmm_report::{Counter, Event};
+
 use super::figure::{Column, number};
 use super::memory;
 use crate::boot;
 use crate::error::{Error, Result};
-use crate::event::Event;
 use crate::image::{self, Image};
 use crate::options::{BootOptions, HostName, Machine};
 use crate::report::Run;
 use crate::session::{Script, Step, pattern};
-
-/// Counters that stand for one exit each.
-const EXITS: [&str; 10] = [
-    "mmio_read",
-    "mmio_write",
-    "smc",
-    "hvc",
-    "wfi",
-    "wfe",
-    "sysreg",
-    "timer",
-    "maintenance",
-    "line",
-];
 
 /// Boots of the small guest: the middle one counts.
 const TRIES: usize = 3;
@@ -67,36 +54,38 @@ pub fn with_monitor(root: &Path, machine: &Machine, idle: u32, column: &mut Colu
         return Err(Error::Emulator("the monitor printed no mark".into()));
     };
     if let (Some(from_s), Some(to_s)) = (from.seconds(), to.seconds())
-        && let (Some(before), Some(after)) = (exits(from), exits(to))
+        && let (Some(before), Some(after)) = (from.exits(), to.exits())
         && to_s > from_s
     {
         column.set("idle_exits", number(after.saturating_sub(before)) / (to_s - from_s));
-        let calls = to.counter("calls").saturating_sub(from.counter("calls"));
+        let calls = |event: &Event| event.counter(Counter::Calls).unwrap_or(0);
+        let calls = calls(to).saturating_sub(calls(from));
         if calls != 0 {
             column.set("idle_calls", number(calls) / (to_s - from_s));
         }
     }
-    if let Some(exits) = exits(shell) {
+    if let Some(exits) = shell.exits() {
         column.set("exits", number(exits));
     }
-    let counted = EXITS.map(|name| Some((name, shell.counters.get(name).copied()?)));
-    column.exits = counted.into_iter().flatten().collect();
+    let exits = Counter::ALL.iter().copied().filter(|counter| counter.is_exit());
+    column.exits = exits.filter_map(|counter| Some((counter, shell.counter(counter)?))).collect();
     kernel_calls(shell, column);
     memory::measure(&image, machine, column)
 }
 
 /// Calls and registers on the way to the shell, where there is a kernel.
 fn kernel_calls(shell: &Event, column: &mut Column) {
-    let counted = |name: &str| shell.counters.get(name).copied().filter(|&count| count > 0);
-    let Some(calls) = counted("calls") else { return };
-    if let Some(exits) = exits(shell) {
+    let counted = |counter| shell.counter(counter).filter(|&count| count > 0);
+    let Some(calls) = counted(Counter::Calls) else { return };
+    if let Some(exits) = shell.exits() {
         column.set("exit_calls", number(calls) / number(exits).max(1.0));
     }
-    let mmio = shell.counters.get("mmio_read").zip(shell.counters.get("mmio_write"));
+    let mmio = shell.counter(Counter::MmioRead).zip(shell.counter(Counter::MmioWrite));
     let Some((reads, writes)) = mmio else { return };
-    for name in ["mmio_calls", "mmio_registers"] {
-        if let Some(sum) = counted(name) {
-            column.set(name, number(sum) / number(reads.saturating_add(*writes)).max(1.0));
+    for counter in [Counter::MmioCalls, Counter::MmioRegisters] {
+        if let Some(sum) = counted(counter) {
+            let each = number(sum) / number(reads.saturating_add(writes)).max(1.0);
+            column.set(counter.name(), each);
         }
     }
 }
@@ -199,13 +188,6 @@ pub fn first_line(run: &Run, column: &mut Column) {
     }
 }
 
-/// Exits of any kind so far; `None` if one kind is not counted.
-#[must_use]
-pub fn exits(event: &Event) -> Option<u64> {
-    let mut counts = EXITS.iter().map(|name| event.counters.get(*name).copied());
-    counts.try_fold(0_u64, |sum, count| Some(sum.saturating_add(count?)))
-}
-
 /// Share of a processor that the emulator used during the second command, which sleeps. An emulator
 /// that used none at all was not measured.
 pub fn percent(run: &Run, column: &mut Column) {
@@ -224,14 +206,6 @@ mod tests {
     fn mark(counters: &str) -> Event {
         Event::parse(&format!("{{\"v\":1,\"event\":\"mark\",\"counters\":{{{counters}}}}}"))
             .unwrap()
-    }
-
-    #[test]
-    fn exits_are_summed_without_what_is_no_exit() {
-        let all = EXITS.map(|name| format!("\"{name}\":2")).join(",");
-        assert_eq!(exits(&mark(&format!("{all},\"parks\":9,\"calls\":99"))), Some(20));
-        let all_but_one = EXITS[1..].iter().map(|name| format!("\"{name}\":2"));
-        assert_eq!(exits(&mark(&all_but_one.collect::<Vec<_>>().join(","))), None);
     }
 
     #[test]
@@ -257,7 +231,8 @@ mod tests {
     #[test]
     fn means_are_over_mmio_exits_alone() {
         let mut column = Column::new(Subject::None);
-        let rest = EXITS[3..].iter().map(|name| format!(",\"{name}\":0")).collect::<String>();
+        let others = Counter::ALL.iter().filter(|counter| counter.is_exit()).skip(3);
+        let rest = others.map(|counter| format!(",\"{counter}\":0")).collect::<String>();
         let text = format!(
             "\"mmio_read\":1,\"mmio_write\":3,\"smc\":4,\"calls\":20,\"mmio_registers\":26{rest}"
         );

@@ -206,6 +206,7 @@ mod tests {
     use super::super::setting::Setting;
     use super::*;
     use crate::options::HostName;
+    use vmm_report::Counter;
 
     const SEL4: Subject = Subject::Monitor(HostName::Microkit);
 
@@ -226,7 +227,7 @@ mod tests {
     #[test]
     fn exits_that_did_not_happen_are_left_out() {
         let mut table_of = sample(SEL4, "idle_percent", 1.0);
-        table_of.columns[1].exits = vec![("smc", 6), ("hvc", 0)];
+        table_of.columns[1].exits = vec![(Counter::Smc, 6), (Counter::Hvc, 0)];
         assert!(table(&table_of).ends_with("Exits to the shell, on seL4: smc 6.\n"));
     }
 

@@ -5,7 +5,7 @@
 //! The monitor prints `start` before the guest runs, and that is its first line unless it refuses to
 //! start. Its counters and its clock never go back. Nothing of the guest follows `stop` or `off`.
 
-use crate::event::{self, Event};
+use vmm_report::{Event, EventKind, VERSION};
 
 /// What contradicts a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,11 +23,10 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// Whether nothing can follow: the name of the event that was the last one.
+    /// Whether nothing can follow: the kind of the event that was the last one.
     #[must_use]
-    pub fn ended(&self) -> Option<&str> {
-        let last = self.last.as_ref()?.event.as_str();
-        matches!(last, "stop" | "off").then_some(last)
+    pub fn ended(&self) -> Option<EventKind> {
+        self.last.as_ref().map(|last| last.event).filter(|kind| kind.is_last())
     }
 
     /// Takes an event.
@@ -38,7 +37,7 @@ impl Lines {
         match &self.last {
             None => first(event).map_err(Doubt::Monitor)?,
             Some(last) => {
-                let name = &event.event;
+                let name = event.event;
                 let forged = |why: String| {
                     Doubt::Guest(format!("it printed a line like the monitor's '{name}': {why}"))
                 };
@@ -52,29 +51,29 @@ impl Lines {
 
 /// No guest has run before the first event.
 fn first(event: &Event) -> Result<(), String> {
-    let (have, read) = (event.v, event::VERSION);
+    let (have, read) = (event.v, VERSION);
     if have != read {
         return Err(format!(
             "the monitor's lines have version {have}, this harness reads {read}: build both from one revision"
         ));
     }
-    if !matches!(event.event.as_str(), "start" | "stop") {
+    if !matches!(event.event, EventKind::Start | EventKind::Stop) {
         return Err(format!("the monitor's first line is '{}', not 'start'", event.event));
     }
     Ok(())
 }
 
 fn later(last: &Event, event: &Event) -> Result<(), String> {
-    if let ended @ ("stop" | "off") = last.event.as_str() {
-        return Err(format!("one of them, and '{ended}' before it, is the guest's own"));
+    if last.event.is_last() {
+        return Err(format!("one of them, and '{}' before it, is the guest's own", last.event));
     }
     if event.v != last.v {
         return Err(format!("it has version {}, the first one had {}", event.v, last.v));
     }
-    if event.event == "start" {
+    if event.event == EventKind::Start {
         return Err("the monitor starts once".into());
     }
-    if event.event == "stop" && event.rest.contains_key("what") {
+    if event.event == EventKind::Stop && event.what.is_some() {
         // A monitor that cannot go on counts no more.
         return Ok(());
     }

@@ -13,6 +13,7 @@ use std::collections::VecDeque;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
+use vmm_report::Counter;
 
 use super::*;
 
@@ -312,10 +313,10 @@ fn a_pass(world: &World, plan: &Plan) -> Result<(), TestCaseError> {
     prop_assert_eq!(told.collect::<Vec<_>>(), vec![Some(0); plan.commands.len()]);
     if plan.reports {
         // The monitor's own line, which its counter tells from a forged one.
-        let counts = record.events.iter().filter(|event| event.event == "off");
-        let counts = counts.map(|event| event.counter("smc"));
-        prop_assert_eq!(counts.collect::<Vec<_>>(), [u64::from(world.events)]);
-        let starts = record.events.iter().filter(|event| event.event == "start").count();
+        let counts = record.events.iter().filter(|event| event.event == EventKind::Off);
+        let counts = counts.map(|event| event.counter(Counter::Smc));
+        prop_assert_eq!(counts.collect::<Vec<_>>(), [Some(u64::from(world.events))]);
+        let starts = record.events.iter().filter(|event| event.event == EventKind::Start).count();
         prop_assert_eq!(starts, 1);
     }
     Ok(())

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! The judge on recorded text.
 
+use vmm_report::Counter;
+
 use super::*;
 
 /// Number of every run here.
@@ -187,9 +189,9 @@ fn a_recorded_boot_on_sel4_is_driven_to_its_end() {
     assert_eq!(run.exits(0), Outcome::PoweredOff);
     let record = run.session.record();
     assert_eq!(record.commands[0].output, "42\n");
-    let names: Vec<_> = record.events.iter().map(|event| event.event.as_str()).collect();
+    let names: Vec<_> = record.events.iter().map(|event| event.event.name()).collect();
     assert_eq!(names, ["start", "off"]);
-    assert_eq!(record.events[1].counter("mmio_read"), 6);
+    assert_eq!(record.events[1].counter(Counter::MmioRead), Some(6));
     assert_eq!(record.events[1].reason.as_deref(), Some("system-off"));
     assert!(!run.session.guest().contains("@{"));
 }

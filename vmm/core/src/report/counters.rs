@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! What happened, counted. Every number that is known of a run comes from here.
 
-use core::fmt;
+use vmm_report::Counter;
 
 use crate::host::HostStats;
 
 macro_rules! counters {
-    ($($(#[$doc:meta])* $name:ident,)*) => {
+    ($($(#[$doc:meta])* $name:ident = $counter:ident,)*) => {
         /// Counts since the monitor started; they outlive reboots of the guest.
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
         pub struct Counters {
@@ -14,9 +14,9 @@ macro_rules! counters {
         }
 
         impl Counters {
-            /// Every counter with its name, in the order of the report.
-            pub fn each(&self) -> impl Iterator<Item = (&'static str, u64)> {
-                [$((stringify!($name), self.$name),)*].into_iter()
+            /// Every counter with its count, in the order of the report.
+            pub fn each(&self) -> impl Iterator<Item = (Counter, u64)> {
+                [$((Counter::$counter, self.$name),)*].into_iter()
             }
         }
     };
@@ -24,50 +24,50 @@ macro_rules! counters {
 
 counters! {
     /// Loads from emulated registers.
-    mmio_read,
+    mmio_read = MmioRead,
     /// Stores to emulated registers.
-    mmio_write,
+    mmio_write = MmioWrite,
     /// Firmware calls (SMC).
-    smc,
+    smc = Smc,
     /// Hypervisor calls (HVC).
-    hvc,
+    hvc = Hvc,
     /// WFI.
-    wfi,
+    wfi = Wfi,
     /// WFE.
-    wfe,
+    wfe = Wfe,
     /// Trapped system registers.
-    sysreg,
+    sysreg = SystemRegister,
     /// Virtual timer interrupts.
-    timer,
+    timer = Timer,
     /// Interrupts that the guest ended.
-    maintenance,
+    maintenance = Maintenance,
     /// Device interrupts.
-    line,
+    line = DeviceInterrupt,
     /// Deadlines of parked vCPUs.
-    wakeup,
+    wakeup = WakeUp,
     /// Exits of any other kind.
-    other,
+    other = Other,
     /// Times that a vCPU was parked until an interrupt.
-    parks,
+    parks = Parks,
     /// Times that a vCPU that waits for an event let another have the core.
-    yields,
+    yields = Yields,
     /// Injections into list registers.
-    injected,
+    injected = Injected,
     /// Firmware calls that nobody knows.
-    unknown_smc,
+    unknown_smc = UnknownSmc,
     /// Exceptions that the guest was made to take.
-    exceptions,
+    exceptions = Exceptions,
     /// Accesses to registers that an emulated device does not have.
-    unimplemented,
+    unimplemented = Unimplemented,
     /// Things worth a note that did not stop the guest.
-    notes,
+    notes = Notes,
     /// Calls into the host's kernel for exits at emulated registers: from the exit to the next
     /// one, the answer included. The exit at hand is not in it.
-    mmio_calls,
+    mmio_calls = MmioCalls,
     /// Guest registers that those calls moved.
-    mmio_registers,
+    mmio_registers = MmioRegisters,
     /// The most calls for one such exit.
-    mmio_calls_max,
+    mmio_calls_max = MmioCallsMax,
 }
 
 impl Counters {
@@ -84,18 +84,5 @@ impl Counters {
         self.mmio_calls = self.mmio_calls.wrapping_add(calls);
         self.mmio_registers = self.mmio_registers.wrapping_add(registers);
         self.mmio_calls_max = self.mmio_calls_max.max(calls);
-    }
-}
-
-/// The counters as a JSON object, the host's own at its end.
-pub struct Json<'a>(pub &'a Counters, pub HostStats);
-
-impl fmt::Display for Json<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("{")?;
-        for (name, value) in self.0.each() {
-            write!(f, "\"{name}\":{value},")?;
-        }
-        write!(f, "\"calls\":{},\"registers\":{}}}", self.1.calls, self.1.registers)
     }
 }

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! How long the monitor took to answer exits: a histogram in bins of powers of two.
 
-use core::fmt;
-
 /// Bins. The last one holds everything from a fifteenth of a second on at 62.5 MHz.
 pub const BINS: usize = 23;
 
@@ -30,18 +28,6 @@ impl Latency {
     }
 }
 
-/// A JSON array of the bins, without the empty ones at its end.
-impl fmt::Display for Latency {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let used = self.0.iter().rposition(|count| *count > 0).map_or(0, |at| at.saturating_add(1));
-        f.write_str("[")?;
-        for (at, count) in self.0.iter().take(used).enumerate() {
-            write!(f, "{}{count}", if at == 0 { "" } else { "," })?;
-        }
-        f.write_str("]")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -57,15 +43,5 @@ mod tests {
         latency.add(u64::MAX);
         latency.add(1 << (BINS - 2));
         assert_eq!(latency.bins()[BINS - 1], 2);
-    }
-
-    #[test]
-    fn as_json_it_ends_with_the_last_bin_in_use() {
-        let mut latency = Latency::default();
-        assert_eq!(latency.to_string(), "[]");
-        latency.add(2);
-        latency.add(2);
-        latency.add(0);
-        assert_eq!(latency.to_string(), "[1,0,2]");
     }
 }

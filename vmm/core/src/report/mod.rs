@@ -1,30 +1,23 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! The report channel: one JSON line for each event, on the guest's own UART, starting with `@`.
-//! [`BEGIN`] comes before it, as before everything else that the monitor prints.
-//!
-//! `{"v":1,"event":E,...,"ticks":T,"hz":F,"latency":[...],"counters":{...}}`, where E is `start`,
-//! `mark`, `reset`, `stop` or `off`. Numbers are decimal, addresses are strings in hex. Item n of
-//! `latency` counts the exits that were answered in fewer than 2^n ticks ([`Latency`]). A `stop`
-//! before the guest's start may have `what`, the reason in words, instead of times and counters.
+//! The report channel: one JSON line for each event, on the guest's own UART. The crate `vmm-report`
+//! has the lines' schema.
 
 use core::fmt::{self, Write};
 
-use self::counters::{Counters, Json};
+pub use vmm_report::{BEGIN, WORDS};
+use vmm_report::{Counter, EventKind, Field, Line};
+
+use self::counters::Counters;
 use self::latency::Latency;
 use self::stop::{Nearest, nearest};
 use crate::fault::{CodeLocation, FaultReport};
-use crate::host::Host;
+use crate::host::{FaultKind, Host};
 use crate::plan::Plan;
 
 pub mod counters;
 pub mod latency;
 pub mod stop;
 pub mod trace;
-
-/// How everything that the monitor prints begins: the guest may be in the middle of a line, and of
-/// an escape sequence, which would swallow what comes next. CAN ends a sequence wherever it stands
-/// (VT100 User Guide, 'Control Characters').
-pub const BEGIN: &str = "\x18\r\n";
 
 /// What is reported.
 #[derive(Clone, Copy, Debug)]
@@ -60,84 +53,78 @@ pub fn print(
 ) {
     let (ticks, hz, stats) = (host.now(), host.frequency(), host.stats());
     let mut out = Out(host);
+    let own = [(Counter::Calls, stats.calls), (Counter::Registers, stats.registers)];
     // The host's UART takes everything: there is no error to handle.
-    let _ = write_event(&mut out, plan, event).and_then(|()| {
-        write!(out, ",\"ticks\":{ticks},\"hz\":{hz},\"latency\":{latency}")?;
-        write!(out, ",\"counters\":{}}}\r\n", Json(counters, stats))
+    let _ = write_event(&mut out, plan, event).and_then(|line| {
+        line.number(Field::Ticks, ticks)?
+            .number(Field::Hz, hz)?
+            .list(Field::Latency, latency.bins())?
+            .counters(counters.each().chain(own))?
+            .end()
     });
 }
 
-/// Writes the stop line of a monitor that cannot start its guest, or cannot go on: `kind` is
-/// `bad-image` or `monitor-panic`, and `why` says it in words.
+/// Writes the stop line of a monitor that cannot start its guest ([`FaultKind::BadImage`]), or cannot
+/// go on ([`FaultKind::MonitorPanic`]); `why` says it in words.
 ///
 /// # Errors
 /// Those of `out`.
-pub fn refuse(out: &mut dyn Write, kind: &str, why: fmt::Arguments<'_>) -> fmt::Result {
-    write!(out, "{BEGIN}@{{\"v\":1,\"event\":\"stop\",\"kind\":\"{kind}\",\"what\":\"")?;
-    write!(Quoted(out), "{why}")?;
-    out.write_str("\"}\r\n")
+pub fn refuse(out: &mut dyn Write, kind: FaultKind, why: fmt::Arguments<'_>) -> fmt::Result {
+    out.write_str(BEGIN)?;
+    Line::new(out, EventKind::Stop)?.text(Field::Kind, kind)?.text(Field::What, why)?.end()
 }
 
-/// The inside of a JSON string: what would need an escape becomes an apostrophe.
-struct Quoted<'o>(&'o mut dyn Write);
-
-impl Write for Quoted<'_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        text.chars().try_for_each(|character| {
-            let plain = matches!(character, ' '..='~') && !matches!(character, '"' | '\\');
-            self.0.write_char(if plain { character } else { '\'' })
-        })
-    }
-}
-
-fn write_event(out: &mut dyn Write, plan: &Plan<'_>, event: Event<'_>) -> fmt::Result {
+/// Begins the line of an event with what only this event says, and before a stop its report for
+/// people.
+fn write_event<'o>(
+    out: &'o mut dyn Write,
+    plan: &Plan<'_>,
+    event: Event<'_>,
+) -> Result<Line<'o>, fmt::Error> {
     if let Event::Stop(report) = event {
         report.render(plan, out)?;
     } else {
         out.write_str(BEGIN)?;
     }
-    let name = match event {
-        Event::Start(_) => "start",
-        Event::Mark(_) => "mark",
-        Event::Reset(_) => "reset",
-        Event::Stop(_) => "stop",
-        Event::Off => "off",
-    };
-    write!(out, "@{{\"v\":1,\"event\":\"{name}\"")?;
     match event {
         Event::Start(entropy) => {
             let facts = plan.facts();
-            let (board, gic, vcpus) = (facts.board, facts.gic.version, facts.vcpus);
-            write!(out, ",\"board\":\"{}\",\"gic\":{gic},\"vcpus\":{vcpus}", board.as_str())?;
-            let ram = facts.ram;
-            write!(out, ",\"entropy\":{entropy}")?;
-            write!(out, ",\"ram\":\"{:#x}\",\"ram_size\":{}", ram.ipa, ram.size)?;
-            let sizes = [facts.kernel.size, facts.device_tree.size, facts.initrd.size];
-            write!(out, ",\"kernel\":{},\"dtb\":{},\"initrd\":{}", sizes[0], sizes[1], sizes[2])?;
-            let accepted = facts.accepted;
-            if accepted.as_str().is_empty() {
-                return Ok(());
+            let (board, accepted) = (facts.board, facts.accepted);
+            let line = Line::new(out, EventKind::Start)?
+                .text(Field::Board, board.as_str())?
+                .number(Field::Gic, facts.gic.version)?
+                .number(Field::Vcpus, facts.vcpus)?
+                .flag(Field::Entropy, entropy)?
+                .hex(Field::Ram, facts.ram.ipa)?
+                .number(Field::RamSize, facts.ram.size)?
+                .number(Field::Kernel, facts.kernel.size)?
+                .number(Field::DeviceTree, facts.device_tree.size)?
+                .number(Field::Initrd, facts.initrd.size)?;
+            match accepted.as_str() {
+                "" => Ok(line),
+                accepted => line.text(Field::Accepted, accepted),
             }
-            write!(out, ",\"accepted\":\"{}\"", accepted.as_str())
         }
-        Event::Mark(value) => write!(out, ",\"value\":{value}"),
-        Event::Reset(boots) => write!(out, ",\"boots\":{boots}"),
-        Event::Off => out.write_str(",\"reason\":\"system-off\""),
+        Event::Mark(value) => Line::new(out, EventKind::Mark)?.number(Field::Value, value),
+        Event::Reset(boots) => Line::new(out, EventKind::Reset)?.number(Field::Boots, boots),
+        Event::Off => Line::new(out, EventKind::Off)?.text(Field::Reason, "system-off"),
         Event::Stop(report) => {
-            write!(out, ",\"kind\":\"{}\",\"vcpu\":{}", report.fault.kind().name(), report.vcpu.0)?;
+            let mut line = Line::new(out, EventKind::Stop)?
+                .text(Field::Kind, report.fault.kind())?
+                .number(Field::Vcpu, report.vcpu.0)?;
             if let Some(CodeLocation { pc, lr }) = report.at {
-                write!(out, ",\"pc\":\"{pc:#x}\",\"lr\":\"{lr:#x}\"")?;
+                line = line.hex(Field::Pc, pc)?.hex(Field::Lr, lr)?;
             }
             if let Some(esr) = report.esr {
-                write!(out, ",\"esr\":\"{esr:#x}\"")?;
+                line = line.hex(Field::Esr, esr)?;
             }
             if let Some(ipa) = report.fault.ipa() {
-                write!(out, ",\"ipa\":\"{ipa}\"")?;
+                line = line.hex(Field::Ipa, ipa.0)?;
                 if let Nearest::Inside(node) = nearest(plan, ipa) {
-                    write!(out, ",\"node\":\"{}\"", node.path.as_str())?;
+                    line = line.text(Field::Node, node.path.as_str())?;
                 }
             }
-            Ok(())
+            Ok(line)
         }
     }
 }

@@ -3,7 +3,8 @@
 
 use core::fmt::{self, Write};
 
-use super::BEGIN;
+use vmm_report::{BEGIN, WORDS};
+
 use crate::addr::Ipa;
 use crate::arm::syndrome::Syndrome;
 use crate::fault::{CodeLocation, Fault, FaultReport};
@@ -52,7 +53,7 @@ impl FaultReport {
     /// # Errors
     /// Those of `out`.
     pub fn render(&self, plan: &Plan<'_>, out: &mut dyn Write) -> fmt::Result {
-        write!(out, "{BEGIN}@ The guest was stopped: {}.", self.fault)?;
+        write!(out, "{BEGIN}{WORDS}The guest was stopped: {}.", self.fault)?;
         if let Fault::UnownedAddress { access: Some(access), .. } = &self.fault {
             write!(out, "{END}  access    {access}")?;
         }

@@ -16,7 +16,9 @@
 
 use core::fmt::{self, Write};
 
-use super::{BEGIN, Out};
+use vmm_report::{BEGIN, TRACE};
+
+use super::Out;
 use crate::addr::Ipa;
 use crate::arm::pstate::Pstate;
 use crate::host::{
@@ -31,7 +33,7 @@ pub struct Traced<'h>(pub &'h mut dyn Host);
 
 fn line(host: &mut dyn Host, text: fmt::Arguments<'_>) {
     // The host's UART takes everything: there is no error to handle.
-    let _ = write!(Out(host), "{BEGIN}@t {text}\r\n");
+    let _ = write!(Out(host), "{BEGIN}{TRACE}{text}\r\n");
 }
 
 /// Prints the head of a trace.

@@ -3,7 +3,7 @@
 
 use proptest::prelude::*;
 use serde_json::Value;
-use vmm_core::host::HostStats;
+use vmm_core::host::{FaultKind, HostStats};
 use vmm_core::plan::Text;
 use vmm_core::report::counters::Counters;
 use vmm_core::report::latency::Latency;
@@ -183,7 +183,7 @@ fn every_answer_is_in_the_histogram() {
 #[test]
 fn each_counter_is_named_once_and_in_order() {
     let m = Machine::boot(&Spec::new(2, 1));
-    let mut names: Vec<&str> = m.vm.counters().each().map(|(name, _)| name).collect();
+    let mut names: Vec<&str> = m.vm.counters().each().map(|(counter, _)| counter.name()).collect();
     names.extend(["calls", "registers"]);
     assert_eq!(names, COUNTERS);
     assert_eq!(HostStats::default(), HostStats { calls: 0, registers: 0 });
@@ -258,7 +258,7 @@ proptest! {
 #[test]
 fn a_refusal_says_why_and_is_json_whatever_it_says() {
     let mut out = String::new();
-    refuse(&mut out, "bad-image", format_args!("a \"plan\" of C:\\x\nand \u{e9}")).unwrap();
+    refuse(&mut out, FaultKind::BadImage, format_args!("a \"plan\" of C:\\x\nand \u{e9}")).unwrap();
     let line = out.strip_prefix("\x18\r\n@").unwrap().strip_suffix("\r\n").unwrap();
     let event: Value = serde_json::from_str(line).unwrap();
     assert_eq!(keys(&event), ["event", "kind", "v", "what"]);

@@ -23,7 +23,7 @@ use core::ptr::with_exposed_provenance;
 use aarch64_rt::{InitialPagetable, entry, initial_pagetable};
 use smccc::{Smc, psci};
 use spin::Once;
-use vmm_core::host::Action;
+use vmm_core::host::{Action, FaultKind};
 use vmm_core::ids::Vcpu;
 use vmm_core::plan::{Plan, PlanError, RegionFacts, Text};
 use vmm_core::report::refuse;
@@ -89,7 +89,7 @@ fn main(_x0: u64, _x1: u64, _x2: u64, _x3: u64) -> ! {
     processor::prepare(Vcpu(0));
     if let Err(error) = run() {
         // Writing to the console never fails.
-        let _ = refuse(&mut Console, "bad-image", format_args!("{error}"));
+        let _ = refuse(&mut Console, FaultKind::BadImage, format_args!("{error}"));
     }
     power_off()
 }
@@ -145,6 +145,6 @@ fn power_off() -> ! {
 #[panic_handler]
 fn panic(info: &PanicInfo) -> ! {
     // Writing to the console never fails.
-    let _ = refuse(&mut Console, "monitor-panic", format_args!("{info}"));
+    let _ = refuse(&mut Console, FaultKind::MonitorPanic, format_args!("{info}"));
     power_off()
 }

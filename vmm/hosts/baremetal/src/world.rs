@@ -6,7 +6,7 @@ use core::arch::{global_asm, naked_asm};
 use core::mem::offset_of;
 
 use arm_sysregs::el2::accessors as el2;
-use vmm_core::host::{ENTRY_SPSR, Entry};
+use vmm_core::host::{ENTRY_SPSR, Entry, FaultKind};
 use vmm_core::report::refuse;
 
 use crate::console::Console;
@@ -132,6 +132,6 @@ extern "C" fn host_fault() -> ! {
     let elr = el2::read_elr_el2().bits();
     let what = format_args!("exception in EL2: ESR {esr:#x}, ELR {elr:#x}, FAR {far:#x}");
     // Writing to the console never fails.
-    let _ = refuse(&mut Console, "monitor-panic", what);
+    let _ = refuse(&mut Console, FaultKind::MonitorPanic, what);
     power_off()
 }

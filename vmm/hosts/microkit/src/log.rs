@@ -5,7 +5,7 @@
 use core::fmt::{self, Write};
 
 use log::{LevelFilter, Log, Metadata, Record};
-use vmm_core::report::BEGIN;
+use vmm_core::report::{BEGIN, WORDS};
 
 struct Backend;
 
@@ -24,7 +24,7 @@ impl Log for Backend {
     }
 
     fn log(&self, record: &Record<'_>) {
-        let _ = write!(Sink, "{BEGIN}@ {}: {}\r\n", record.level(), record.args());
+        let _ = write!(Sink, "{BEGIN}{WORDS}{}: {}\r\n", record.level(), record.args());
     }
 
     fn flush(&self) {}

@@ -4,6 +4,8 @@
 use core::fmt::{self, Write};
 use core::panic::PanicInfo;
 
+use vmm_core::host::FaultKind;
+
 use crate::kernel::Kernel;
 use crate::{log, uart};
 
@@ -21,20 +23,20 @@ pub fn power_off() -> ! {
 
 /// Says why the monitor does not start, and turns the machine off. No guest has run.
 pub fn refuse(why: fmt::Arguments<'_>) -> ! {
-    report("bad-image", why);
+    report(FaultKind::BadImage, why);
     power_off()
 }
 
 /// Makes a panic (a defect of the monitor: no guest reaches one) end like every other stop.
 pub fn on_panic() {
     sel4_microkit::panicking::set_hook(&|info: &PanicInfo<'_>| {
-        report("monitor-panic", format_args!("{info}"));
+        report(FaultKind::MonitorPanic, format_args!("{info}"));
         power_off()
     });
 }
 
 /// One stop line, on the UART; on a debug kernel's console where there is no UART yet.
-fn report(kind: &str, why: fmt::Arguments<'_>) {
+fn report(kind: FaultKind, why: fmt::Arguments<'_>) {
     ::log::error!("{why}");
     // Writing to the console never fails.
     let _ = vmm_core::report::refuse(&mut Console, kind, why);
