@@ -4,7 +4,8 @@
 
 use std::sync::LazyLock;
 
-use vmm_plan::check::{Severity, Subject};
+use vmm_plan::check::Subject;
+use vmm_plan::finding::Severity;
 use vmm_plan::memory::Region;
 use vmm_plan::wish::Pass;
 use vmm_plan::{Board, Host, Images, Plan, Span, Wish, dt};

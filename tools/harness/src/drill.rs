@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use vmm_plan::plan::{KERNEL_FILE, PLAN_FILE};
+use vmm_plan::filenames::{KERNEL_FILE, PLAN_FILE};
 use vmm_plan::wish::{Accept, Pass};
 
 use crate::boot;

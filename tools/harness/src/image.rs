@@ -139,7 +139,7 @@ impl Image {
     ) -> Result<Self> {
         let Built { plan, folder, monitor, lock } = build(root, machine, name, touch)?;
         let image = match machine.host {
-            HostName::Microkit => Some(folder.join(vmm_plan::plan::LOADER_FILE)),
+            HostName::Microkit => Some(folder.join(vmm_plan::filenames::LOADER_FILE)),
             HostName::Baremetal | HostName::Bare => monitor.clone(),
         };
         let profile = match &machine.profile {
@@ -323,7 +323,7 @@ pub fn plan(root: &Path, machine: &Machine) -> Result<Checked> {
         unowned: machine.unowned,
         trace: machine.trace,
     };
-    let images = images(root, machine, wish.ram(&board))?;
+    let images = images(root, machine, board.ram_size(&wish))?;
     board_tree::plan(root, machine, &board, &wish, images)
 }
 
@@ -422,7 +422,7 @@ pub fn copy_kernel_facts(machine: &Machine, built: &Built) -> Result<()> {
 
 /// Whether every file that is put into memory is there.
 fn complete(plan: &Plan, folder: &Path) -> Result<()> {
-    let files = plan.regions.iter().filter_map(|region| Some(&region.prefill.as_ref()?.0));
+    let files = plan.regions.iter().filter_map(|region| Some(&region.prefill.as_ref()?.file));
     for file in files {
         if !folder.join(file).is_file() {
             return Err(Error::Usage(format!(
@@ -520,7 +520,7 @@ impl Values<'_> {
     fn placeholders(&self) -> profile::Values {
         let path = |path: &Path| Some(path.display().to_string());
         let file = |name: &str| path(&self.folder.join(name));
-        let initrd = self.folder.join(vmm_plan::plan::INITRD_FILE);
+        let initrd = self.folder.join(vmm_plan::filenames::INITRD_FILE);
         let cpus = match self.facts.host {
             // An SMP kernel waits for all of its cores; virtual CPUs beyond them take turns.
             vmm_plan::Host::Microkit => self.cores,
@@ -529,9 +529,9 @@ impl Values<'_> {
         BTreeMap::from([
             ("image", self.image.as_deref().and_then(path)),
             ("load_address", Some(self.facts.load_address.clone())),
-            ("kernel", file(vmm_plan::plan::KERNEL_FILE)),
+            ("kernel", file(vmm_plan::filenames::KERNEL_FILE)),
             ("initrd", path(&initrd).filter(|_| initrd.is_file())),
-            ("dtb", file(vmm_plan::plan::TREE_FILE)),
+            ("dtb", file(vmm_plan::filenames::TREE_FILE)),
             ("append", Some(self.append.to_owned()).filter(|text| !text.is_empty())),
             ("ram_mib", Some(self.facts.ram_mib.to_string())),
             ("cpus", Some(cpus.to_string())),

@@ -50,7 +50,7 @@ fn first(folder: &Path) -> Result<PathBuf> {
     let entries = std::fs::read_dir(folder).map_err(|e| Error::file("read", folder, &e))?;
     let mut plans: Vec<PathBuf> = entries
         .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.join(vmm_plan::files::IMAGE_FILE).is_file())
+        .filter(|path| path.join(vmm_plan::filenames::IMAGE_FILE).is_file())
         .collect();
     plans.sort();
     plans.into_iter().next().ok_or_else(|| {
@@ -82,7 +82,7 @@ pub fn image(machine: &Machine, folder: &Path) -> Result<Image> {
     let (booted, cores) = match facts.host {
         Host::Microkit => {
             let kernel = file(folder, KERNEL_FILE)?;
-            (file(folder, vmm_plan::plan::LOADER_FILE)?, program::cores_of(&kernel)?)
+            (file(folder, vmm_plan::filenames::LOADER_FILE)?, program::cores_of(&kernel)?)
         }
         Host::Baremetal => (file(folder, MONITOR_FILE)?, 1),
     };

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use regex::bytes::Regex;
-use vmm_plan::board::Rule;
+use vmm_plan::firmware::CallRule;
 use vmm_plan::wish::{Accept, Pass, Unowned};
 
 use crate::fatal;
@@ -198,8 +198,8 @@ pub struct Machine {
     pub turn: Option<u32>,
     /// Firmware call that the monitor hands on to the firmware, where the board allows it. Again
     /// for more.
-    #[arg(long, value_name = "FUNCTION", value_parser = Rule::forward)]
-    pub forward: Vec<Rule>,
+    #[arg(long, value_name = "FUNCTION", value_parser = CallRule::forward)]
+    pub forward: Vec<CallRule>,
     /// Device of the board's tree for the guest: NODE[,clocks=HZ[+HZ...]][,drop=NEED[+NEED...]]
     /// (vmm/plan/README.md). Again for more.
     #[arg(long, value_name = "NODE,...", value_parser = Pass::parse)]

@@ -128,11 +128,11 @@ impl Sdk {
     pub fn pack(&self, folder: &Path, board: &str, config: Config) -> Result<()> {
         let mut tool = Command::new(self.root.join("bin/microkit"));
         tool.env("MICROKIT_SDK", &self.root)
-            .arg(folder.join(vmm_plan::plan::SYSTEM_FILE))
+            .arg(folder.join(vmm_plan::filenames::SYSTEM_FILE))
             .args(["--board", board, "--config", config.name(), "--search-path"])
             .arg(folder)
             .arg("-o")
-            .arg(folder.join(vmm_plan::plan::LOADER_FILE))
+            .arg(folder.join(vmm_plan::filenames::LOADER_FILE))
             .arg("-r")
             .arg(folder.join("report.txt"));
         run(tool, "the Microkit image")

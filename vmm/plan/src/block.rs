@@ -8,9 +8,11 @@ use vmm_core::plan::{
 };
 use zerocopy::FromZeros;
 
-use crate::board::{IdleKind, RuleAction, SeedKind, Trigger, Uart};
+use crate::board::{IdleKind, SeedKind, Uart};
 use crate::error::PlanError;
-use crate::memory::{Kind, Owner};
+use crate::firmware::CallAction;
+use crate::irq::Trigger;
+use crate::memory::{Kind, Owner, RegionName};
 use crate::nodes;
 use crate::plan::Plan;
 use crate::span::{Size, Span, length};
@@ -79,7 +81,7 @@ pub(crate) fn write(plan: &Plan) -> Result<Vec<u8>, PlanError> {
     facts.node_count = u32::try_from(nodes.len()).unwrap_or(u32::MAX);
     let mut bytes = Vec::new();
     vmm_core::plan::write(&facts, &nodes, |piece| bytes.extend_from_slice(piece));
-    let room = plan.region("plan").map_or(0, |region| region.size);
+    let room = plan.region(&RegionName::Plan).map_or(0, |region| region.size);
     if length(&bytes) > room {
         return Err(PlanError::Wish {
             what: "the number of devices in the board's tree",
@@ -138,8 +140,8 @@ fn rules(plan: &Plan) -> Vec<RuleFacts> {
         .map(|rule| RuleFacts {
             function: rule.function,
             action: match rule.action {
-                RuleAction::Answer => RULE_ANSWER,
-                RuleAction::Forward => RULE_FORWARD,
+                CallAction::Answer => RULE_ANSWER,
+                CallAction::Forward => RULE_FORWARD,
             },
             value: rule.value,
         })
@@ -158,7 +160,7 @@ fn regions(plan: &Plan) -> Vec<RegionFacts> {
                 Owner::MonitorOnceStopped => 2,
             },
             device: u32::from(region.kind == Kind::Device),
-            name: Text::new(&region.name),
+            name: Text::new(region.name.symbol()),
         })
         .collect()
 }

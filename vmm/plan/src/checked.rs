@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Plan and check in one: what every command that builds or boots a guest goes through.
 
-use std::fmt::Write;
-
 use crate::board::Board;
-use crate::check::{Finding, Severity, Subject};
+use crate::check::Subject;
 use crate::dt::Tree;
 use crate::error::PlanError;
+use crate::finding::{Finding, Severity};
 use crate::image::Images;
 use crate::plan::Plan;
 use crate::wish::{Accept, Wish};
@@ -40,7 +39,7 @@ impl Checked {
         plan.accepted = findings
             .iter()
             .filter(|finding| finding.severity == Severity::Accepted)
-            .map(|finding| format!("{} {}", finding.id, finding.subject))
+            .map(|finding| format!("{} {}", finding.rule, finding.subject))
             .collect();
         plan.accepted.dedup();
         Ok(Self { plan, findings })
@@ -72,46 +71,4 @@ pub fn accept<'a>(findings: &mut [Finding], accepted: impl Iterator<Item = &'a A
             finding.severity = Severity::Accepted;
         }
     }
-}
-
-/// How many are errors.
-#[must_use]
-pub fn errors(findings: &[Finding]) -> usize {
-    findings.iter().filter(|finding| finding.severity == Severity::Error).count()
-}
-
-/// Most errors that are named once more in the way to accept them; a line of a hundred helps nobody.
-const MOST_NAMED: usize = 8;
-
-/// What every command says of a plan that is not built: all findings, and the way to accept each
-/// error.
-#[must_use]
-pub fn refusal(findings: &[Finding]) -> String {
-    let mut text = format!("nothing is built, errors in the plan: {}\n", errors(findings));
-    for finding in findings {
-        // A string takes everything.
-        let _ = writeln!(text, "{finding}");
-    }
-    let errors = findings.iter().filter(|finding| finding.severity == Severity::Error);
-    let mut names: Vec<_> =
-        errors.map(|Finding { id, subject, .. }| format!("{id} {subject}")).collect();
-    names.sort();
-    names.dedup();
-    let some = names.iter().take(MOST_NAMED);
-    let all = |begin: &str, between: &str, end: &str| {
-        let each = some.clone().map(|name| format!("{begin}{name}{end}"));
-        each.collect::<Vec<_>>().join(between)
-    };
-    let more = match names.len().saturating_sub(MOST_NAMED) {
-        0 => String::new(),
-        more => format!("; {more} more in the same way"),
-    };
-    let _ = write!(
-        text,
-        "What shall be so all the same is accepted by name: {}, or accept = [{}] above the first \
-         table of board.toml{more}",
-        all("--accept '", " ", "'"),
-        all("\"", ", ", "\"")
-    );
-    text
 }

@@ -7,9 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use dtoolkit::model::{DeviceTreeNode, DeviceTreeProperty};
 
-use crate::board::Trigger;
 use crate::dt::{Node, NodeId, Reference, Tree, Unreachable, Unresolved, companions, is_gic};
 use crate::error::PlanError;
+use crate::finding::Rule;
+use crate::irq::GicInterrupt;
 use crate::span::Span;
 use crate::wish::{Need, Pass};
 
@@ -28,15 +29,15 @@ pub struct Missing {
     pub passable: bool,
 }
 
-/// Something about a passed node that cannot be planned, as a finding: see [`crate::check::Rule`].
+/// Something about a passed node that cannot be planned, as a [`Finding`](crate::finding::Finding).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Unplanned {
-    /// Id of the rule.
-    pub rule: &'static str,
+    /// The finding's kind.
+    pub rule: Rule,
     /// Path of the node.
     pub node: String,
     /// What is wrong.
-    pub what: String,
+    pub problem: String,
     /// What to do about it.
     pub way_out: String,
 }
@@ -49,7 +50,7 @@ pub struct Device {
     /// Its registers, not rounded to pages.
     pub registers: Vec<Span>,
     /// Its interrupts at the GIC.
-    pub interrupts: Vec<(u32, Trigger)>,
+    pub interrupts: Vec<GicInterrupt>,
 }
 
 /// Everything that comes along.
@@ -259,9 +260,9 @@ impl Builder<'_> {
                 _ => "keep it from the guest, or correct reg and ranges in the board's tree".into(),
             };
             self.unplanned.insert(Unplanned {
-                rule: "registers-missing",
+                rule: Rule::RegistersMissing,
                 node: node.path.clone(),
-                what: format!("the guest does not get all of its registers: {}", why.text(tree)),
+                problem: format!("the guest does not get all of its registers: {}", why.text(tree)),
                 way_out,
             });
         }
@@ -274,9 +275,9 @@ impl Builder<'_> {
                 .collect();
             if !devices.is_empty() {
                 self.unplanned.insert(Unplanned {
-                    rule: "registers-missing",
+                    rule: Rule::RegistersMissing,
                     node: node.path.clone(),
-                    what: "it is a bus, and a bus alone gives the guest nothing".into(),
+                    problem: "it is a bus, and a bus alone gives the guest nothing".into(),
                     way_out: format!("pass the devices on it: {} ...", devices.join(", ")),
                 });
             }
@@ -378,9 +379,9 @@ impl Builder<'_> {
     /// Leaves out an `interrupt-map`: it is written for the controllers of the board.
     fn no_map(&mut self, id: NodeId) {
         self.unplanned.insert(Unplanned {
-            rule: "irq-unresolved",
+            rule: Rule::IrqUnresolved,
             node: self.tree.node(id).path.clone(),
-            what: "its interrupt-map, the interrupts of the devices behind it, is not planned"
+            problem: "its interrupt-map, the interrupts of the devices behind it, is not planned"
                 .into(),
             way_out:
                 "pass those devices through instead, or drop=others in its wish (they have to poll)"
@@ -496,9 +497,9 @@ impl Builder<'_> {
             _ => "correct it in the board's tree, or drop=others in its wish (no interrupt: its driver has to poll)".into(),
         };
         self.unplanned.insert(Unplanned {
-            rule: "irq-unresolved",
+            rule: Rule::IrqUnresolved,
             node: node.path.clone(),
-            what: format!("its interrupt {number} {}", why.text(tree)),
+            problem: format!("its interrupt {number} {}", why.text(tree)),
             way_out,
         });
     }

@@ -9,7 +9,7 @@ use zerocopy::IntoBytes;
 
 use crate::dt::{self, Tree};
 use crate::error::PlanError;
-use crate::files::{PLAN_FILE, TREE_FILE};
+use crate::filenames::{PLAN_FILE, TREE_FILE};
 
 /// A plan read back: one line for each fact, and the guest's tree.
 struct Read {

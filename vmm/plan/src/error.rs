@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Why nothing can be planned. Each message names the thing, the limit and the way out.
 
-use crate::check::Finding;
-use crate::checked::refusal;
+use crate::finding::{Finding, refusal};
 use crate::span::{Size, Span};
 
 /// Why nothing can be planned.

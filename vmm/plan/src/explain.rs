@@ -11,8 +11,9 @@ use vmm_core::plan::Plan as Block;
 use vmm_report::{BEGIN, WORDS};
 use zerocopy::IntoBytes;
 
-use crate::board::{Board, RuleAction};
+use crate::board::Board;
 use crate::error::PlanError;
+use crate::firmware::CallAction;
 use crate::plan::Plan;
 use crate::span::{PAGE, Span, align_down, align_up};
 
@@ -117,8 +118,8 @@ pub fn smc(function: u32, board: Option<&Board>) -> String {
         let rule = board.smc.rules.iter().find(|rule| rule.function == function);
         let fate = match rule.map(|rule| (rule.action, rule.value)) {
             _ if psci => "the monitor's own PSCI answers; it never reaches the firmware".into(),
-            Some((RuleAction::Answer, value)) => format!("the monitor answers {value:#x}"),
-            Some((RuleAction::Forward, _)) => "forwarded to the firmware".into(),
+            Some((CallAction::Answer, value)) => format!("the monitor answers {value:#x}"),
+            Some((CallAction::Forward, _)) => "forwarded to the firmware".into(),
             None if board.smc.never_forward.contains(&function) => {
                 "answered with -1, and never forwarded: it reaches more than the guest".into()
             }

@@ -8,29 +8,14 @@ use vmm_report::{EventKind, Field, Line};
 
 use crate::checked::Checked;
 use crate::error::PlanError;
+use crate::filenames::{
+    IMAGE_FILE, INITRD_FILE, KERNEL_FILE, LOADER_FILE, MAP_FILE, PLAN_FILE, SYSTEM_FILE, TREE_FILE,
+    TREE_SOURCE_FILE,
+};
 use crate::map::Map;
 use crate::plan::Plan;
 use crate::wish::Host;
 use crate::{block, check, system};
-
-/// File name of the plan block.
-pub const PLAN_FILE: &str = "plan.bin";
-/// File name of the kernel.
-pub const KERNEL_FILE: &str = "kernel.img";
-/// File name of the guest's tree, flattened.
-pub const TREE_FILE: &str = "guest.dtb";
-/// File name of the guest's tree for people.
-pub const TREE_SOURCE_FILE: &str = "guest.dts";
-/// File name of the initial RAM file system.
-pub const INITRD_FILE: &str = "initrd.img";
-/// File name of the Microkit system file.
-pub const SYSTEM_FILE: &str = "guest.system";
-/// File name of the image that the Microkit tool makes.
-pub const LOADER_FILE: &str = "loader.img";
-/// File name of what whoever boots or packs the plan has to know, as JSON.
-pub const IMAGE_FILE: &str = "image.json";
-/// File name of the memory map for people.
-pub const MAP_FILE: &str = "memory-map.md";
 
 /// A file that an emulator has to put into memory before it starts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -125,7 +110,7 @@ impl Plan {
         }
         let files =
             self.regions.iter().filter_map(|region| Some((region.prefill.as_ref()?, region.pa?)));
-        files.map(|((file, _), address)| Load { file: file.clone(), address }).collect()
+        files.map(|(prefill, address)| Load { file: prefill.file.clone(), address }).collect()
     }
 
     /// The guest's tree for people.

@@ -1,48 +1,17 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! The images that a guest starts from.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 use crate::error::PlanError;
-use crate::layout::MAX_TREE;
-use crate::span::{PAGE, length};
+use crate::input::{most, read};
+use crate::span::{LARGE_PAGE, PAGE, length};
 
 /// "ARM\x64" at byte 56 of an arm64 `Image` (booting.rst, 4).
 const IMAGE_MAGIC: u32 = u32::from_le_bytes(*b"ARM\x64");
 
-/// Most bytes of an image, whatever RAM the guest has. It is held twice, as it came and in guest RAM.
-const MAX_IMAGE: u64 = 1 << 30;
-
-/// So much is read even where RAM is less: the planner says better what does not fit.
-const SMALL_IMAGE: u64 = 64 << 20;
-
-/// Most bytes of an image of a guest with so much RAM.
-#[must_use]
-pub fn most(ram: u64) -> u64 {
-    ram.clamp(SMALL_IMAGE, MAX_IMAGE)
-}
-
-/// Reads a file whole: a plain one, a device or a pipe. `what` it is to be names it in errors.
-///
-/// # Errors
-/// It does not read, or has more than `most` bytes.
-pub fn read(path: &Path, what: &'static str, most: u64) -> Result<Vec<u8>, PlanError> {
-    let wrong = PlanError::file(path);
-    let bytes = || -> std::io::Result<Option<Vec<u8>>> {
-        let file = File::open(path)?;
-        // Of a plain file the length is known before.
-        if file.metadata()?.len() > most {
-            return Ok(None);
-        }
-        let mut bytes = Vec::new();
-        file.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
-        Ok(Some(bytes).filter(|bytes| length(bytes) <= most))
-    };
-    let too_long = || PlanError::TooLong { path: path.display().to_string(), what, most };
-    bytes().map_err(wrong)?.ok_or_else(too_long)
-}
+/// Most bytes of a device tree (booting.rst, 2).
+pub const MAX_TREE: u64 = LARGE_PAGE;
 
 /// The images that a guest starts from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -171,7 +140,7 @@ impl KernelHeader {
         if image_size == 0 {
             return Err(wrong("the header gives no image_size (a kernel before 3.17)".into()));
         }
-        if text_offset >= crate::span::LARGE_PAGE || !text_offset.is_multiple_of(PAGE) {
+        if text_offset >= LARGE_PAGE || !text_offset.is_multiple_of(PAGE) {
             return Err(wrong(format!(
                 "text_offset {text_offset:#x} is no multiple of 4 KiB below 2 MiB"
             )));
@@ -224,6 +193,8 @@ fn whole(image: &[u8]) -> Result<(), PlanError> {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use std::fs::File;
+
     use super::*;
 
     /// An arm64 `Image` of `file` bytes that asks for `size`.
@@ -334,8 +305,6 @@ pub(crate) mod tests {
         // A file of 5 GB that takes no room.
         let long = folder.join("long");
         File::create(&long).unwrap().set_len(5_000_000_000).unwrap();
-        let small = folder.join("small");
-        std::fs::write(&small, kernel(64, 64)).unwrap();
         let small = folder.join("small");
         std::fs::write(&small, kernel(64, 64)).unwrap();
         let refused = |kernel: &Path, initrd, dtb, ram: u64| {

@@ -6,11 +6,8 @@
 //! within the same 32 GiB as the kernel.
 
 use crate::error::PlanError;
-use crate::image::{Images, KernelHeader};
+use crate::image::{Images, KernelHeader, MAX_TREE};
 use crate::span::{LARGE_PAGE, Size, Span, align_up, length};
-
-/// Most bytes of a device tree (booting.rst, 2).
-pub const MAX_TREE: u64 = LARGE_PAGE;
 
 /// Guest-physical places of the images.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -61,7 +61,7 @@ impl Map {
             }
             let physical = region.physical_span().map_or(Physical::Chosen, Physical::At);
             let (name, guest, owner) =
-                (long_name(&region.name), region.guest_span(), region.owner.words());
+                (region.name.title(), region.guest_span(), region.owner.words());
             let name = match (region.kind, region.owner) {
                 (Kind::Normal, Owner::Monitor) => format!("{name}, as it came"),
                 _ => name.into(),
@@ -203,23 +203,6 @@ impl Map {
 
 fn row(name: &str, span: Span, physical: Physical, owner: &'static str) -> Row {
     Row { name: name.into(), guest: Some(span), physical, size: span.size, owner }
-}
-
-/// What a region's short name stands for.
-fn long_name(name: &str) -> &str {
-    match name {
-        "ram" => "RAM",
-        "plan" => "plan block",
-        "dtb" => "device tree",
-        "uart" => "console UART",
-        "gicv" => "GICC (GICV)",
-        "gicd" => "GICD",
-        "gicc" => "GICC",
-        "gich" => "GICH",
-        "gicr" => "GICR",
-        "idle" => "idle timer",
-        other => other,
-    }
 }
 
 fn guest(row: &Row) -> String {

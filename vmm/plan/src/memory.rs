@@ -1,13 +1,120 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Regions of memory: who owns them, and where they are.
 
-use crate::board::Seed;
+use std::fmt;
+
+use crate::board::{Board, Gic, Seed};
 use crate::closure::Closure;
 use crate::error::PlanError;
-use crate::files::{INITRD_FILE, KERNEL_FILE, PLAN_FILE, TREE_FILE};
-use crate::plan::Plan;
-use crate::span::{LARGE_PAGE, PAGE, Size, Span, align_down, align_up, length};
-use crate::wish::Host;
+use crate::filenames::{INITRD_FILE, KERNEL_FILE, PLAN_FILE, TREE_FILE};
+use crate::layout::Layout;
+use crate::span::{LARGE_PAGE, PAGE, Size, Span, align_down, align_up};
+use crate::wish::{Host, Wish};
+
+/// What a region is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum RegionName {
+    /// Guest RAM.
+    Ram,
+    /// The plan block.
+    Plan,
+    /// The kernel, as it came.
+    Kernel,
+    /// The guest's device tree, as it was made.
+    DeviceTree,
+    /// The initial RAM file system, as it came.
+    Initrd,
+    /// What seeds the guest's random numbers.
+    Seed,
+    /// The console's registers.
+    Uart,
+    /// Registers of the timer that wakes a parked vCPU.
+    IdleTimer,
+    /// Distributor.
+    Gicd,
+    /// Redistributors (GICv3).
+    Gicr,
+    /// CPU interface of the board (GICv2).
+    Gicc,
+    /// Registers of list registers (GICv2).
+    Gich,
+    /// Virtual CPU interface (GICv2).
+    Gicv,
+    /// Registers of a passed device, or anything in a system file of somebody else's making.
+    Other(String),
+}
+
+impl RegionName {
+    /// All that this planner's monitor knows by name.
+    const KNOWN: [Self; 13] = [
+        Self::Ram,
+        Self::Plan,
+        Self::Kernel,
+        Self::DeviceTree,
+        Self::Initrd,
+        Self::Seed,
+        Self::Uart,
+        Self::IdleTimer,
+        Self::Gicd,
+        Self::Gicr,
+        Self::Gicc,
+        Self::Gich,
+        Self::Gicv,
+    ];
+
+    /// The region that `symbol` stands for.
+    #[must_use]
+    pub fn from_symbol(symbol: &str) -> Self {
+        let known = Self::KNOWN.into_iter().find(|known| known.symbol() == symbol);
+        known.unwrap_or_else(|| Self::Other(symbol.into()))
+    }
+
+    /// Its name where the monitor meets it: in the system file, in the plan block, and before
+    /// `_vaddr` in the monitor's symbols.
+    #[must_use]
+    pub fn symbol(&self) -> &str {
+        match self {
+            Self::Ram => "ram",
+            Self::Plan => "plan",
+            Self::Kernel => "kernel",
+            Self::DeviceTree => "dtb",
+            Self::Initrd => "initrd",
+            Self::Seed => "seed",
+            Self::Uart => "uart",
+            Self::IdleTimer => "idle",
+            Self::Gicd => "gicd",
+            Self::Gicr => "gicr",
+            Self::Gicc => "gicc",
+            Self::Gich => "gich",
+            Self::Gicv => "gicv",
+            Self::Other(symbol) => symbol,
+        }
+    }
+
+    /// Its name for people.
+    #[must_use]
+    pub fn title(&self) -> &str {
+        match self {
+            Self::Ram => "RAM",
+            Self::Plan => "plan block",
+            Self::DeviceTree => "device tree",
+            Self::Uart => "console UART",
+            Self::IdleTimer => "idle timer",
+            Self::Gicd => "GICD",
+            Self::Gicr => "GICR",
+            Self::Gicc => "GICC",
+            Self::Gich => "GICH",
+            Self::Gicv => "GICC (GICV)",
+            Self::Kernel | Self::Initrd | Self::Seed | Self::Other(_) => self.symbol(),
+        }
+    }
+}
+
+impl fmt::Display for RegionName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.symbol())
+    }
+}
 
 /// Who may touch a region.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -44,8 +151,8 @@ pub enum Kind {
 /// One region of memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Region {
-    /// Its name: in the system file, in the map, and before `_vaddr` in the monitor's symbols.
-    pub name: String,
+    /// Which one it is.
+    pub name: RegionName,
     /// Guest-physical address; `None` where the guest does not see it.
     pub ipa: Option<u64>,
     /// Physical address; `None` where the kernel chooses.
@@ -58,8 +165,17 @@ pub struct Region {
     pub kind: Kind,
     /// Virtual address in the monitor's protection domain, where it is mapped there.
     pub vaddr: Option<u64>,
-    /// File that it is filled from, and the file's bytes.
-    pub prefill: Option<(String, u64)>,
+    /// What it is filled from.
+    pub prefill: Option<Prefill>,
+}
+
+/// The file that a region is filled from before anything runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prefill {
+    /// Its name.
+    pub file: String,
+    /// Its bytes.
+    pub size: u64,
 }
 
 impl Region {
@@ -92,47 +208,59 @@ mod vaddr {
     pub const RAM: u64 = 0x1_0000_0000;
 }
 
-/// All regions of a plan, physical addresses of normal memory still open.
-pub(crate) fn regions(plan: &Plan, closure: &Closure) -> Vec<Region> {
-    let mut all = images(plan);
-    all.extend(machine(plan));
-    all.extend(passed(plan, closure));
+/// What the memory of a guest follows from.
+pub(crate) struct Needs<'n> {
+    pub board: &'n Board,
+    pub wish: &'n Wish,
+    pub gic: Gic<'n>,
+    pub layout: &'n Layout,
+    /// Bytes of the guest's tree.
+    pub dtb: u64,
+    pub closure: &'n Closure,
+}
+
+/// All regions of a guest, physical addresses of normal memory still open.
+pub(crate) fn regions(needs: &Needs<'_>) -> Vec<Region> {
+    let mut all = images(needs);
+    all.extend(machine(needs));
+    all.extend(passed(needs.board, needs.closure));
     all
 }
 
-fn images(plan: &Plan) -> Vec<Region> {
-    let image = |name: &str, file: &str, vaddr, bytes: u64| Region {
-        name: name.into(),
+fn images(needs: &Needs<'_>) -> Vec<Region> {
+    let image = |name, file: &str, vaddr, bytes: u64| Region {
+        name,
         ipa: None,
         pa: None,
         size: align_up(bytes, if bytes < LARGE_PAGE { PAGE } else { LARGE_PAGE }),
         owner: Owner::Monitor,
         kind: Kind::Normal,
         vaddr: Some(vaddr),
-        prefill: Some((file.into(), bytes)),
+        prefill: Some(Prefill { file: file.into(), size: bytes }),
     };
-    let ram = plan.layout.ram;
+    let ram = needs.layout.ram;
     let mut all = vec![
         Region {
-            name: "ram".into(),
+            name: RegionName::Ram,
             ipa: Some(ram.base),
-            pa: plan.wish.identity.then_some(ram.base),
+            pa: needs.wish.identity.then_some(ram.base),
             size: ram.size,
             owner: Owner::Guest,
             kind: Kind::Normal,
             vaddr: Some(vaddr::RAM),
             prefill: None,
         },
-        image("plan", PLAN_FILE, vaddr::PLAN, BLOCK_SIZE),
-        image("kernel", KERNEL_FILE, vaddr::KERNEL, plan.layout.kernel_file),
-        image("dtb", TREE_FILE, vaddr::TREE, length(&plan.dtb)),
+        image(RegionName::Plan, PLAN_FILE, vaddr::PLAN, BLOCK_SIZE),
+        image(RegionName::Kernel, KERNEL_FILE, vaddr::KERNEL, needs.layout.kernel_file),
+        image(RegionName::DeviceTree, TREE_FILE, vaddr::TREE, needs.dtb),
     ];
-    if plan.layout.initrd.size != 0 {
-        all.push(image("initrd", INITRD_FILE, vaddr::INITRD, plan.layout.initrd.size));
+    let initrd = needs.layout.initrd.size;
+    if initrd != 0 {
+        all.push(image(RegionName::Initrd, INITRD_FILE, vaddr::INITRD, initrd));
     }
-    if let Some(Seed { memory, .. }) = plan.seed() {
+    if let Some(Seed { memory, .. }) = needs.board.seed_for(needs.wish) {
         all.push(Region {
-            name: "seed".into(),
+            name: RegionName::Seed,
             ipa: None,
             pa: Some(memory.base),
             size: memory.size,
@@ -145,44 +273,54 @@ fn images(plan: &Plan) -> Vec<Region> {
     all
 }
 
-fn device(name: &str, ipa: Option<u64>, span: Span, owner: Owner, vaddr: Option<u64>) -> Region {
-    let (pa, size) = (Some(span.base), span.size);
-    Region { name: name.into(), ipa, pa, size, owner, kind: Kind::Device, vaddr, prefill: None }
+/// Registers at `span` of the board; where the guest sees them, and where the monitor does.
+fn device(name: RegionName, span: Span, owner: Owner) -> Region {
+    Region {
+        name,
+        ipa: None,
+        pa: Some(span.base),
+        size: span.size,
+        owner,
+        kind: Kind::Device,
+        vaddr: None,
+        prefill: None,
+    }
 }
 
 /// Console, interrupt controller and idle timer.
-fn machine(plan: &Plan) -> Vec<Region> {
-    let board = &plan.board;
-    let uart = board.console.registers;
-    let mut all =
-        vec![device("uart", Some(uart.base), uart, Owner::MonitorOnceStopped, Some(vaddr::UART))];
-    let baremetal = plan.wish.host == Host::Baremetal;
-    let mut monitor = |name, span| all.push(device(name, None, span, Owner::Monitor, None));
-    match (plan.gic, &board.gic.v2, &board.gic.v3) {
-        (2, Some(gic), _) => {
+fn machine(needs: &Needs<'_>) -> Vec<Region> {
+    let uart = needs.board.console.registers;
+    let console = device(RegionName::Uart, uart, Owner::MonitorOnceStopped);
+    let mut all = vec![Region { ipa: Some(uart.base), vaddr: Some(vaddr::UART), ..console }];
+    let baremetal = needs.wish.host == Host::Baremetal;
+    let mut monitor = |name, span| all.push(device(name, span, Owner::Monitor));
+    match needs.gic {
+        Gic::V2(gic) => {
             if baremetal {
-                monitor("gicd", gic.distributor);
-                monitor("gicc", gic.physical_cpu_interface);
-                monitor("gich", gic.virtual_control);
+                monitor(RegionName::Gicd, gic.distributor);
+                monitor(RegionName::Gicc, gic.physical_cpu_interface);
+                monitor(RegionName::Gich, gic.virtual_control);
             }
-            let ipa = Some(gic.cpu_interface.base);
-            all.push(device("gicv", ipa, gic.virtual_cpu_interface, Owner::Guest, None));
+            let gicv = device(RegionName::Gicv, gic.virtual_cpu_interface, Owner::Guest);
+            all.push(Region { ipa: Some(gic.cpu_interface.base), ..gicv });
         }
-        (3, _, Some(gic)) if baremetal => {
-            monitor("gicd", gic.distributor);
-            monitor("gicr", gic.redistributors);
+        Gic::V3(gic) if baremetal => {
+            monitor(RegionName::Gicd, gic.distributor);
+            monitor(RegionName::Gicr, gic.redistributors);
         }
-        _ => {}
+        Gic::V3(_) => {}
     }
-    if let Some(span) = plan.idle().and_then(|idle| idle.registers) {
-        all.push(device("idle", None, span, Owner::Monitor, Some(vaddr::IDLE)));
+    let idle = needs.board.idle_on(needs.wish.host);
+    if let Some(span) = idle.and_then(|idle| idle.registers) {
+        let timer = device(RegionName::IdleTimer, span, Owner::Monitor);
+        all.push(Region { vaddr: Some(vaddr::IDLE), ..timer });
     }
     all
 }
 
 /// Registers of passed devices, rounded to pages; those that share a page or touch are one region.
-fn passed(plan: &Plan, closure: &Closure) -> Vec<Region> {
-    let uart = plan.board.console.registers;
+fn passed(board: &Board, closure: &Closure) -> Vec<Region> {
+    let uart = board.console.registers;
     let mut pages: Vec<(Span, &str)> = Vec::new();
     for device in &closure.devices {
         let name = device.path.rsplit('/').next().unwrap_or_default();
@@ -207,16 +345,17 @@ fn passed(plan: &Plan, closure: &Closure) -> Vec<Region> {
     }
     let region = |(span, name): (Span, &str)| {
         let name: String = name.chars().filter(char::is_ascii_alphanumeric).take(6).collect();
-        device(&format!("{name}-{:x}", span.base), Some(span.base), span, Owner::Guest, None)
+        let name = RegionName::Other(format!("{name}-{:x}", span.base));
+        Region { ipa: Some(span.base), ..device(name, span, Owner::Guest) }
     };
     merged.into_iter().map(region).collect()
 }
 
 /// Gives every piece of normal memory a physical address behind the bare-metal monitor.
-pub(crate) fn place(plan: &mut Plan) -> Result<(), PlanError> {
-    let Some(facts) = plan.board.baremetal.as_ref() else {
+pub(crate) fn place(board: &Board, wish: &Wish, regions: &mut [Region]) -> Result<(), PlanError> {
+    let Some(facts) = board.baremetal.as_ref() else {
         return Err(PlanError::BoardLacks {
-            board: plan.board.name.clone(),
+            board: board.name.clone(),
             what: "no [baremetal] facts, so the bare-metal host does not run on it".into(),
         });
     };
@@ -225,7 +364,7 @@ pub(crate) fn place(plan: &mut Plan) -> Result<(), PlanError> {
     // Guest RAM last: it is the largest. The plan block first, where the monitor looks for it.
     let normal = |region: &&mut Region| region.kind == Kind::Normal;
     let (ram, images): (Vec<_>, Vec<_>) =
-        plan.regions.iter_mut().filter(normal).partition(|region| region.name == "ram");
+        regions.iter_mut().filter(normal).partition(|region| region.name == RegionName::Ram);
     for region in images.into_iter().chain(ram) {
         let span = Span::new(region.pa.unwrap_or(align_up(next, LARGE_PAGE)), region.size);
         // RAM with equal addresses may lie below the monitor as well as behind the images.
@@ -233,8 +372,8 @@ pub(crate) fn place(plan: &mut Plan) -> Result<(), PlanError> {
         if span.size != region.size || span.overlaps(taken) || !facts.memory.encloses(span) {
             let end = facts.memory.end();
             let left = end.saturating_sub(span.base.max(next));
-            let is_ram = region.name == "ram";
-            let way_out = match (is_ram, plan.wish.identity) {
+            let is_ram = region.name == RegionName::Ram;
+            let way_out = match (is_ram, wish.identity) {
                 // The place is as large as asked for: the images lie in it.
                 (true, true) => "smaller images, or no --identity".into(),
                 (true, false) => most(left, &format!("with these images: memory ends at {end:#x}")),
@@ -255,28 +394,27 @@ pub(crate) fn place(plan: &mut Plan) -> Result<(), PlanError> {
 }
 
 /// Refuses what the kernel cannot have left for a system.
-pub(crate) fn check(plan: &Plan) -> Result<(), PlanError> {
-    let memory = &plan.board.microkit.memory;
-    let regions = || plan.regions.iter().filter(|region| region.kind == Kind::Normal);
+pub(crate) fn check(board: &Board, ram: Span, regions: &[Region]) -> Result<(), PlanError> {
+    let memory = &board.microkit.memory;
+    let normal = || regions.iter().filter(|region| region.kind == Kind::Normal);
     // The system image holds the files once more (compressed, but by how much is not known here).
     let files: u64 =
-        regions().filter_map(|region| region.prefill.as_ref()).map(|(_, bytes)| *bytes).sum();
+        normal().filter_map(|region| region.prefill.as_ref()).map(|prefill| prefill.size).sum();
     let all = Span::new(memory.base, memory.size);
     let inside = |region: &&Region| region.physical_span().is_none_or(|span| span.overlaps(all));
-    let others: u64 = regions()
-        .filter(|region| region.name != "ram")
-        .filter(inside)
-        .map(|region| region.size)
-        .sum();
-    let ram = plan.region("ram").filter(|region| inside(region)).map_or(0, |region| region.size);
+    let taken = |of_ram: bool| -> u64 {
+        let wanted = normal().filter(|region| (region.name == RegionName::Ram) == of_ram);
+        wanted.filter(inside).map(|region| region.size).sum()
+    };
+    let (wanted, others) = (taken(true), taken(false));
     let left =
         memory.size.saturating_sub(memory.reserve).saturating_sub(files).saturating_sub(others);
-    if ram <= left {
+    if wanted <= left {
         return Ok(());
     }
     Err(PlanError::DoesNotFit {
         what: "guest RAM".into(),
-        span: plan.layout.ram,
+        span: ram,
         place: format!("the board's memory ({})", Size(memory.size)),
         left,
         way_out: most(left, "with these images"),

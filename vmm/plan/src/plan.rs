@@ -5,30 +5,20 @@
 use dtoolkit::model::DeviceTree;
 use vmm_core::plan::{MAX_LINES, MAX_REGIONS, MAX_RULES};
 
-use crate::board::{Board, Gic, Idle, Rule, Seed, Trigger};
+use crate::board::{Board, Gic, Idle, Seed};
 use crate::closure::{Closure, Device, Missing, Unplanned};
 use crate::dt::{self, Tree};
 use crate::error::PlanError;
+use crate::finding::Rule;
+use crate::firmware::CallRule;
 use crate::image::Images;
 use crate::initramfs::{Unpacked, unpacked};
+use crate::irq::{FIRST_SPI, GicInterrupt, Line};
 use crate::layout::Layout;
-use crate::memory::{self, Region};
+use crate::memory::{self, Needs, Region, RegionName};
 use crate::span::{Span, length};
 use crate::tree;
 use crate::wish::{Host, Wish};
-
-pub use crate::files::{INITRD_FILE, KERNEL_FILE, LOADER_FILE, PLAN_FILE, SYSTEM_FILE, TREE_FILE};
-
-/// A device interrupt passed through to the guest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Line {
-    /// INTID, the same for guest and board.
-    pub intid: u32,
-    /// What signals it.
-    pub trigger: Trigger,
-    /// Microkit channel.
-    pub channel: u32,
-}
 
 /// Everything that a guest needs.
 #[derive(Clone, Debug)]
@@ -119,6 +109,13 @@ impl Plan {
                 way_out: "pass fewer nodes through".into(),
             });
         }
+        let needs =
+            Needs { board, wish, gic, layout: &layout, dtb: length(&dtb), closure: &closure };
+        let mut regions = memory::regions(&needs);
+        match wish.host {
+            Host::Microkit => memory::check(board, layout.ram, &regions)?,
+            Host::Baremetal => memory::place(board, wish, &mut regions)?,
+        }
         let lines = lines(board, &closure);
         let last = lines.iter().map(|line| line.intid).max().unwrap_or(0);
         let mut plan = Self {
@@ -128,7 +125,7 @@ impl Plan {
             gic: gic.version(),
             intids: last.saturating_add(1).next_multiple_of(32).max(64),
             layout,
-            regions: Vec::new(),
+            regions,
             lines,
             idle_channel: IDLE_CHANNEL,
             missing: closure.missing.clone(),
@@ -138,25 +135,20 @@ impl Plan {
             dtb,
             images,
         };
-        plan.regions = memory::regions(&plan, &closure);
         plan.unplanned.extend(too_large(&plan, &closure));
-        match wish.host {
-            Host::Microkit => memory::check(&plan)?,
-            Host::Baremetal => memory::place(&mut plan)?,
-        }
         Ok(plan)
     }
 
     /// What wakes a parked vCPU; bare metal has a timer of its own.
     #[must_use]
     pub fn idle(&self) -> Option<&Idle> {
-        self.board.idle.as_ref().filter(|_| self.wish.host == Host::Microkit)
+        self.board.idle_on(self.wish.host)
     }
 
     /// What seeds the guest's random numbers.
     #[must_use]
     pub fn seed(&self) -> Option<&Seed> {
-        self.board.seed.as_ref().filter(|_| self.wish.entropy)
+        self.board.seed_for(&self.wish)
     }
 
     /// Whether virtual CPUs take turns on a core; on bare metal each has its own.
@@ -166,9 +158,9 @@ impl Plan {
     }
 
     /// Firmware calls that are answered or forwarded: the wish's own rules before the board's.
-    pub fn rules(&self) -> impl Iterator<Item = &Rule> {
+    pub fn rules(&self) -> impl Iterator<Item = &CallRule> {
         let mine = &self.wish.rules;
-        let unnamed = |rule: &&Rule| mine.iter().all(|own| own.function != rule.function);
+        let unnamed = |rule: &&CallRule| mine.iter().all(|own| own.function != rule.function);
         mine.iter().chain(self.board.smc.rules.iter().filter(unnamed))
     }
 
@@ -187,10 +179,10 @@ impl Plan {
         all
     }
 
-    /// The region called `name`.
+    /// The region of that name.
     #[must_use]
-    pub fn region(&self, name: &str) -> Option<&Region> {
-        self.regions.iter().find(|region| region.name == name)
+    pub fn region(&self, name: &RegionName) -> Option<&Region> {
+        self.regions.iter().find(|region| region.name == *name)
     }
 
     /// The emulated machines that run this plan (files in `tools/machines`), the usual one first.
@@ -201,6 +193,17 @@ impl Plan {
     }
 }
 
+/// A table of the plan block.
+struct Table {
+    /// Its entries.
+    entries: &'static str,
+    count: usize,
+    room: usize,
+    /// How many of them the device with the most has.
+    most: String,
+    way_out: String,
+}
+
 /// What the plan block has no room for.
 fn too_large(plan: &Plan, closure: &Closure) -> Vec<Unplanned> {
     let most = |count: fn(&Device) -> usize| {
@@ -208,32 +211,35 @@ fn too_large(plan: &Plan, closure: &Closure) -> Vec<Unplanned> {
         device.map_or(String::new(), |device| format!(", {} of {}", count(device), device.path))
     };
     let fewer = "pass fewer devices through";
-    let facts = [
-        (
-            "device interrupts",
-            (plan.lines.len(), MAX_LINES),
-            most(|device| device.interrupts.len()),
-            format!("{fewer}: Microkit has no more channels for a protection domain"),
-        ),
-        (
-            "regions",
-            (plan.regions.len(), MAX_REGIONS),
-            most(|device| device.registers.len()),
-            format!("{fewer}, or raise MAX_REGIONS in vmm/core/src/plan.rs and build again"),
-        ),
-        (
-            "firmware-call rules",
-            (plan.rules().count(), MAX_RULES),
-            String::new(),
-            "fewer of --answer, --forward and [[smc.rules]], or raise MAX_RULES in vmm/core/src/plan.rs and build again".into(),
-        ),
+    let tables = [
+        Table {
+            entries: "device interrupts",
+            count: plan.lines.len(),
+            room: MAX_LINES,
+            most: most(|device| device.interrupts.len()),
+            way_out: format!("{fewer}: Microkit has no more channels for a protection domain"),
+        },
+        Table {
+            entries: "regions",
+            count: plan.regions.len(),
+            room: MAX_REGIONS,
+            most: most(|device| device.registers.len()),
+            way_out: format!("{fewer}, or raise MAX_REGIONS in vmm/core/src/plan.rs and build again"),
+        },
+        Table {
+            entries: "firmware-call rules",
+            count: plan.rules().count(),
+            room: MAX_RULES,
+            most: String::new(),
+            way_out: "fewer of --answer, --forward and [[smc.rules]], or raise MAX_RULES in vmm/core/src/plan.rs and build again".into(),
+        },
     ];
-    let beyond = facts.into_iter().filter(|(_, (count, room), ..)| count > room);
+    let beyond = tables.into_iter().filter(|table| table.count > table.room);
     beyond
-        .map(|(what, (count, room), whose, way_out)| Unplanned {
-            rule: "plan-too-large",
-            node: what.into(),
-            what: format!("they are {count}{whose}, and the monitor has room for {room}"),
+        .map(|Table { entries, count, room, most, way_out }| Unplanned {
+            rule: Rule::PlanTooLarge,
+            node: entries.into(),
+            problem: format!("they are {count}{most}, and the monitor has room for {room}"),
             way_out,
         })
         .collect()
@@ -266,17 +272,18 @@ fn check_root(board: &Board, layout: &Layout, cells: (u32, u32)) -> Result<(), P
 }
 
 fn lines(board: &Board, closure: &Closure) -> Vec<Line> {
-    let mut wanted = vec![(board.console.interrupt, board.console.trigger)];
-    for (intid, trigger) in closure.devices.iter().flat_map(|device| &device.interrupts) {
-        if *intid >= 32 && wanted.iter().all(|(known, _)| known != intid) {
-            wanted.push((*intid, *trigger));
+    let (intid, trigger) = (board.console.interrupt, board.console.trigger);
+    let mut wanted = vec![GicInterrupt { intid, trigger }];
+    for own in closure.devices.iter().flat_map(|device| &device.interrupts) {
+        if own.intid >= FIRST_SPI && wanted.iter().all(|known| known.intid != own.intid) {
+            wanted.push(*own);
         }
     }
     let channels = IDLE_CHANNEL.saturating_add(1)..;
     wanted
         .into_iter()
         .zip(channels)
-        .map(|((intid, trigger), channel)| Line { intid, trigger, channel })
+        .map(|(GicInterrupt { intid, trigger }, channel)| Line { intid, trigger, channel })
         .collect()
 }
 
@@ -308,7 +315,7 @@ fn check_initrd(images: &Images) -> Result<(), PlanError> {
 /// Guest RAM as asked for.
 fn guest_ram(board: &Board, wish: &Wish) -> Result<Span, PlanError> {
     let mib = wish.ram_mib.unwrap_or(board.ram.default_mib);
-    let size = wish.ram(board);
+    let size = board.ram_size(wish);
     let base = if wish.identity { identity(board, wish.host, size)? } else { board.ram.base };
     let span = Span::new(base, size);
     if mib == 0 || !mib.is_multiple_of(2) || span.size != size {

@@ -4,9 +4,8 @@
 
 use roxmltree::{Document, Node};
 
-use crate::board::Trigger;
-use crate::memory::{Kind, Owner, Region};
-use crate::plan::Line;
+use crate::irq::{Line, Trigger};
+use crate::memory::{Kind, Owner, Prefill, Region, RegionName};
 use crate::span::{Size, Span};
 
 /// What a system file gives to its virtual machine, and what others have.
@@ -88,14 +87,14 @@ fn region(node: Node<'_, '_>, memory: Span) -> Result<Region, String> {
     }
     let normal = pa.is_none_or(|pa| Span::new(pa, size).overlaps(memory));
     Ok(Region {
-        name: name.into(),
+        name: RegionName::from_symbol(name),
         ipa: None,
         pa,
         size,
         owner: Owner::Monitor,
         kind: if normal { Kind::Normal } else { Kind::Device },
         vaddr: None,
-        prefill: node.attribute("prefill_path").map(|file| (file.into(), size)),
+        prefill: node.attribute("prefill_path").map(|file| Prefill { file: file.into(), size }),
     })
 }
 
@@ -108,7 +107,9 @@ fn owners(
 ) -> Result<(), String> {
     let maps = |node: Node<'_, '_>| -> Result<Vec<(Option<u64>, bool)>, String> {
         node.children()
-            .filter(|map| map.has_tag_name("map") && map.attribute("mr") == Some(&region.name))
+            .filter(|map| {
+                map.has_tag_name("map") && map.attribute("mr") == Some(region.name.symbol())
+            })
             .map(|map| {
                 Ok((number(map, "vaddr")?, map.attribute("setvar_vaddr") == Some(STOPPED_ONLY)))
             })

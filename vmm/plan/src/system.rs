@@ -3,8 +3,8 @@
 
 use std::fmt::Write;
 
-use crate::board::Trigger;
-use crate::memory::{Kind, Region};
+use crate::irq::Trigger;
+use crate::memory::{Kind, Prefill, Region, RegionName};
 use crate::plan::Plan;
 use crate::span::{LARGE_PAGE, PAGE};
 
@@ -15,13 +15,6 @@ const GUEST_PRIORITY: u32 = 100;
 /// Time slice in microseconds of both. A budget as large as its period is never used up; the
 /// default of 1 ms would interrupt a busy guest a thousand times a second.
 const SLICE_US: u32 = 100_000;
-
-const fn trigger(trigger: Trigger) -> &'static str {
-    match trigger {
-        Trigger::Level => "level",
-        Trigger::Edge => "edge",
-    }
-}
 
 /// Large pages where size and every address allow them: the tool refuses others.
 fn page_size(region: &Region) -> u64 {
@@ -95,7 +88,7 @@ fn memory_region(region: &Region, out: &mut String) -> std::fmt::Result {
         region.name,
         page_size(region)
     )?;
-    if let Some((file, _)) = &region.prefill {
+    if let Some(Prefill { file, .. }) = &region.prefill {
         // The tool takes the size from the file.
         write!(out, " prefill_path=\"{file}\"")?;
     } else {
@@ -113,7 +106,7 @@ fn monitor_map(region: &Region, out: &mut String) -> std::fmt::Result {
     };
     let name = &region.name;
     // What others have written, the monitor only reads.
-    let read = region.prefill.is_some() || region.name == "seed";
+    let read = region.prefill.is_some() || region.name == RegionName::Seed;
     let perms = if read { "r" } else { "rw" };
     write!(
         out,
@@ -140,6 +133,6 @@ fn guest_map(region: &Region, out: &mut String) -> std::fmt::Result {
     )
 }
 
-fn irq(intid: u32, channel: u32, edge: Trigger, out: &mut String) -> std::fmt::Result {
-    writeln!(out, "        <irq irq=\"{intid}\" id=\"{channel}\" trigger=\"{}\" />", trigger(edge))
+fn irq(intid: u32, channel: u32, trigger: Trigger, out: &mut String) -> std::fmt::Result {
+    writeln!(out, "        <irq irq=\"{intid}\" id=\"{channel}\" trigger=\"{}\" />", trigger.name())
 }

@@ -6,8 +6,9 @@
 use dtoolkit::ToPropertyValue;
 use dtoolkit::model::{DeviceTree, DeviceTreeNode, DeviceTreeProperty};
 
-use crate::board::{Board, Gic, Trigger};
+use crate::board::{Board, Gic};
 use crate::closure::Closure;
+use crate::irq::Trigger;
 use crate::layout::Layout;
 use crate::span::Span;
 use crate::wish::Wish;

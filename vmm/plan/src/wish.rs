@@ -3,8 +3,8 @@
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::board::{Board, Rule};
-use crate::check::{Finding, RULES};
+use crate::finding::{Finding, Rule};
+use crate::firmware::CallRule;
 
 /// The kernel that the monitor runs on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -190,8 +190,8 @@ impl Unowned {
 /// A finding that is not to stop anything: a rule, of one subject or of all.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Accept {
-    /// The rule's id.
-    pub rule: String,
+    /// The findings' kind.
+    pub rule: Rule,
     /// The finding's subject, or the last part of its path; `None` for any.
     pub subject: Option<String>,
 }
@@ -205,11 +205,7 @@ impl Accept {
         let text = text.trim();
         let (rule, subject) = text.split_once(' ').unwrap_or((text, ""));
         let subject = Some(subject.trim()).filter(|subject| !subject.is_empty());
-        if RULES.iter().any(|known| known.id == rule) {
-            return Ok(Self { rule: rule.into(), subject: subject.map(Into::into) });
-        }
-        let all: Vec<_> = RULES.iter().map(|rule| rule.id).collect();
-        Err(format!("no finding is called '{rule}'; there is: {}", all.join(", ")))
+        Ok(Self { rule: Rule::from_id(rule)?, subject: subject.map(Into::into) })
     }
 
     /// Whether it is meant.
@@ -217,7 +213,7 @@ impl Accept {
     pub fn covers(&self, finding: &Finding) -> bool {
         let last = finding.subject.rsplit('/').next();
         let subject = self.subject.as_deref();
-        self.rule == finding.id
+        self.rule == finding.rule
             && subject.is_none_or(|own| own == finding.subject || last == Some(own))
     }
 }
@@ -259,7 +255,7 @@ pub struct Wish {
     /// Findings that stop nothing, besides those of the board file.
     pub accept: Vec<Accept>,
     /// Firmware calls to answer or forward, besides the board's own rules.
-    pub rules: Vec<Rule>,
+    pub rules: Vec<CallRule>,
     /// What it meets at an address that nobody owns; `None` takes what the board file says.
     pub unowned: Option<Unowned>,
     /// Whether the guest gets random numbers, where the board has a seed for them.
@@ -268,14 +264,6 @@ pub struct Wish {
     pub trace: bool,
     /// Whether the seL4 kernel is a debug one, which prints on the guest's console.
     pub debug_kernel: bool,
-}
-
-impl Wish {
-    /// Bytes of guest RAM that are wished for on this board.
-    #[must_use]
-    pub fn ram(&self, board: &Board) -> u64 {
-        self.ram_mib.unwrap_or(board.ram.default_mib).saturating_mul(0x10_0000)
-    }
 }
 
 impl Default for Wish {
@@ -326,10 +314,10 @@ mod tests {
     #[test]
     fn what_is_accepted_is_a_rule_of_all_subjects_or_of_one() {
         let finding = |subject: &str| Finding {
-            id: "dma-no-smmu",
-            severity: crate::check::Severity::Error,
+            rule: Rule::DmaNoSmmu,
+            severity: Rule::DmaNoSmmu.severity(),
             subject: subject.into(),
-            what: String::new(),
+            problem: String::new(),
             way_out: String::new(),
         };
         let covers = |text: &str, subject| Accept::parse(text).unwrap().covers(&finding(subject));

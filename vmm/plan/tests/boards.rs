@@ -8,7 +8,8 @@ use common::{archive, board, boards, errors, evk, images, kernel};
 use vmm_core::plan::{NODE_DISABLED, NODE_ENABLED, NODE_GIVEN, Plan as Block};
 use vmm_plan::check::Subject;
 use vmm_plan::dt::{self, Tree, is_gic};
-use vmm_plan::memory::Kind;
+use vmm_plan::irq::{GicInterrupt, Trigger};
+use vmm_plan::memory::{Kind, RegionName};
 use vmm_plan::wish::{Pass, Unowned};
 use vmm_plan::{Board, Host, Images, Plan, Wish};
 
@@ -125,7 +126,7 @@ fn one_wish_makes_a_maaxboard_guest_from_debians_tree() {
     assert_eq!(plan.lines.len(), 1);
     // The wake-up controller in between is not there, and the interrupt goes to the GIC.
     let uart = guest.node(guest.stdout().unwrap());
-    assert_eq!(uart.interrupts[0].gic, Some((58, vmm_plan::board::Trigger::Level)));
+    assert_eq!(uart.interrupts[0].gic, Some(GicInterrupt { intid: 58, trigger: Trigger::Level }));
 }
 
 #[test]
@@ -170,7 +171,7 @@ fn equal_addresses_take_the_places_that_the_board_has() {
     let wish = |ram, host| Wish { ram_mib: Some(ram), host, identity: true, ..Wish::default() };
     for host in [Host::Microkit, Host::Baremetal] {
         let plan = Plan::new(&maaxboard, &wish(1024, host), images()).unwrap();
-        let ram = plan.region("ram").unwrap();
+        let ram = plan.region(&RegionName::Ram).unwrap();
         assert_eq!((ram.ipa, ram.pa), (Some(0x6000_0000), Some(0x6000_0000)));
         assert_eq!(errors(&Subject::from_plan(&plan)), []);
     }
@@ -300,10 +301,10 @@ fn no_file_of_a_plan_holds_a_seed() {
                 assert_eq!(plan.dtb[value], vec![0; length], "{name} of {}", board.name);
             }
         }
-        assert!(plan.region("seed").is_none_or(|region| region.prefill.is_none()));
+        assert!(plan.region(&RegionName::Seed).is_none_or(|region| region.prefill.is_none()));
         let withheld = Wish { entropy: false, ..Wish::default() };
         let plan = Plan::new(&board, &withheld, images()).unwrap();
         assert!(vmm_core::chosen::property(&plan.dtb, "rng-seed").is_none());
-        assert!(plan.region("seed").is_none());
+        assert!(plan.region(&RegionName::Seed).is_none());
     }
 }

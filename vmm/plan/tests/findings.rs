@@ -7,12 +7,13 @@ use std::collections::BTreeSet;
 
 use common::{Build, archive, board, board_tree, errors, images};
 use dtoolkit::model::{DeviceTree, DeviceTreeProperty};
-use vmm_plan::board::{Board, Trigger};
-use vmm_plan::check::{Initramfs, RULES, Severity, Subject};
+use vmm_plan::board::Board;
+use vmm_plan::check::{Initramfs, Subject};
 use vmm_plan::dt::Tree;
+use vmm_plan::finding::{Rule, Severity};
 use vmm_plan::initramfs::Unpacked;
-use vmm_plan::memory::{Kind, Owner, Region};
-use vmm_plan::plan::Line;
+use vmm_plan::irq::{Line, Trigger};
+use vmm_plan::memory::{Kind, Owner, Region, RegionName};
 use vmm_plan::wish::Pass;
 use vmm_plan::{Host, Plan, Span, Wish};
 
@@ -46,7 +47,7 @@ impl Clean {
 }
 
 fn ids(subject: &Subject<'_>) -> BTreeSet<&'static str> {
-    subject.findings().iter().map(|finding| finding.id).collect()
+    subject.findings().iter().map(|finding| finding.rule.id()).collect()
 }
 
 /// The ids of a clean guest after `plant`.
@@ -64,12 +65,12 @@ fn set(tree: &mut DeviceTree, path: &str, name: &str, value: impl dtoolkit::ToPr
 
 fn device(name: &str, base: u64, size: u64, owner: Owner) -> Region {
     let ipa = Some(base).filter(|_| owner != Owner::Monitor);
-    let (name, pa) = (name.into(), Some(base));
+    let (name, pa) = (RegionName::from_symbol(name), Some(base));
     Region { name, ipa, pa, size, owner, kind: Kind::Device, vaddr: None, prefill: None }
 }
 
-fn region<'s>(subject: &'s mut Subject<'_>, name: &str) -> &'s mut Region {
-    subject.regions.iter_mut().find(|region| region.name == name).unwrap()
+fn region<'s>(subject: &'s mut Subject<'_>, name: &RegionName) -> &'s mut Region {
+    subject.regions.iter_mut().find(|region| region.name == *name).unwrap()
 }
 
 const UART: &str = "/soc/serial@9040000";
@@ -109,10 +110,13 @@ fn every_rule_is_found() {
         }),
         &["two-owners"],
     );
-    expect(planted(|_, subject| region(subject, "ram").pa = Some(0x5800_0000)), &["mixed-memory"]);
+    expect(
+        planted(|_, subject| region(subject, &RegionName::Ram).pa = Some(0x5800_0000)),
+        &["mixed-memory"],
+    );
     expect(
         planted(|clean, subject| {
-            region(subject, "ram").size = 0x6000_0000;
+            region(subject, &RegionName::Ram).size = 0x6000_0000;
             subject.tree = clean
                 .tree(|tree| set(tree, "/memory@40000000", "reg", [0x4000_0000_u32, 0x6000_0000]));
         }),
@@ -129,7 +133,9 @@ fn every_rule_is_found() {
         expect(far(base - 0x1000), &["region-without-node"]);
     }
     expect(
-        planted(|_, subject| subject.regions.retain(|region| !region.name.starts_with("serial"))),
+        planted(|_, subject| {
+            subject.regions.retain(|region| !region.name.symbol().starts_with("serial"))
+        }),
         &["node-unmapped"],
     );
     expect(
@@ -144,9 +150,9 @@ fn every_rule_is_found() {
             let node = Build::device("ethernet@a010000", "test,eth", 0xa01_0000, 0x800);
             subject.tree = clean.tree(|tree| tree.find_node_mut("/soc").unwrap().add_child(node.0));
             subject.regions.push(device("eth", 0xa01_0000, 0x1000, Owner::Guest));
-            region(subject, "ram").pa = Some(0x4000_0000);
+            region(subject, &RegionName::Ram).pa = Some(0x4000_0000);
             // It is there, too.
-            subject.regions.retain(|region| region.name != "seed");
+            subject.regions.retain(|region| region.name != RegionName::Seed);
         }),
         &["page-exposes-neighbour", "dma-no-smmu", "dma-unknown"],
     );
@@ -213,7 +219,7 @@ fn every_rule_is_found() {
             subject.tree =
                 clean.tree(|tree| set(tree, "/interrupt-controller@8000000", "reg", reg));
             // The page that stands for GICC is then nobody's.
-            subject.regions.retain(|region| region.name != "gicv");
+            subject.regions.retain(|region| region.name != RegionName::Gicv);
         }),
         &["gic-mismatch"],
     );
@@ -291,7 +297,7 @@ fn every_rule_is_found() {
     ]);
     // Only a board with a GICv3 has the page that this one is about; see below.
     seen.insert("gicv-on-gicv3");
-    let all: BTreeSet<_> = RULES.iter().map(|rule| rule.id).collect();
+    let all: BTreeSet<_> = Rule::ALL.iter().map(|rule| rule.id()).collect();
     assert_eq!(seen, all);
 }
 
@@ -333,10 +339,13 @@ fn a_provider_that_is_neither_given_nor_replaced_is_found_in_a_plan() {
 
 #[test]
 fn notes_are_only_these() {
-    let notes: Vec<_> =
-        RULES.iter().filter(|rule| rule.severity == Severity::Note).map(|rule| rule.id).collect();
+    let notes: Vec<_> = Rule::ALL
+        .iter()
+        .filter(|rule| rule.severity() == Severity::Note)
+        .map(|rule| rule.id())
+        .collect();
     assert_eq!(notes, ["initramfs-unknown", "no-entropy", "shared-core", "debug-console"]);
-    assert!(RULES.iter().all(|rule| rule.text.len() > 100));
+    assert!(Rule::ALL.iter().all(|rule| rule.text().len() > 100));
 }
 
 /// What a change to the tree of a guest with four virtual CPUs brings.

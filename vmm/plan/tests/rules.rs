@@ -6,9 +6,10 @@ mod common;
 
 use common::{Build, board, board_tree, boards, images};
 use dtoolkit::model::{DeviceTree, DeviceTreeProperty};
-use vmm_plan::board::Trigger;
-use vmm_plan::check::{Finding, RULES, Severity, Subject};
+use vmm_plan::check::Subject;
 use vmm_plan::dt::{self, Tree};
+use vmm_plan::finding::{Finding, Rule, Severity};
+use vmm_plan::irq::{GicInterrupt, Trigger};
 use vmm_plan::wish::{Accept, Pass};
 use vmm_plan::{Board, Checked, Host, Plan, PlanError, Wish};
 
@@ -37,7 +38,7 @@ fn findings(tree: &DeviceTree, pass: &str) -> Vec<Finding> {
 }
 
 fn ids(findings: &[Finding]) -> Vec<&'static str> {
-    findings.iter().map(|finding| finding.id).collect()
+    findings.iter().map(|finding| finding.rule.id()).collect()
 }
 
 fn set(tree: &mut DeviceTree, path: &str, name: &str, value: impl dtoolkit::ToPropertyValue) {
@@ -55,14 +56,14 @@ fn the_readme_has_a_row_for_every_rule() {
     let readme = include_str!("../README.md");
     let table = readme.split("| Finding | What | Why it matters | Way out |").nth(1).unwrap();
     let rows: Vec<_> = table.lines().skip(2).take_while(|line| line.starts_with('|')).collect();
-    let rules: Vec<_> = RULES.iter().map(|rule| rule.id).collect();
+    let rules: Vec<_> = Rule::ALL.iter().map(|rule| rule.id()).collect();
     let named: Vec<_> = rows.iter().map(|row| row.split('`').nth(1).unwrap()).collect();
     assert_eq!(named, rules);
-    for (row, rule) in rows.iter().zip(&RULES) {
+    for (row, rule) in rows.iter().zip(Rule::ALL) {
         let cells: Vec<_> = row.split('|').map(str::trim).collect();
         assert_eq!(cells.len(), 6, "{row}");
         assert!(cells[2..5].iter().all(|cell| cell.len() > 3), "{row}");
-        assert_eq!(cells[2].ends_with("(note)"), rule.severity == Severity::Note, "{row}");
+        assert_eq!(cells[2].ends_with("(note)"), rule.severity() == Severity::Note, "{row}");
     }
 }
 
@@ -77,7 +78,7 @@ fn what_is_not_known_to_leave_memory_alone_is_named() {
         assert_eq!(ids(&found), ["dma-unknown"], "{compatible}");
         assert_eq!(found[0].subject, "/soc/thing@b100000");
         assert_eq!(found[0].severity, Severity::Error);
-        assert!(found[0].what.contains(compatible), "{}", found[0]);
+        assert!(found[0].problem.contains(compatible), "{}", found[0]);
         assert!(found[0].way_out.contains("no_dma.txt") && found[0].way_out.contains("--accept"));
     }
     assert_eq!(device("arm,pl061"), []);
@@ -111,7 +112,7 @@ fn a_bridge_to_pci_is_refused_with_its_node() {
         let found = findings(&tree, "bridge");
         assert_eq!(ids(&found), ["irq-unresolved", "bus-bridge"]);
         assert!(found.iter().all(|finding| finding.subject == "/soc/bridge@b200000"));
-        assert!(found[1].what.contains("PCI"), "{}", found[1]);
+        assert!(found[1].problem.contains("PCI"), "{}", found[1]);
         let plan = plan(&tree, &wish("bridge")).unwrap();
         assert!(!plan.tree_source().contains("interrupt-map"), "{}", plan.tree_source());
     }
@@ -143,7 +144,7 @@ fn an_interrupt_beyond_the_kernels_last_is_refused() {
         assert_eq!(ids(&found), ["irq-out-of-range"], "{spi}");
         assert_eq!(found[0].subject, format!("INTID {}", spi + 32));
         for say in ["/soc/gpio@b300000", limit] {
-            assert!(found[0].what.contains(say), "{}", found[0]);
+            assert!(found[0].problem.contains(say), "{}", found[0]);
         }
     }
     assert_eq!(on(Host::Baremetal, 987), []);
@@ -195,12 +196,13 @@ fn a_reg_that_leads_nowhere_is_named_with_the_reason() {
         let found = findings(&tree, "gpio");
         assert_eq!(ids(&found), ["registers-missing"], "{say}");
         assert_eq!(found[0].subject, "/soc/bus@c000000/gpio@100");
-        assert!(found[0].what.contains(say), "{}", found[0]);
+        assert!(found[0].problem.contains(say), "{}", found[0]);
     }
     // Where it starts decides, as in Linux: the registers cross the window and are given whole.
     let crossing = plan(&bus(window, 1, &[0xf00, 0x1200]), &wish("gpio")).unwrap();
     assert_eq!(Subject::from_plan(&crossing).findings(), []);
-    let region = crossing.regions.iter().find(|region| region.name.starts_with("gpio")).unwrap();
+    let region =
+        crossing.regions.iter().find(|region| region.name.symbol().starts_with("gpio")).unwrap();
     assert_eq!((region.ipa, region.size), (Some(0xc00_0000), 0x3000));
     // A bus alone gives nothing.
     let found = findings(&bus(window, 1, &[0x100, 0x10]), "bus@c000000");
@@ -241,11 +243,11 @@ fn interrupts_through_a_nexus_are_followed() {
     let (_, guest) = dt::read("guest", &plan.dtb).unwrap();
     let node = guest.node(guest.by_path("/soc/bus@c000000/gpio@100").unwrap());
     assert_eq!(node.cells("interrupts-extended")[1..], [0, 21, 1]);
-    assert_eq!(node.interrupts[0].gic, Some((53, Trigger::Edge)));
+    assert_eq!(node.interrupts[0].gic, Some(GicInterrupt { intid: 53, trigger: Trigger::Edge }));
 
     let found = findings(&on_soc(bus(&[0x100, 6, 1, 0, 21, 1])), "gpio");
     assert_eq!(ids(&found), ["irq-unresolved"]);
-    assert!(found[0].what.contains("no entry of the interrupt-map of /soc/bus@c000000"));
+    assert!(found[0].problem.contains("no entry of the interrupt-map of /soc/bus@c000000"));
 }
 
 #[test]
@@ -273,7 +275,7 @@ fn interrupts_that_do_not_lead_to_the_gic_say_why() {
         let found = findings(&tree, "gpio");
         assert_eq!(ids(&found), ["irq-unresolved"], "{say}");
         assert_eq!(found[0].subject, "/soc/gpio@b600000");
-        assert!(found[0].what.contains(say), "{}", found[0]);
+        assert!(found[0].problem.contains(say), "{}", found[0]);
         assert!(found[0].way_out.contains(way_out), "{}", found[0]);
         // The way out is one.
         assert_eq!(findings(&tree, "gpio,drop=others"), [], "{say}");
@@ -344,7 +346,7 @@ fn another_boards_tree_is_named() {
         (with_timer(12), "[29, 28, 27, 26]"),
     ] {
         assert_eq!(ids(&found), ["board-mismatch"], "{say}: {found:?}");
-        assert!(found[0].what.contains(say), "{}", found[0]);
+        assert!(found[0].problem.contains(say), "{}", found[0]);
         assert!(!found[0].way_out.is_empty());
     }
     assert!(board_tree().find_node(gic).is_some());
@@ -373,7 +375,7 @@ fn memory_that_the_board_keeps_for_others_is_named() {
         let found = on(&keep("firmware", base, Some("no-map")), host);
         assert_eq!(ids(&found), ["ram-over-reserved"], "{host:?} {found:?}");
         assert!(
-            found[0].what.contains(&format!("/reserved-memory/firmware@{base:x}")),
+            found[0].problem.contains(&format!("/reserved-memory/firmware@{base:x}")),
             "{}",
             found[0]
         );
@@ -393,7 +395,7 @@ fn memory_that_the_board_keeps_for_others_is_named() {
     let plan = Plan::with_tree(&board("qemu"), &Wish::default(), images(), Some(read)).unwrap();
     let found = Subject::from_plan(&plan).findings();
     assert_eq!(ids(&found), ["ram-over-reserved"]);
-    assert!(found[0].what.contains("/memreserve/"), "{}", found[0]);
+    assert!(found[0].problem.contains("/memreserve/"), "{}", found[0]);
 
     let hole = |sizes: &[u32]| {
         let node =
@@ -403,7 +405,7 @@ fn memory_that_the_board_keeps_for_others_is_named() {
     assert_eq!(hole(&[0x4000_0000, 0x8000_0000]), []);
     let found = hole(&[0x4000_0000, 0x3000_0000, 0x8000_0000, 0x4000_0000]);
     assert_eq!(ids(&found), ["ram-over-reserved"]);
-    assert!(found[0].what.contains("there is no memory at 0x70000000"), "{}", found[0]);
+    assert!(found[0].problem.contains("there is no memory at 0x70000000"), "{}", found[0]);
 }
 
 #[test]
@@ -457,10 +459,10 @@ fn no_reference_dangles_in_a_plan() {
         tree.find_node_mut("/soc").unwrap().add_child(provider.0);
         let found = findings(&tree, "gpio");
         let missing: Vec<_> =
-            found.iter().filter(|finding| finding.id == "provider-missing").collect();
+            found.iter().filter(|finding| finding.rule == Rule::ProviderMissing).collect();
         assert_eq!(missing.len(), 1, "{name}: {found:?}");
         for say in [name, "/soc/provider@b800000"] {
-            assert!(missing[0].what.contains(say), "{}", missing[0]);
+            assert!(missing[0].problem.contains(say), "{}", missing[0]);
         }
         let plan = plan(&tree, &wish("gpio")).unwrap();
         let (_, guest) = dt::read("guest", &plan.dtb).unwrap();
@@ -497,7 +499,7 @@ fn what_every_guest_has_of_its_own_is_not_passed() {
     tree.root.add_child(pmu.0);
     let found = findings(&tree, "pmu");
     assert_eq!(ids(&found), ["provider-missing"]);
-    assert!(found[0].what.contains("/cpus/cpu@0") && !found[0].way_out.contains("pass /cpus"));
+    assert!(found[0].problem.contains("/cpus/cpu@0") && !found[0].way_out.contains("pass /cpus"));
     assert_eq!(findings(&tree, "pmu,drop=others"), []);
     for node in ["/cpus", "/cpus/cpu@0", "/gic@8000000", "/"] {
         let error = plan(&tree, &wish(node)).unwrap_err().to_string();
@@ -521,7 +523,7 @@ fn more_interrupts_than_the_monitor_has_room_for_are_found() {
     let found = Subject::from_plan(&plan(room + 1)).findings();
     assert_eq!(ids(&found), ["plan-too-large"]);
     assert_eq!(found[0].subject, "device interrupts");
-    assert!(found[0].what.contains("60 of /soc/gpio@b300000"), "{}", found[0]);
+    assert!(found[0].problem.contains("60 of /soc/gpio@b300000"), "{}", found[0]);
     assert!(found[0].way_out.contains("pass fewer devices"), "{}", found[0]);
 }
 
@@ -594,7 +596,7 @@ fn a_console_that_the_guest_does_not_have_is_found() {
             let found = found(&append);
             assert_eq!(ids(&found), ["console-mismatch"]);
             for say in [asked, right] {
-                assert!(found[0].what.contains(say), "{}", found[0]);
+                assert!(found[0].problem.contains(say), "{}", found[0]);
             }
             assert!(found[0].way_out.contains(&format!("console={right}")), "{}", found[0]);
         }

@@ -15,8 +15,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use vmm_plan::board::Trigger;
 use vmm_plan::dt;
+use vmm_plan::irq::{GicInterrupt, Trigger};
 use vmm_plan::wish::{Accept, Need, Pass};
 use vmm_plan::{Board, Checked, PlanError, Wish};
 use walk::{Interrupt, Register, Walk};
@@ -111,23 +111,26 @@ fn same_interrupts(
     interrupts: &[Interrupt],
     tally: &mut Tally,
 ) -> Result<(), String> {
-    let trigger = |flags: u32| if flags & 3 == 0 { Trigger::Level } else { Trigger::Edge };
+    let at_gic = |intid, flags: u32| {
+        let trigger = if flags & 3 == 0 { Trigger::Level } else { Trigger::Edge };
+        Some(GicInterrupt { intid, trigger })
+    };
     for (index, interrupt) in interrupts.iter().enumerate() {
         let found = own.interrupts.get(index).and_then(|interrupt| interrupt.gic);
         let wanted = match interrupt {
-            Interrupt::Gic(intid, flags) => Some((*intid, trigger(*flags))),
+            Interrupt::Gic(intid, flags) => at_gic(*intid, *flags),
             Interrupt::Behind(intid, flags) => {
                 if found.is_none() {
                     tally.count("interrupts refused for a controller in between");
                     continue;
                 }
-                Some((*intid, trigger(*flags)))
+                at_gic(*intid, *flags)
             }
             Interrupt::Inner(_) => None,
             Interrupt::Broken(_) => None,
         };
         // No kernel here knows GICv3's extended ranges.
-        let extended = |(intid, _): &(u32, Trigger)| *intid >= 1056;
+        let extended = |gic: &GicInterrupt| gic.intid >= 1056;
         if wanted.as_ref().is_some_and(extended) && found.is_none() {
             tally.count("interrupts refused for an extended range");
         } else if found != wanted {

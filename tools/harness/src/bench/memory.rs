@@ -5,8 +5,8 @@
 use std::path::Path;
 
 use regex::Regex;
+use vmm_plan::filenames::{LOADER_FILE, PLAN_FILE, SYSTEM_FILE};
 use vmm_plan::memory::Kind;
-use vmm_plan::plan::{LOADER_FILE, PLAN_FILE, SYSTEM_FILE};
 
 use super::figure::{Column, number};
 use crate::error::{Error, Result};
@@ -34,11 +34,11 @@ pub fn measure(image: &Image, machine: &Machine, column: &mut Column) -> Result<
     for region in regions.filter(|region| region.kind == Kind::Normal) {
         match &region.prefill {
             // On seL4 it takes its file's pages, on bare metal all that is set aside for it.
-            Some((file, _)) if file == PLAN_FILE && machine.host == HostName::Microkit => {
+            Some(prefill) if prefill.file == PLAN_FILE && machine.host == HostName::Microkit => {
                 let size = image.sizes.get(PLAN_FILE).copied().unwrap_or(region.size);
                 ram = ram.saturating_add(size.next_multiple_of(PAGE));
             }
-            Some((file, _)) if file == PLAN_FILE => ram = ram.saturating_add(region.size),
+            Some(prefill) if prefill.file == PLAN_FILE => ram = ram.saturating_add(region.size),
             Some(_) => images = images.saturating_add(region.size),
             None => {}
         }

@@ -8,12 +8,10 @@ use std::path::Path;
 pub use facts::*;
 
 use crate::error::PlanError;
+use crate::firmware::{CallAction, CallRule};
+use crate::irq::FIRST_SPECIAL;
 use crate::span::Span;
-use crate::wish::Host;
-
-/// The first of the INTIDs that mean something else (Arm IHI 0048B, 2.2.1): there is no line from
-/// here on.
-pub const FIRST_SPECIAL: u32 = 1020;
+use crate::wish::{Host, Wish};
 
 /// One of the board's interrupt controllers.
 #[derive(Clone, Copy, Debug)]
@@ -192,15 +190,33 @@ impl Board {
         Ok(())
     }
 
+    /// Bytes of guest RAM that are wished for.
+    #[must_use]
+    pub fn ram_size(&self, wish: &Wish) -> u64 {
+        wish.ram_mib.unwrap_or(self.ram.default_mib).saturating_mul(0x10_0000)
+    }
+
+    /// What wakes a parked vCPU on that host; bare metal has a timer of its own.
+    #[must_use]
+    pub fn idle_on(&self, host: Host) -> Option<&Idle> {
+        self.idle.as_ref().filter(|_| host == Host::Microkit)
+    }
+
+    /// What seeds the random numbers of such a guest.
+    #[must_use]
+    pub fn seed_for(&self, wish: &Wish) -> Option<&Seed> {
+        self.seed.as_ref().filter(|_| wish.entropy)
+    }
+
     /// Whether `rule` keeps to what the board allows.
     ///
     /// # Errors
     /// It forwards a call that reaches more than the guest.
-    pub(crate) fn check_rule(&self, rule: &Rule) -> Result<(), String> {
+    pub(crate) fn check_rule(&self, rule: &CallRule) -> Result<(), String> {
         let function = rule.function;
         let may = vmm_core::arm::smccc::may_forward(function)
             && !self.smc.never_forward.contains(&function);
-        if rule.action == RuleAction::Forward && !may {
+        if rule.action == CallAction::Forward && !may {
             return Err(format!(
                 "smc: {function:#x} reaches more than the guest and is never forwarded"
             ));

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Findings about the facts of the board, held against the board's own device tree.
 
-use super::{Findings, Subject};
-use crate::board::{Board, Gic, Trigger};
+use super::Subject;
+use crate::board::{Board, Gic};
 use crate::dt::{Node, Tree, is_gic};
+use crate::finding::{Findings, Rule};
+use crate::irq::GicInterrupt;
 use crate::memory::Kind;
 use crate::span::Span;
 use crate::wish::Host;
@@ -13,12 +15,12 @@ pub(super) fn check(subject: &Subject<'_>, found: &mut Findings) {
     let root = tree.node(0);
     let board = subject.board;
     if !root.is(&board.compatible) {
-        let what = format!(
+        let problem = format!(
             "the root of the board's tree is compatible with {}, board.toml says \"{}\": it is another board's tree",
             names(&root.compatible),
             board.compatible
         );
-        found.add("board-mismatch", "/", what, way_out(board));
+        found.add(Rule::BoardMismatch, "/", problem, way_out(board));
         // Every other number would be wrong as well.
         return;
     }
@@ -43,16 +45,16 @@ fn gic(subject: &Subject<'_>, tree: &Tree, found: &mut Findings) {
     let board = subject.board;
     let Some(facts) = board.gics().find(|gic| gic.version() == subject.gic) else { return };
     let Some((_, node)) = tree.nodes().find(|(_, node)| is_gic(node)) else {
-        let what = "the board's tree has no interrupt controller of the GIC family";
-        found.add("board-mismatch", "interrupt controller", what, way_out(board));
+        let problem = "the board's tree has no interrupt controller of the GIC family";
+        found.add(Rule::BoardMismatch, "interrupt controller", problem, way_out(board));
         return;
     };
     let version = if node.is("arm,gic-v3") { 3 } else { 2 };
     if version != subject.gic {
-        let what =
+        let problem =
             format!("the board's tree has a GICv{version}, the plan is for a GICv{}", subject.gic);
         let way_out = format!("--gic {version} where the host can, or the tree of such a machine");
-        found.add("board-mismatch", node.path.clone(), what, way_out);
+        found.add(Rule::BoardMismatch, node.path.clone(), problem, way_out);
         return;
     }
     let registers: Vec<(&str, Span)> = match facts {
@@ -67,17 +69,17 @@ fn gic(subject: &Subject<'_>, tree: &Tree, found: &mut Findings) {
     // Machines without virtualisation leave the last two out.
     for ((name, fact), own) in registers.into_iter().zip(&node.registers) {
         if own.base != fact.base {
-            let what = format!(
+            let problem = format!(
                 "the board's tree has {name} at {:#x}, board.toml at {:#x}",
                 own.base, fact.base
             );
-            found.add("board-mismatch", node.path.clone(), what, way_out(board));
+            found.add(Rule::BoardMismatch, node.path.clone(), problem, way_out(board));
         }
     }
 }
 
 /// The GIC's numbers of a node's interrupts.
-fn intids(node: &Node) -> Vec<(u32, Trigger)> {
+fn at_gic(node: &Node) -> Vec<GicInterrupt> {
     node.interrupts.iter().filter_map(|interrupt| interrupt.gic).collect()
 }
 
@@ -86,14 +88,15 @@ fn console(subject: &Subject<'_>, tree: &Tree, found: &mut Findings) {
     let base = facts.registers.base;
     let there = |node: &Node| node.registers.first().is_some_and(|own| own.base == base);
     let Some((_, node)) = tree.nodes().find(|(id, node)| !tree.is_bus(*id) && there(node)) else {
-        let what = format!(
+        let problem = format!(
             "board.toml has the console's UART at {base:#x}, and no node of the board's tree is there: the guest would be mute"
         );
-        found.add("board-mismatch", "console", what, way_out(subject.board));
+        found.add(Rule::BoardMismatch, "console", problem, way_out(subject.board));
         return;
     };
-    let mut add =
-        |what| found.add("board-mismatch", node.path.clone(), what, way_out(subject.board));
+    let mut add = |problem| {
+        found.add(Rule::BoardMismatch, node.path.clone(), problem, way_out(subject.board))
+    };
     if !facts.compatible.iter().any(|name| node.is(name)) {
         add(format!(
             "it is compatible with {}, board.toml's console with {}",
@@ -101,16 +104,16 @@ fn console(subject: &Subject<'_>, tree: &Tree, found: &mut Findings) {
             names(&facts.compatible)
         ));
     }
-    let own = intids(node);
-    let line = (facts.interrupt, facts.trigger);
+    let own = at_gic(node);
+    let line = GicInterrupt { intid: facts.interrupt, trigger: facts.trigger };
     if !own.is_empty() && !own.contains(&line) {
         let own: Vec<_> =
-            own.iter().map(|(intid, trigger)| format!("INTID {intid} ({trigger:?})")).collect();
+            own.iter().map(|own| format!("INTID {} ({:?})", own.intid, own.trigger)).collect();
         add(format!(
             "it raises {}, board.toml's console INTID {} ({:?})",
             own.join(", "),
-            line.0,
-            line.1
+            line.intid,
+            line.trigger
         ));
     }
 }
@@ -121,13 +124,13 @@ fn timer(subject: &Subject<'_>, tree: &Tree, found: &mut Findings) {
     let Some((_, node)) = tree.nodes().find(|(_, node)| generic(node)) else { return };
     let wanted = [facts.secure_ppi, facts.physical_ppi, facts.virtual_ppi, facts.hypervisor_ppi];
     // The order of bindings/timer/arm,arch_timer.yaml; names may say another.
-    let own: Vec<_> = intids(node).into_iter().map(|(intid, _)| intid).take(4).collect();
+    let own: Vec<_> = at_gic(node).into_iter().map(|own| own.intid).take(4).collect();
     let named = node.properties.contains_key("interrupt-names");
     if !named && own.iter().zip(wanted).any(|(own, wanted)| *own != wanted) {
-        let what = format!(
+        let problem = format!(
             "its interrupts are {own:?} (secure, physical, virtual, hypervisor), board.toml's {wanted:?}"
         );
-        found.add("board-mismatch", node.path.clone(), what, way_out(subject.board));
+        found.add(Rule::BoardMismatch, node.path.clone(), problem, way_out(subject.board));
     }
 }
 
@@ -165,21 +168,21 @@ fn memory(subject: &Subject<'_>, tree: &Tree, found: &mut Findings) {
     let place = "place it elsewhere: [[ram.identity]], [microkit.memory] or [baremetal] of board.toml, or less RAM (--ram)";
     for (name, span) in taken(subject) {
         for (owner, theirs) in reserved.iter().filter(|(_, theirs)| theirs.overlaps(span)) {
-            let what = format!(
+            let problem = format!(
                 "it is at {span}, and the board's tree keeps {theirs} for others ({owner})"
             );
-            found.add("ram-over-reserved", name.clone(), what, place);
+            found.add(Rule::RamOverReserved, name.clone(), problem, place);
         }
         let hole = super::devices::uncovered(span, &there).filter(|_| !there.is_empty());
         if let Some(at) = hole {
-            let what = format!(
+            let problem = format!(
                 "it is at {span}, and by the memory nodes of the board's tree ({}) there is no memory at {at:#x}",
                 super::memory::list(&there)
             );
             let way_out = format!(
                 "{place}; or give the tree of the machine as it boots (QEMU: dumpdtb with the same -m)"
             );
-            found.add("ram-over-reserved", name, what, way_out);
+            found.add(Rule::RamOverReserved, name, problem, way_out);
         }
     }
 }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Findings about device registers: nodes against what is mapped.
 
+use super::Subject;
 use super::memory::in_reserved;
-use super::{Findings, Subject};
 use crate::dt::{Node, is_gic};
+use crate::finding::{Findings, Rule};
 use crate::memory::Kind;
 use crate::span::Span;
 
@@ -37,11 +38,11 @@ fn unmapped(subject: &Subject<'_>, found: &mut Findings) {
         if let Some((span, at)) =
             node.registers.iter().find_map(|span| Some((span, uncovered(*span, &covers)?)))
         {
-            let what = format!(
+            let problem = format!(
                 "its driver will touch {at:#x} (registers {span}), which the guest does not have"
             );
             let way_out = "give the node status = \"disabled\", take its driver out of the kernel, or pass the device through (--pass)";
-            found.add("node-unmapped", node.path.clone(), what, way_out);
+            found.add(Rule::NodeUnmapped, node.path.clone(), problem, way_out);
         }
     }
 }
@@ -56,11 +57,11 @@ fn without_node(subject: &Subject<'_>, found: &mut Findings) {
     };
     for (region, span) in subject.guest_regions() {
         if region.kind == Kind::Device && !touches(span) {
-            let what = format!("the guest has {span}, and no enabled node of its tree is there");
+            let problem = format!("the guest has {span}, and no enabled node of its tree is there");
             found.add(
-                "region-without-node",
+                Rule::RegionWithoutNode,
                 format!("region {}", region.name),
-                what,
+                problem,
                 "take the region out, or enable its node",
             );
         }
@@ -82,10 +83,15 @@ fn neighbours(subject: &Subject<'_>, found: &mut Findings) {
             .map(|(_, node): (_, &Node)| node.path.as_str())
             .collect();
         if !exposed.is_empty() {
-            let what = format!("its pages ({span}) also hold {}", exposed.join(", "));
+            let problem = format!("its pages ({span}) also hold {}", exposed.join(", "));
             let way_out =
                 "make the region smaller, or give the neighbours to the guest knowingly (--pass)";
-            found.add("page-exposes-neighbour", format!("region {}", region.name), what, way_out);
+            found.add(
+                Rule::PageExposesNeighbour,
+                format!("region {}", region.name),
+                problem,
+                way_out,
+            );
         }
     }
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Findings about devices that read and write memory on their own, and about buses behind a bridge.
 
-use super::{Findings, Subject};
+use super::Subject;
 use crate::dt::{Node, NodeId, Tree, is_gic};
+use crate::finding::{Findings, Rule};
 use crate::masters::{Dma, Masters};
 use crate::memory::Kind;
 use crate::span::Span;
@@ -19,9 +20,9 @@ pub(super) fn check(subject: &Subject<'_>, found: &mut Findings) {
         }
         memory(node, &verdict.1, equal, found);
         if verdict.2 {
-            let what = "it is the bridge to a bus with addresses of its own (PCI): its windows, its interrupt lines and its MSI controller are not planned, so the guest is stopped by the first access behind it";
+            let problem = "it is the bridge to a bus with addresses of its own (PCI): its windows, its interrupt lines and its MSI controller are not planned, so the guest is stopped by the first access behind it";
             let way_out = "keep it from the guest; a device behind it cannot be given either";
-            found.add("bus-bridge", node.path.clone(), what, way_out);
+            found.add(Rule::BusBridge, node.path.clone(), problem, way_out);
         }
         judged.push(verdict);
     }
@@ -54,28 +55,28 @@ fn memory(node: &Node, dma: &Dma, equal: bool, found: &mut Findings) {
     match dma {
         Dma::None(_) => {}
         Dma::Master(why) => {
-            let what = format!(
+            let problem = format!(
                 "it reads and writes memory on its own ({why}), and no SMMU of this board stands between: it reaches the kernel's and the monitor's memory"
             );
             found.add(
-                "dma-no-smmu",
+                Rule::DmaNoSmmu,
                 node.path.clone(),
-                what,
+                problem,
                 "keep it from the guest, or accept that the guest is trusted (--accept dma-no-smmu)",
             );
             if !equal {
-                let what =
+                let problem =
                     "it uses the guest's addresses as physical ones, and guest RAM has others";
-                found.add("dma-addresses", node.path.clone(), what, "--identity");
+                found.add(Rule::DmaAddresses, node.path.clone(), problem, "--identity");
             }
         }
         Dma::Unknown => {
             let name = node.compatible.first().map_or("no compatible", String::as_str);
-            let what = format!(
+            let problem = format!(
                 "\"{name}\" is not known to leave memory alone, and no SMMU of this board stands between: if it reads or writes memory on its own, it reaches the kernel's and the monitor's"
             );
             let way_out = "keep it from the guest; or, if its manual shows that it never does, add it to vmm/plan/no_dma.txt with the reason; or accept that the guest is trusted (--accept dma-unknown, with --identity if it is a bus master)";
-            found.add("dma-unknown", node.path.clone(), what, way_out);
+            found.add(Rule::DmaUnknown, node.path.clone(), problem, way_out);
         }
     }
 }

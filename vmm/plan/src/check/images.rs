@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Findings about the images in guest RAM.
 
+use super::Subject;
 use super::machine::arguments;
-use super::{Findings, Subject};
 use crate::dt::number;
+use crate::finding::{Findings, Rule};
 use crate::initramfs::{Unpacked, limit};
 use crate::span::{Size, Span};
 
@@ -27,15 +28,15 @@ fn overlap(subject: &Subject<'_>, found: &mut Findings) {
     if let (Some(told), Some(initramfs)) = (told, subject.initramfs)
         && told.size != initramfs.packed
     {
-        let what = format!(
+        let problem = format!(
             "chosen says {told} ({}), the file has {}",
             Size(told.size),
             Size(initramfs.packed)
         );
         found.add(
-            "image-overlap",
+            Rule::ImageOverlap,
             "initrd",
-            what,
+            problem,
             "let guestplan write linux,initrd-start and -end",
         );
     }
@@ -45,18 +46,18 @@ fn overlap(subject: &Subject<'_>, found: &mut Findings) {
     for (index, (name, span)) in placed.iter().enumerate() {
         for (other, other_span) in placed.iter().skip(index.saturating_add(1)) {
             if span.overlaps(*other_span) {
-                let what = format!(
+                let problem = format!(
                     "{name} ({span}, with its zeroed data) and {other} ({other_span}) overlap"
                 );
-                found.add("image-overlap", *name, what, "let guestplan place them");
+                found.add(Rule::ImageOverlap, *name, problem, "let guestplan place them");
             }
         }
         if !subject.ram().any(|(_, ram)| ram.encloses(*span)) {
-            let what = format!("{name} ({span}) is not within guest RAM");
+            let problem = format!("{name} ({span}) is not within guest RAM");
             found.add(
-                "image-overlap",
+                Rule::ImageOverlap,
                 *name,
-                what,
+                problem,
                 "give the guest more RAM, or let guestplan place the images",
             );
         }
@@ -74,16 +75,16 @@ fn unpacking(subject: &Subject<'_>, found: &mut Findings) {
     }
     match initramfs.unpacked {
         Unpacked::Known(size) | Unpacked::AtLeast(size, _) if size > most => {
-            let what = format!(
+            let problem = format!(
                 "it unpacks to {} ({size} bytes); of {} RAM at most {} ({most} bytes) may be unpacked: half of what is left beside the kernel",
                 Size(size),
                 Size(ram),
                 Size(most)
             );
             found.add(
-                "initramfs-too-big",
+                Rule::InitramfsTooBig,
                 "initrd",
-                what,
+                problem,
                 "more RAM, a smaller file system, cma=0 if the kernel sets memory aside for DMA, or rootfstype=ramfs",
             );
         }
@@ -91,26 +92,26 @@ fn unpacking(subject: &Subject<'_>, found: &mut Findings) {
         // As a disk in memory, where the guest's kernel is told so, it may be anything.
         Unpacked::Unusable(..)
             if arguments.split(' ').any(|word| word.starts_with("root=/dev/ram")) => {}
-        Unpacked::Unusable(what, way_out) => found.add(
-            "initramfs-unusable",
+        Unpacked::Unusable(kind, way_out) => found.add(
+            Rule::InitramfsUnusable,
             "initrd",
             format!(
-                "it is {what}: Linux does not unpack it, and panics for want of a root file system"
+                "it is {kind}: Linux does not unpack it, and panics for want of a root file system"
             ),
             way_out,
         ),
         Unpacked::Damaged(at) => found.add(
-            "initramfs-unknown",
+            Rule::InitramfsUnknown,
             "initrd",
             format!("it ends within the cpio archive that begins at byte {at}"),
             "it was cut short: make or copy it again",
         ),
         Unpacked::AtLeast(_, format) => {
-            let what = format!(
+            let problem = format!(
                 "{format}: how much it unpacks to is not known here; at most {} may be",
                 Size(most)
             );
-            found.add("initramfs-unknown", "initrd", what, "gzip or plain cpio say it");
+            found.add(Rule::InitramfsUnknown, "initrd", problem, "gzip or plain cpio say it");
         }
     }
 }

@@ -2,9 +2,10 @@
 //! Findings about the machine that the guest's tree describes: interrupt controller, processors,
 //! console.
 
-use super::{Findings, Subject};
+use super::Subject;
 use crate::board::Gic;
 use crate::dt::{Node, is_gic, number};
+use crate::finding::{Findings, Rule};
 use crate::plan::Plan;
 use crate::span::Span;
 use crate::tree::REDISTRIBUTOR_SIZE;
@@ -23,20 +24,25 @@ pub(super) fn check(subject: &Subject<'_>, found: &mut Findings) {
 fn entropy(subject: &Subject<'_>, found: &mut Findings) {
     if !subject.entropy {
         let way_out = "a board with a [seed] in its board.toml, and no --no-entropy";
-        found.add("no-entropy", "/chosen", "nothing seeds random numbers for the guest", way_out);
+        found.add(
+            Rule::NoEntropy,
+            "/chosen",
+            "nothing seeds random numbers for the guest",
+            way_out,
+        );
     }
 }
 
 fn cores(subject: &Subject<'_>, found: &mut Findings) {
     if subject.vcpus > subject.cores {
-        let what = format!("{} virtual CPUs take turns on {}", subject.vcpus, subject.cores);
-        found.add("shared-core", "/cpus", what, "a kernel of as many cores (docs/sdk.md)");
+        let problem = format!("{} virtual CPUs take turns on {}", subject.vcpus, subject.cores);
+        found.add(Rule::SharedCore, "/cpus", problem, "a kernel of as many cores (docs/sdk.md)");
     }
 }
 
 fn gic(subject: &Subject<'_>, found: &mut Findings) {
     let Some(facts) = subject.board.gics().find(|gic| gic.version() == subject.gic) else { return };
-    let (second, what) = match facts {
+    let (second, second_name) = match facts {
         Gic::V2(gic) => (gic.cpu_interface, "GICC"),
         Gic::V3(gic) => (gic.redistributors, "GICR"),
     };
@@ -44,35 +50,35 @@ fn gic(subject: &Subject<'_>, found: &mut Findings) {
     let way_out = "let guestplan write the node, or take the numbers from board.toml";
     let mut nodes = subject.tree.nodes().filter(|(_, node)| node.enabled && is_gic(node));
     let Some((_, node)) = nodes.next() else {
-        found.add("gic-mismatch", "interrupt controller", "the guest's tree has none", way_out);
+        found.add(Rule::GicMismatch, "interrupt controller", "the guest's tree has none", way_out);
         return;
     };
     if version(node) != subject.gic {
-        let what = format!(
+        let problem = format!(
             "the guest's tree says GICv{}, the monitor gives it a GICv{}",
             version(node),
             subject.gic
         );
-        found.add("gic-mismatch", node.path.clone(), what, way_out);
+        found.add(Rule::GicMismatch, node.path.clone(), problem, way_out);
         return;
     }
     let at = |index: usize| node.registers.get(index).map(|span| span.base);
-    for (index, name, fact) in [(0, "GICD", facts.distributor()), (1, what, second)] {
+    for (index, name, fact) in [(0, "GICD", facts.distributor()), (1, second_name, second)] {
         if at(index) != Some(fact.base) {
             let found_at = at(index).map_or("nowhere".into(), |base| format!("at {base:#x}"));
-            let what =
+            let problem =
                 format!("the guest's tree has {name} {found_at}, the facts say {:#x}", fact.base);
-            found.add("gic-mismatch", node.path.clone(), what, way_out);
+            found.add(Rule::GicMismatch, node.path.clone(), problem, way_out);
         }
     }
     let frames = node.registers.get(1).map_or(0, |span| span.size);
     let needed = u64::from(subject.vcpus).saturating_mul(REDISTRIBUTOR_SIZE);
     if subject.gic == 3 && at(1) == Some(second.base) && frames < needed {
-        let what = format!(
+        let problem = format!(
             "the guest's tree has {frames:#x} bytes of GICR, its {} virtual CPUs need {needed:#x}",
             subject.vcpus
         );
-        found.add("gic-mismatch", node.path.clone(), what, way_out);
+        found.add(Rule::GicMismatch, node.path.clone(), problem, way_out);
     }
 }
 
@@ -81,13 +87,13 @@ fn gicv(subject: &Subject<'_>, found: &mut Findings) {
     let Some(gicv) = facts.filter(|_| subject.gic == 3) else { return };
     for (region, _) in subject.guest_regions() {
         if region.physical_span().is_some_and(|span| span.overlaps(gicv)) {
-            let what = format!(
+            let problem = format!(
                 "it maps the virtual CPU interface ({gicv}), but a GICv3 guest uses system registers"
             );
             found.add(
-                "gicv-on-gicv3",
+                Rule::GicvOnGicv3,
                 format!("region {}", region.name),
-                what,
+                problem,
                 "take the region out: only GICv2 guests need it",
             );
         }
@@ -113,8 +119,8 @@ fn processors(subject: &Subject<'_>, found: &mut Findings) {
     let wanted = usize::try_from(subject.vcpus).unwrap_or(usize::MAX);
     let count = cpus().count();
     if count != wanted && !(only_one && wanted == 1) {
-        let what = format!("the guest's tree has {count}, the monitor gives it {wanted}");
-        found.add("vcpu-count", "/cpus", what, way_out);
+        let problem = format!("the guest's tree has {count}, the monitor gives it {wanted}");
+        found.add(Rule::VcpuCount, "/cpus", problem, way_out);
     } else if subject.vcpus > 1 {
         for (_, node) in cpus() {
             startable(subject, node, found);
@@ -125,7 +131,7 @@ fn processors(subject: &Subject<'_>, found: &mut Findings) {
     });
     let method = psci.and_then(|(_, node)| node.strings("method").into_iter().next());
     if method.as_deref() != Some("smc") {
-        let what = match &method {
+        let problem = match &method {
             Some(method) => format!(
                 "its method is \"{method}\", which on seL4 is a system call and no firmware call"
             ),
@@ -134,9 +140,9 @@ fn processors(subject: &Subject<'_>, found: &mut Findings) {
             }
         };
         found.add(
-            "vcpu-count",
+            Rule::VcpuCount,
             "psci",
-            what,
+            problem,
             "psci { compatible = \"arm,psci-1.0\"; method = \"smc\"; };",
         );
     }
@@ -146,16 +152,17 @@ fn processors(subject: &Subject<'_>, found: &mut Findings) {
 fn startable(subject: &Subject<'_>, node: &Node, found: &mut Findings) {
     let affinity = number(&node.cells("reg"));
     if affinity >= u64::from(subject.vcpus) {
-        let what = format!(
+        let problem = format!(
             "its reg is {affinity:#x}, the monitor's virtual CPUs are 0 to {}",
             subject.vcpus.saturating_sub(1)
         );
-        found.add("vcpu-count", node.path.clone(), what, "number them from 0");
+        found.add(Rule::VcpuCount, node.path.clone(), problem, "number them from 0");
     }
     let method = node.strings("enable-method").into_iter().next().unwrap_or_default();
     if method != "psci" {
-        let what = format!("its enable-method is \"{method}\", and only PSCI starts a virtual CPU");
-        found.add("vcpu-count", node.path.clone(), what, "enable-method = \"psci\";");
+        let problem =
+            format!("its enable-method is \"{method}\", and only PSCI starts a virtual CPU");
+        found.add(Rule::VcpuCount, node.path.clone(), problem, "enable-method = \"psci\";");
     }
 }
 
@@ -170,7 +177,7 @@ fn console(subject: &Subject<'_>, found: &mut Findings) {
     match tree.stdout().map(|id| tree.node(id)) {
         Some(node) if !node.enabled => {
             found.add(
-                "stdout-unmapped",
+                Rule::StdoutUnmapped,
                 node.path.clone(),
                 "stdout-path names it, and it is disabled",
                 way_out,
@@ -178,7 +185,7 @@ fn console(subject: &Subject<'_>, found: &mut Findings) {
         }
         Some(node) if !mapped(&node.registers) => {
             found.add(
-                "stdout-unmapped",
+                Rule::StdoutUnmapped,
                 node.path.clone(),
                 "stdout-path names it, and its registers are not mapped",
                 way_out,
@@ -188,7 +195,7 @@ fn console(subject: &Subject<'_>, found: &mut Findings) {
         None if arguments(subject).contains("console=") => {}
         None => {
             found.add(
-                "stdout-unmapped",
+                Rule::StdoutUnmapped,
                 "/chosen",
                 "no stdout-path that leads to a node, and no console= either: the guest is silent",
                 way_out,
@@ -196,11 +203,11 @@ fn console(subject: &Subject<'_>, found: &mut Findings) {
         }
     }
     if subject.debug_kernel && subject.host == Host::Microkit {
-        let what = "a debug kernel prints there too: its lines stand between the guest's";
+        let problem = "a debug kernel prints there too: its lines stand between the guest's";
         found.add(
-            "debug-console",
+            Rule::DebugConsole,
             "console",
-            what,
+            problem,
             "take the release configuration for what people see",
         );
     }
@@ -279,23 +286,23 @@ fn command_line(subject: &Subject<'_>, found: &mut Findings) {
     if arguments.len() > MAX_ARGUMENTS {
         let kept = arguments.get(..MAX_ARGUMENTS).unwrap_or_default();
         let lost = arguments.get(MAX_ARGUMENTS..).unwrap_or_default();
-        let what = format!(
+        let problem = format!(
             "the boot arguments have {} bytes, and Linux keeps {MAX_ARGUMENTS}: from '...{}' on it loses '{}'",
             arguments.len(),
             kept.get(kept.len().saturating_sub(20)..).unwrap_or_default(),
             lost.get(..lost.len().min(40)).unwrap_or(lost)
         );
-        found.add("arguments-cut", "/chosen", what, "make them shorter (--append)");
+        found.add(Rule::ArgumentsCut, "/chosen", problem, "make them shorter (--append)");
     }
     let (asked, has) = (consoles(&arguments), uarts(subject));
     let (Some(first), Some((name, node))) = (asked.first(), has.first()) else { return };
     if !asked.iter().any(|console| has.iter().any(|(name, _)| name == console)) {
-        let what = format!(
+        let problem = format!(
             "the boot arguments ask for console={first}, which the guest does not have; its UART {} is {name}",
             node.path
         );
         let way_out =
             format!("console={name}, or no console= at all: the tree's stdout-path says it");
-        found.add("console-mismatch", "/chosen", what, way_out);
+        found.add(Rule::ConsoleMismatch, "/chosen", problem, way_out);
     }
 }

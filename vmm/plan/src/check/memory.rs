@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Findings about regions: overlap, owners, size, and what the guest's tree says of memory.
 
-use super::{Findings, Subject};
+use super::Subject;
+use crate::finding::{Findings, Rule};
 use crate::memory::{Kind, Region};
 use crate::span::{Size, Span};
 use crate::wish::Host;
@@ -27,10 +28,10 @@ fn out_of_range(subject: &Subject<'_>, found: &mut Findings) {
         Host::Baremetal => (BAREMETAL_END, "the bare-metal host"),
     };
     for (region, span) in subject.guest_regions().filter(|(_, span)| span.end() > end) {
-        let what =
+        let problem =
             format!("it is at {span}, and {whose} maps nothing for a guest from {end:#x} on");
         let about = format!("region {}", region.name);
-        found.add("region-out-of-range", about, what, "keep the device from the guest");
+        found.add(Rule::RegionOutOfRange, about, problem, "keep the device from the guest");
     }
 }
 
@@ -58,11 +59,11 @@ fn memory_node(subject: &Subject<'_>, found: &mut Findings) {
     let told = merge(nodes.flat_map(|(_, node)| node.registers.clone()).collect());
     let given = merge(subject.ram().map(|(_, span)| span).collect());
     if told != given {
-        let what = format!("the guest's tree says {}, its RAM is {}", list(&told), list(&given));
+        let problem = format!("the guest's tree says {}, its RAM is {}", list(&told), list(&given));
         found.add(
-            "memory-mismatch",
+            Rule::MemoryMismatch,
             "memory",
-            what,
+            problem,
             "let guestplan write the memory node, or give both the same numbers",
         );
     }
@@ -77,13 +78,13 @@ fn guest_overlap(subject: &Subject<'_>, found: &mut Findings) {
     for (index, (name, span)) in all.iter().enumerate() {
         for (other_name, other) in all.iter().skip(index.saturating_add(1)) {
             if span.overlaps(*other) {
-                let what = format!(
+                let problem = format!(
                     "{name} ({span}) and {other_name} ({other}) are at the same guest addresses"
                 );
                 found.add(
-                    "region-overlap",
+                    Rule::RegionOverlap,
                     name.clone(),
-                    what,
+                    problem,
                     "move one of them, or make it smaller",
                 );
             }
@@ -96,10 +97,10 @@ fn guest_overlap(subject: &Subject<'_>, found: &mut Findings) {
             if let Some(registers) =
                 node.registers.iter().find(|registers| registers.overlaps(span))
             {
-                let what =
+                let problem =
                     format!("RAM ({span}) covers the registers of {} ({registers})", node.path);
                 let way_out = "place RAM elsewhere, or disable the node";
-                found.add("region-overlap", format!("region {}", region.name), what, way_out);
+                found.add(Rule::RegionOverlap, format!("region {}", region.name), problem, way_out);
             }
         }
     }
@@ -121,24 +122,24 @@ fn two_owners(subject: &Subject<'_>, found: &mut Findings) {
             // One region that the guest sees in two places is still one.
             let same = region.name == other.name && region.owner == other.owner;
             if span.overlaps(*other_span) && !same {
-                let what = format!(
+                let problem = format!(
                     "physical {span} is {}'s, and {other_span} ({}) is {}'s at the same time",
                     region.owner.words(),
                     other.name,
                     other.owner.words()
                 );
                 let way_out = "take it away from one of them; the monitor has it once the guest is stopped by setvar_vaddr=\"uart_vaddr\"";
-                found.add("two-owners", format!("region {}", region.name), what, way_out);
+                found.add(Rule::TwoOwners, format!("region {}", region.name), problem, way_out);
             }
         }
     }
     for line in &subject.lines {
         if subject.foreign_lines.contains(&line.intid) {
-            let what = "the guest has it, and the monitor or another domain has it too";
+            let problem = "the guest has it, and the monitor or another domain has it too";
             found.add(
-                "two-owners",
+                Rule::TwoOwners,
                 format!("INTID {}", line.intid),
-                what,
+                problem,
                 "give it to one of them",
             );
         }
@@ -159,9 +160,9 @@ fn mixed(subject: &Subject<'_>, found: &mut Findings) {
     for region in &subject.regions {
         let Some(span) = region.physical_span() else { continue };
         if span.overlaps(memory) && !memory.encloses(span) {
-            let what = format!("physical {span} is partly memory ({memory}) and partly devices");
+            let problem = format!("physical {span} is partly memory ({memory}) and partly devices");
             let way_out = "make two regions of it, the device part with cached=\"false\"";
-            found.add("mixed-memory", format!("region {}", region.name), what, way_out);
+            found.add(Rule::MixedMemory, format!("region {}", region.name), problem, way_out);
         }
     }
 }
@@ -172,7 +173,8 @@ fn too_large(subject: &Subject<'_>, found: &mut Findings) {
     // On Microkit the system image holds the files once more, and the kernel keeps some memory.
     let mut left = memory.size;
     if subject.host == Host::Microkit {
-        let files = normal().filter_map(|region| region.prefill.as_ref()).map(|(_, bytes)| *bytes);
+        let files =
+            normal().filter_map(|region| region.prefill.as_ref()).map(|prefill| prefill.size);
         left =
             left.saturating_sub(subject.board.microkit.memory.reserve).saturating_sub(files.sum());
     }
@@ -181,11 +183,11 @@ fn too_large(subject: &Subject<'_>, found: &mut Findings) {
     {
         if region.size > left {
             let (size, all) = (Size(region.size), Size(memory.size));
-            let what = format!("{size} asked for, {} of the board's {all} are left", Size(left));
+            let problem = format!("{size} asked for, {} of the board's {all} are left", Size(left));
             found.add(
-                "region-too-large",
+                Rule::RegionTooLarge,
                 format!("region {}", region.name),
-                what,
+                problem,
                 "make it smaller",
             );
         }

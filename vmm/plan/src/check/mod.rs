@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! What is wrong with a guest before it has booted. Every finding has an id that stays, a
-//! paragraph that explains it ([`Rule`]), and a way out.
+//! What is wrong with a guest before it has booted, as [`Finding`]s.
 
 mod board;
 mod devices;
@@ -10,69 +9,23 @@ mod interrupts;
 mod machine;
 mod memory;
 mod providers;
-mod rules;
-
-use std::fmt;
-
-use serde::Serialize;
 
 pub(crate) use machine::console_words;
-pub use rules::{RULES, Rule};
 
 use crate::board::Board;
 use crate::closure::{Missing, Unplanned};
 use crate::dt::{Node, NodeId, Tree};
 use crate::error::PlanError;
+use crate::finding::{Finding, Findings};
 use crate::image::KernelHeader;
 use crate::initramfs::{Unpacked, unpacked};
+use crate::irq::Line;
 use crate::memory::{Kind, Region};
-use crate::plan::{Line, Plan};
+use crate::plan::Plan;
 use crate::sdf::System;
 use crate::span::{LARGE_PAGE, Span, align_up, length};
 use crate::tree::redistributors;
 use crate::wish::Host;
-
-/// How bad a finding is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Severity {
-    /// Worth knowing.
-    Note,
-    /// An error that was accepted by name ([`Accept`](crate::wish::Accept)).
-    Accepted,
-    /// The guest will not run as it should, or reaches what is not its own.
-    Error,
-}
-
-/// Something wrong, or worth knowing.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Finding {
-    /// Stable id ([`Rule::id`]).
-    pub id: &'static str,
-    /// How bad it is.
-    pub severity: Severity,
-    /// What it is about: a node, a region, an interrupt.
-    pub subject: String,
-    /// What is wrong, with the numbers.
-    pub what: String,
-    /// What to do about it.
-    pub way_out: String,
-}
-
-impl fmt::Display for Finding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let severity = match self.severity {
-            Severity::Note => "note",
-            Severity::Accepted => "accepted",
-            Severity::Error => "error",
-        };
-        write!(
-            f,
-            "{severity} {}: {}: {}\n    way out: {}",
-            self.id, self.subject, self.what, self.way_out
-        )
-    }
-}
 
 /// An initial RAM file system and where the guest is told that it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -205,8 +158,8 @@ impl<'a> Subject<'a> {
     pub fn findings(&self) -> Vec<Finding> {
         let mut found = Findings::default();
         for unplanned in &self.unplanned {
-            let Unplanned { rule, node, what, way_out } = unplanned;
-            found.add(rule, node.as_str(), what.as_str(), way_out.as_str());
+            let Unplanned { rule, node, problem, way_out } = unplanned;
+            found.add(*rule, node.as_str(), problem.as_str(), way_out.as_str());
         }
         memory::check(self, &mut found);
         devices::check(self, &mut found);
@@ -216,9 +169,7 @@ impl<'a> Subject<'a> {
         board::check(self, &mut found);
         machine::check(self, &mut found);
         images::check(self, &mut found);
-        found.0.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
-        found.0.dedup();
-        found.0
+        found.sorted()
     }
 
     /// Regions that the guest sees, with their guest-physical places.
@@ -261,28 +212,4 @@ impl<'a> Subject<'a> {
 
 fn is_ram(region: &Region) -> bool {
     region.kind == Kind::Normal && region.ipa.is_some()
-}
-
-/// Findings under way.
-#[derive(Default)]
-struct Findings(Vec<Finding>);
-
-impl Findings {
-    fn add(
-        &mut self,
-        id: &str,
-        subject: impl Into<String>,
-        what: impl Into<String>,
-        way_out: impl Into<String>,
-    ) {
-        // Every id in this module is in the table; the tests see to it.
-        let Some(rule) = RULES.iter().find(|rule| rule.id == id) else { return };
-        self.0.push(Finding {
-            id: rule.id,
-            severity: rule.severity,
-            subject: subject.into(),
-            what: what.into(),
-            way_out: way_out.into(),
-        });
-    }
 }

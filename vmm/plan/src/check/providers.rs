@@ -3,9 +3,10 @@
 
 use std::collections::BTreeSet;
 
+use super::Subject;
 use super::machine::arguments;
-use super::{Findings, Subject};
 use crate::dt::{NodeId, Tree};
+use crate::finding::{Findings, Rule};
 use crate::span::Span;
 use crate::wish::Need;
 
@@ -18,18 +19,18 @@ pub(super) fn check(subject: &Subject<'_>, found: &mut Findings) {
 fn missing(subject: &Subject<'_>, found: &mut Findings) {
     for missing in &subject.missing {
         let way_out = way_out(missing.need, Some(&missing.provider).filter(|_| missing.passable));
-        let what = format!(
+        let problem = format!(
             "its property {} refers to {}, which the guest does not have",
             missing.property, missing.provider
         );
-        found.add("provider-missing", missing.node.clone(), what, way_out);
+        found.add(Rule::ProviderMissing, missing.node.clone(), problem, way_out);
     }
     let tree = &subject.tree;
     for (_, node) in subject.enabled() {
         for reference in &node.references {
             let device = reference.target.map(|target| tree.device_of(target).unwrap_or(target));
             let property = &reference.property;
-            let (what, way_out) = match device.map(|device| tree.node(device)) {
+            let (problem, way_out) = match device.map(|device| tree.node(device)) {
                 Some(device) if device.enabled || reference.need == Need::Others => continue,
                 Some(device) => (
                     format!("its property {property} refers to {}, which is disabled", device.path),
@@ -43,7 +44,7 @@ fn missing(subject: &Subject<'_>, found: &mut Findings) {
                     way_out(reference.need, None),
                 ),
             };
-            found.add("provider-missing", node.path.clone(), what, way_out);
+            found.add(Rule::ProviderMissing, node.path.clone(), problem, way_out);
         }
     }
 }
@@ -96,14 +97,14 @@ fn console_providers(subject: &Subject<'_>, found: &mut Findings) {
             physical.into_iter().any(|region| region.overlaps(*span))
         };
         if node.registers.iter().any(mapped) {
-            let what = format!(
+            let problem = format!(
                 "the guest owns it, and {} depends on it: the guest can stop the UART that everyone uses",
                 tree.node(console).path
             );
             found.add(
-                "provider-owns-console",
+                Rule::ProviderOwnsConsole,
                 node.path.clone(),
-                what,
+                problem,
                 "keep it from the guest and give the UART fixed clocks (clocks=HZ,drop=pins+power)",
             );
         }
@@ -165,10 +166,10 @@ fn firmware(subject: &Subject<'_>, found: &mut Findings) {
                     "disable the node or its driver, --answer {function:#x}=VALUE, or --forward {function:#x}"
                 )
             };
-            let what = format!(
+            let problem = format!(
                 "the driver of \"{compatible}\" calls the firmware ({function:#x}: {source}) and gets -1"
             );
-            found.add("driver-needs-firmware", node.path.clone(), what, way_out);
+            found.add(Rule::DriverNeedsFirmware, node.path.clone(), problem, way_out);
         }
     }
 }

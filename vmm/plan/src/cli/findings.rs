@@ -3,11 +3,11 @@
 
 use std::path::{Path, PathBuf};
 
-use vmm_plan::check::{Finding, Subject};
-use vmm_plan::checked::{errors, refusal};
+use vmm_plan::check::Subject;
+use vmm_plan::finding::{Finding, errors, refusal};
 use vmm_plan::memory::Kind;
 use vmm_plan::span::{Size, Span};
-use vmm_plan::{Checked, Plan, PlanError, dt, image, sdf};
+use vmm_plan::{Checked, Plan, PlanError, dt, input, sdf};
 
 use super::guest::Guest;
 use super::{Format, print_json};
@@ -120,7 +120,7 @@ pub fn check(
 fn foreign(boards: &Path, guest: &Guest, path: &Path) -> Result<Vec<Finding>, PlanError> {
     let board = guest.board(boards)?;
     let board_tree = guest.board_tree()?;
-    let text = image::read(path, "a system file", MAX_SYSTEM)?;
+    let text = input::read(path, "a system file", MAX_SYSTEM)?;
     let text = String::from_utf8_lossy(&text);
     let memory = &board.microkit.memory;
     let system = sdf::read(&text, Span::new(memory.base, memory.size))

@@ -4,9 +4,9 @@
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
-use vmm_plan::board::Rule;
+use vmm_plan::firmware::CallRule;
 use vmm_plan::wish::{Accept, Pass, TURN_US, Unowned};
-use vmm_plan::{Board, Checked, Host, Images, Plan, PlanError, Wish, dt, image};
+use vmm_plan::{Board, Checked, Host, Images, Plan, PlanError, Wish, dt, input};
 
 #[derive(Clone, Copy, ValueEnum)]
 enum HostName {
@@ -64,11 +64,11 @@ pub struct Guest {
     #[arg(long)]
     identity: bool,
     /// Firmware call to hand on to the firmware.
-    #[arg(long, value_name = "FUNCTION", value_parser = Rule::forward)]
-    forward: Vec<Rule>,
+    #[arg(long, value_name = "FUNCTION", value_parser = CallRule::forward)]
+    forward: Vec<CallRule>,
     /// Firmware call that the monitor answers with a value of your own.
-    #[arg(long, value_name = "FUNCTION=VALUE", value_parser = Rule::answer)]
-    answer: Vec<Rule>,
+    #[arg(long, value_name = "FUNCTION=VALUE", value_parser = CallRule::answer)]
+    answer: Vec<CallRule>,
     /// What the guest meets where it touches an address that nobody owns, or jumps there: it is
     /// stopped with a report, or takes an external abort. Without it, what the board file says.
     #[arg(long, value_name = "stop|abort", value_parser = Unowned::parse)]
@@ -99,7 +99,7 @@ impl Guest {
     pub fn images(&self, board: &Board, needed: bool) -> Result<Images, PlanError> {
         let (initrd, dtb) = (self.initrd.as_deref(), self.dtb.as_deref());
         match &self.kernel {
-            Some(kernel) => Images::read(kernel, initrd, dtb, self.wish().ram(board)),
+            Some(kernel) => Images::read(kernel, initrd, dtb, board.ram_size(&self.wish())),
             None if needed => Err(PlanError::Wish {
                 what: "the kernel",
                 value: "not given".into(),
@@ -124,7 +124,7 @@ impl Guest {
     pub fn files(&self, ram: u64) -> Result<[Option<Vec<u8>>; 2], PlanError> {
         let read = |path: &Option<PathBuf>| {
             let path = path.as_deref();
-            path.map(|path| image::read(path, "an image in the guest's RAM", image::most(ram)))
+            path.map(|path| input::read(path, "an image in the guest's RAM", input::most(ram)))
                 .transpose()
         };
         Ok([read(&self.kernel)?, read(&self.initrd)?])

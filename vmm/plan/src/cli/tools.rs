@@ -4,9 +4,9 @@
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
-use vmm_plan::board::number;
-use vmm_plan::check::RULES;
 use vmm_plan::drivers::Drivers;
+use vmm_plan::finding::Rule;
+use vmm_plan::firmware::number;
 use vmm_plan::map::Map;
 use vmm_plan::report::Report;
 use vmm_plan::{Board, PlanError, diff, dt, explain};
@@ -96,18 +96,17 @@ fn explanation(boards: &Path, subject: &Subject) -> Result<String, PlanError> {
             explain::address(&guest.plan(boards, false)?, *address)
         }
         Subject::Finding { id } => {
-            let asked = |known: &str| id.as_deref().is_none_or(|id| id == known);
-            let rules: Vec<_> = RULES.iter().filter(|rule| asked(rule.id)).collect();
-            if rules.is_empty() {
-                return Err(PlanError::Wish {
+            let rules = match id {
+                None => Rule::ALL.to_vec(),
+                Some(id) => vec![Rule::from_id(id).map_err(|_| PlanError::Wish {
                     what: "a finding",
-                    value: id.clone().unwrap_or_default(),
-                    range: RULES.map(|rule| rule.id).join(", "),
-                });
-            }
+                    value: id.clone(),
+                    range: Rule::ALL.iter().map(|rule| rule.id()).collect::<Vec<_>>().join(", "),
+                })?],
+            };
             let words = rules
                 .iter()
-                .map(|rule| format!("{} ({:?})\n  {}\n", rule.id, rule.severity, rule.text));
+                .map(|rule| format!("{rule} ({:?})\n  {}\n", rule.severity(), rule.text()));
             Ok(words.collect())
         }
     }

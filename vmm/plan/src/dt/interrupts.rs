@@ -3,7 +3,7 @@
 //! bindings/interrupt-controller/arm,gic.yaml and arm,gic-v3.yaml, drivers/of/irq.c).
 
 use super::{Node, NodeId, Tree};
-use crate::board::Trigger;
+use crate::irq::{FIRST_SPI, GicInterrupt, Trigger};
 
 /// An interrupt that a node raises.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,7 +13,7 @@ pub struct Interrupt {
     /// Its specifier there.
     pub cells: Vec<u32>,
     /// INTID and trigger, where it ends at the GIC.
-    pub gic: Option<(u32, Trigger)>,
+    pub gic: Option<GicInterrupt>,
     /// Its specifier at the GIC, where it ends there: type, number, flags.
     pub at_gic: [u32; 3],
     /// Why it does not end at the GIC, where it does not.
@@ -219,14 +219,15 @@ fn resolve(
 }
 
 /// INTID and trigger of a specifier of the GIC.
-fn intid([kind, number, flags]: [u32; 3]) -> Result<(u32, Trigger), Unresolved> {
+fn intid([kind, number, flags]: [u32; 3]) -> Result<GicInterrupt, Unresolved> {
     let intid = match kind {
-        0 => number.checked_add(32).ok_or(Unresolved::Spi(number))?,
+        0 => number.checked_add(FIRST_SPI).ok_or(Unresolved::Spi(number))?,
         1 if number < 16 => number.saturating_add(16),
         1 => return Err(Unresolved::Ppi(number)),
         _ => return Err(Unresolved::Kind(kind)),
     };
-    Ok((intid, if flags & 3 == 0 { Trigger::Level } else { Trigger::Edge }))
+    let trigger = if flags & 3 == 0 { Trigger::Level } else { Trigger::Edge };
+    Ok(GicInterrupt { intid, trigger })
 }
 
 fn interrupt(

@@ -9,7 +9,7 @@ use dtoolkit::model::DeviceTree;
 
 use super::Tree;
 use crate::error::PlanError;
-use crate::image;
+use crate::input;
 
 /// Deepest nesting of nodes that is read. Linux itself stops at 64 (drivers/of/fdt.c).
 pub const MAX_DEPTH: usize = 64;
@@ -167,7 +167,7 @@ pub fn read_file(path: &Path) -> Result<(DeviceTree, Tree), PlanError> {
     if path.extension().is_some_and(|extension| extension == "dts") {
         return read(&name, &compile(path)?);
     }
-    read(&name, &image::read(path, "a device tree", MAX_FILE)?)
+    read(&name, &input::read(path, "a device tree", MAX_FILE)?)
 }
 
 fn compile(path: &Path) -> Result<Vec<u8>, PlanError> {

@@ -2,8 +2,8 @@
 //! The planner's reading of any tree beside the second one (`walk.rs`). The planner may refuse more,
 //! but says so; it gives no other register and no other interrupt, and drops none silently.
 
-use vmm_plan::board::Trigger;
 use vmm_plan::dt::{self, Tree};
+use vmm_plan::irq::Trigger;
 
 use crate::walk::{Interrupt, Register, Walk};
 
@@ -61,7 +61,7 @@ fn of_node(own: &dt::Node, all: &[Interrupt], tree: &Tree) -> Option<String> {
         let same = match (interrupt.gic, all.get(index)) {
             (None, _) => interrupt.why.is_some(),
             (Some(found), Some(Interrupt::Gic(intid, flags) | Interrupt::Behind(intid, flags))) => {
-                found == (*intid, trigger(*flags))
+                (found.intid, found.trigger) == (*intid, trigger(*flags))
             }
             // Names of the GIC that the bindings have and Linux's drivers have not.
             (Some(_), Some(Interrupt::Inner(path))) => {
