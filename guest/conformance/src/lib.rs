@@ -14,6 +14,7 @@ pub mod console;
 pub mod exception;
 pub mod gic;
 pub mod mmio;
+pub mod offline;
 pub mod platform;
 pub mod registers;
 mod runtime;
