@@ -136,13 +136,10 @@ impl Pair {
             "{window:?} {offset:#x}"
         );
         self.settle();
-        let wires = Wires(self.fake.clone());
-        let read = self.gic.read(&mut self.fake, vcpu, window, (offset, size));
-        assert_eq!(
-            read,
-            self.model.read(&wires, vcpu.0, window, (offset, size)),
-            "{window:?} {offset:#x} {size}"
-        );
+        let place = (offset, size);
+        let due = self.model.read(&Wires(&self.fake), vcpu.0, window, place);
+        let read = self.gic.read(&mut self.fake, vcpu, window, place);
+        assert_eq!(read, due, "{window:?} {offset:#x} {size}");
         Some(())
     }
 
@@ -261,9 +258,9 @@ impl Pair {
 }
 
 /// The machine around the model.
-struct Wires(Fake);
+struct Wires<'f>(&'f Fake);
 
-impl Around for Wires {
+impl Around for Wires<'_> {
     fn high(&self, v: u8, intid: u16) -> bool {
         let timer = self.0.cpus[usize::from(v)].timer;
         match intid {

@@ -21,12 +21,13 @@
 
 mod registers;
 
+use std::collections::BTreeSet;
+
 use vmm_core::gic::Version;
 
 /// One interrupt, of one CPU or shared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Irq {
-    enabled: bool,
     /// Pending by an edge or a register; GICv2's SGIs have [`Irq::sources`] instead.
     latched: bool,
     /// The line fired and stays masked.
@@ -56,6 +57,8 @@ pub struct Model {
     pub on: Vec<bool>,
     private: Vec<[Irq; 32]>,
     shared: Vec<Irq>,
+    /// The enabled interrupts: each CPU's private ones, then the shared ones. No others can be taken.
+    enabled: Vec<BTreeSet<u16>>,
     /// Device lines; whether each is an edge.
     devices: Vec<(u16, bool)>,
 }
@@ -72,6 +75,7 @@ impl Model {
             on: Vec::new(),
             private: Vec::new(),
             shared: Vec::new(),
+            enabled: Vec::new(),
             devices,
         };
         model.reset();
@@ -87,6 +91,16 @@ impl Model {
         self.on = (0..self.vcpus).map(|v| v == 0).collect();
         self.private = vec![private; self.vcpus.into()];
         self.shared = vec![Irq::default(); usize::from(self.lines - 32)];
+        self.enabled = vec![BTreeSet::new(); usize::from(self.vcpus) + 1];
+    }
+
+    /// The set that holds a private or shared interrupt while it is enabled.
+    fn enabled_set(&self, v: u8, intid: u16) -> usize {
+        if intid < 32 { v.into() } else { self.vcpus.into() }
+    }
+
+    fn is_enabled(&self, v: u8, intid: u16) -> bool {
+        self.enabled[self.enabled_set(v, intid)].contains(&intid)
     }
 
     /// The record of an interrupt that exists.
@@ -174,15 +188,18 @@ impl Model {
     /// The interrupts that a CPU may take now: INTID, sender and group of those with the highest
     /// priority. Which of several it takes, and the SGI of which sender, the book leaves open.
     pub fn candidates(&self, v: u8) -> Vec<(u16, u8, bool)> {
-        let all = self.private[usize::from(v)].iter().chain(&self.shared);
-        let ready: Vec<_> = (0_u16..)
-            .zip(all)
+        let enabled = [usize::from(v), self.vcpus.into()].map(|set| &self.enabled[set]);
+        let ready: Vec<_> = enabled
+            .into_iter()
+            .flatten()
+            .map(|intid| match intid.checked_sub(32) {
+                None => (*intid, &self.private[usize::from(v)][usize::from(*intid)]),
+                Some(n) => (*intid, &self.shared[usize::from(n)]),
+            })
             .filter(|(intid, irq)| {
-                let on = self.ctlr >> u8::from(irq.group) & 1 == 1;
-                irq.enabled
-                    && on
+                self.pending(irq, *intid)
                     && !irq.active
-                    && self.pending(irq, *intid)
+                    && self.ctlr >> u8::from(irq.group) & 1 == 1
                     && self.goes_to(v, *intid, irq)
             })
             .collect();

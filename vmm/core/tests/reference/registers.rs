@@ -131,7 +131,7 @@ impl Model {
                 let latched = if sourced { irq.sources != 0 } else { irq.latched };
                 let set = match kind {
                     Bits::Group => irq.group,
-                    Bits::Enable | Bits::Disable => irq.enabled,
+                    Bits::Enable | Bits::Disable => self.is_enabled(v, intid),
                     Bits::Pend | Bits::Unpend => {
                         // Active and pending: its line is high still.
                         let line =
@@ -159,15 +159,18 @@ impl Model {
                 for n in 0..8 {
                     let (intid, one) = (first + n, value >> n & 1 == 1);
                     let sourced = self.sourced(intid);
+                    let (set, enabled) = (self.enabled_set(v, intid), self.is_enabled(v, intid));
                     let Some(irq) = self.irq(v, intid) else { continue };
                     match kind {
                         Bits::Group => irq.group = one,
                         Bits::Enable if one => {
                             // Its line fired while it was off: that is looked at again.
-                            irq.line &= irq.enabled || irq.active;
-                            irq.enabled = true;
+                            irq.line &= enabled || irq.active;
+                            self.enabled[set].insert(intid);
                         }
-                        Bits::Disable if one => irq.enabled = false,
+                        Bits::Disable if one => {
+                            self.enabled[set].remove(&intid);
+                        }
                         Bits::Pend if one && !sourced => irq.latched = true,
                         Bits::Unpend if one && !sourced => irq.latched = false,
                         Bits::Activate if one => irq.active = true,
