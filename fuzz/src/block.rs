@@ -6,7 +6,7 @@ use vmm_core::addr::{Ipa, IpaRange};
 use vmm_core::fake::Fake;
 use vmm_core::host::{Action, Image};
 use vmm_core::ids::Vcpu;
-use vmm_core::plan::{Facts, Header, Plan, checksum};
+use vmm_core::plan::{Facts, Header, PlanBlock, checksum};
 use vmm_core::vm::Vm;
 use zerocopy::IntoBytes;
 
@@ -52,7 +52,7 @@ pub fn run(bytes: &[u8]) {
     let Some((spec, bytes)) = block(&mut Input(bytes)) else { return };
     let words = aligned(&bytes);
     let bytes = &words.as_bytes()[..bytes.len()];
-    let plan = match Plan::read(bytes) {
+    let plan = match PlanBlock::read(bytes) {
         Ok(plan) => plan,
         Err(error) => return assert!(!error.to_string().is_empty()),
     };

@@ -6,6 +6,7 @@ use vmm_core::arm::smccc::NEVER_FORWARDED;
 use vmm_core::fake::Life;
 use vmm_core::host::Action;
 use vmm_core::ids::Vcpu;
+use vmm_core::plan::RuleAction;
 
 use crate::common::spec::{RAM, RAM_SIZE};
 use crate::common::{Machine, Spec, esr};
@@ -45,10 +46,13 @@ const REFUSED: [u32; 7] =
     [0xc200_0000, 0xc200_0001, 0xc200_0004, 0xc200_0005, 0xc200_000b, 0x8400_0020, 0x4200_0000];
 
 fn rules(spec: &mut Spec) {
-    ANSWERED.iter().for_each(|(function, value)| spec.rule(*function, 1, *value));
-    FORWARDED.iter().chain(&REFUSED).for_each(|function| spec.rule(*function, 2, 0));
+    ANSWERED.iter().for_each(|(function, value)| spec.rule(*function, RuleAction::Answer, *value));
+    FORWARDED
+        .iter()
+        .chain(&REFUSED)
+        .for_each(|function| spec.rule(*function, RuleAction::Forward, 0));
     // The monitor's own comes before any rule.
-    spec.rule(0x8400_0000, 1, 77);
+    spec.rule(0x8400_0000, RuleAction::Answer, 77);
 }
 
 /// What a call is to do.

@@ -6,9 +6,9 @@
 use vmm_core::addr::IpaRange;
 use vmm_core::arm::syndrome::SystemRegister;
 use vmm_core::fake::{Fake, Life, List};
-use vmm_core::gic::{Gic, Version, Window};
+use vmm_core::gic::{Gic, Window};
 use vmm_core::host::Exit;
-use vmm_core::ids::{Intid, Vcpu};
+use vmm_core::ids::{GicVersion as Version, Intid, Trigger, Vcpu, VcpuCount};
 
 use crate::input::Input;
 use crate::machine::Shape;
@@ -27,14 +27,16 @@ struct Pair {
 
 impl Pair {
     fn new(shape: Shape, lines: u16) -> Self {
-        let version = if shape.version == 3 { Version::V3 } else { Version::V2 };
-        let vcpus = shape.vcpus as u8;
-        let mut gic = Gic::new(version, vcpus, lines.into(), shape.slots);
+        let version = Version::new(shape.version).unwrap();
+        let count = VcpuCount::new(shape.vcpus).unwrap();
+        let vcpus = count.get();
+        let mut gic = Gic::new(version, count, lines.into(), shape.slots);
         let mut fake = Fake::new(vcpus, IpaRange::default());
         (fake.slots, fake.groups, fake.reads) = (shape.slots, 0b11, true);
         fake.cpus.iter_mut().for_each(|cpu| cpu.life = Life::Running);
         for (intid, edge) in DEVICES {
-            gic.add_device(Intid::new(intid).unwrap(), edge);
+            let trigger = if edge { Trigger::Edge } else { Trigger::Level };
+            gic.add_device(Intid::new(intid).unwrap(), trigger);
             fake.add_wire(intid, edge);
         }
         // A wire of no device: its line must not get through.

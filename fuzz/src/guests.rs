@@ -92,7 +92,7 @@ fn holds(plan: &Plan) {
     let mut words = vec![0_u64; block.len().div_ceil(8)];
     zerocopy::IntoBytes::as_mut_bytes(&mut words[..])[..block.len()].copy_from_slice(&block);
     let read =
-        vmm_core::plan::Plan::read(&zerocopy::IntoBytes::as_bytes(&words[..])[..block.len()]);
+        vmm_core::plan::PlanBlock::read(&zerocopy::IntoBytes::as_bytes(&words[..])[..block.len()]);
     assert_eq!(read.unwrap().facts().ram.size, layout.ram.size);
 }
 

@@ -305,7 +305,7 @@ fn other_gic(tree: &mut [u8]) {
     }
 }
 
-/// The version is the 32-bit word behind eight bytes of magic (vmm/core/src/plan.rs, `Header`).
+/// The version is the 32-bit word behind eight bytes of magic (vmm/core/src/plan/mod.rs, `Header`).
 fn next_version(block: &mut [u8]) -> Kept {
     if let Some(version) = block.get_mut(8) {
         *version = version.wrapping_add(1);

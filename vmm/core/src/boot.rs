@@ -8,7 +8,7 @@ use crate::addr::{Ipa, IpaRange};
 use crate::chosen;
 use crate::entropy::Generator;
 use crate::host::{Entry, Host, Image, MemoryOp, MemoryRefused};
-use crate::plan::{Plan, Window, checksum};
+use crate::plan::{PlanBlock, Window, checksum};
 use crate::tree::{self, TreeError};
 
 /// Start of every arm64 `Image` (booting.rst, 4). All fields little-endian.
@@ -151,7 +151,7 @@ pub fn kernel_span(header: &KernelHeader, file: u64) -> u64 {
 ///
 /// # Errors
 /// [`BootError`] says which image, where, and what is there.
-pub fn check(plan: &Plan<'_>, host: &dyn Host) -> Result<Entry, BootError> {
+pub fn check(plan: &PlanBlock<'_>, host: &dyn Host) -> Result<Entry, BootError> {
     let facts = plan.facts();
     let ram = facts.ram.range();
     let header = kernel_header(host.image(Image::Kernel))?;
@@ -215,7 +215,7 @@ pub fn check(plan: &Plan<'_>, host: &dyn Host) -> Result<Entry, BootError> {
 /// # Errors
 /// The host refuses a step.
 pub fn place(
-    plan: &Plan<'_>,
+    plan: &PlanBlock<'_>,
     host: &mut dyn Host,
     generator: Option<&mut Generator>,
 ) -> Result<(), BootError> {

@@ -11,7 +11,7 @@ use chacha20::ChaCha20Rng;
 use chacha20::rand_core::{Rng, SeedableRng};
 
 use crate::chosen;
-use crate::plan::{Plan, SEED_NONE};
+use crate::plan::{PlanBlock, SeedKind};
 
 /// Bytes of a seed.
 const SEED: usize = 32;
@@ -41,8 +41,8 @@ impl Generator {
 
     /// The generator that a plan asks for, of what the host found in the place that it names.
     #[must_use]
-    pub fn of_plan(plan: &Plan<'_>, place: &[u8]) -> Option<Self> {
-        if plan.facts().seed == SEED_NONE {
+    pub fn of_plan(plan: &PlanBlock<'_>, place: &[u8]) -> Option<Self> {
+        if plan.facts().seed == SeedKind::None {
             return None;
         }
         Self::new(place.get(chosen::property(place, "rng-seed")?.value)?)

@@ -3,6 +3,8 @@
 
 use core::fmt;
 
+use zerocopy::{Immutable, IntoBytes, KnownLayout, TryFromBytes};
+
 /// Number of a virtual CPU, 0 to [`MAX_VCPUS`]` - 1`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Vcpu(pub u8);
@@ -21,6 +23,97 @@ impl Vcpu {
 impl fmt::Display for Vcpu {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "vcpu{}", self.0)
+    }
+}
+
+/// How many virtual CPUs a guest has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, TryFromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(u32)]
+pub enum VcpuCount {
+    /// 1.
+    One = 1,
+    /// 2.
+    Two = 2,
+    /// 3.
+    Three = 3,
+    /// 4: [`MAX_VCPUS`].
+    Four = 4,
+}
+
+impl VcpuCount {
+    /// So many, if a guest can have as many.
+    #[must_use]
+    pub const fn new(count: u32) -> Option<Self> {
+        match count {
+            1 => Some(Self::One),
+            2 => Some(Self::Two),
+            3 => Some(Self::Three),
+            4 => Some(Self::Four),
+            _ => None,
+        }
+    }
+
+    /// 1 to 4.
+    #[must_use]
+    pub const fn get(self) -> u8 {
+        self as u8
+    }
+
+    /// Each of them, vCPU 0 first.
+    pub fn each(self) -> impl Iterator<Item = Vcpu> {
+        (0..self.get()).map(Vcpu)
+    }
+}
+
+/// Which programming model of the Arm Generic Interrupt Controller a guest sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, TryFromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(u32)]
+pub enum GicVersion {
+    /// GICv2 (Arm IHI 0048B).
+    V2 = 2,
+    /// GICv3 (Arm IHI 0069H): one security state, affinity routing always on, no LPIs.
+    V3 = 3,
+}
+
+impl GicVersion {
+    /// The model of this number.
+    #[must_use]
+    pub const fn new(number: u32) -> Option<Self> {
+        match number {
+            2 => Some(Self::V2),
+            3 => Some(Self::V3),
+            _ => None,
+        }
+    }
+}
+
+/// Its number.
+impl fmt::Display for GicVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", *self as u32)
+    }
+}
+
+/// How the line of a device's interrupt says that the device wants something.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, TryFromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(u32)]
+pub enum Trigger {
+    /// It is high for as long as that is so.
+    #[default]
+    Level = 0,
+    /// It rises.
+    Edge = 1,
+}
+
+/// In lower case.
+impl fmt::Display for Trigger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Level => "level",
+            Self::Edge => "edge",
+        })
     }
 }
 

@@ -7,7 +7,8 @@ use fdt::Fdt;
 use fdt::node::FdtNode;
 
 use crate::addr::{Ipa, IpaRange};
-use crate::plan::{Plan, Window};
+use crate::ids::GicVersion;
+use crate::plan::{PlanBlock, Window};
 
 /// What the device tree and the plan disagree on.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -30,7 +31,7 @@ pub enum TreeError {
     #[error("the device tree's interrupt controller is not the plan's: GICv{version} at {at}")]
     Gic {
         /// The plan's version.
-        version: u32,
+        version: GicVersion,
         /// The plan's distributor.
         at: IpaRange,
     },
@@ -38,9 +39,9 @@ pub enum TreeError {
     #[error("the device tree has {tree} CPUs, the plan {plan}")]
     Cpus {
         /// What the tree says.
-        tree: u32,
+        tree: usize,
         /// What the plan says.
-        plan: u32,
+        plan: u8,
     },
     /// Firmware calls come by SMC: HVC is the kernel's under the monitor.
     #[error("the device tree's psci node must say method = \"smc\"")]
@@ -59,7 +60,7 @@ pub enum TreeError {
 ///
 /// # Errors
 /// The first thing that they disagree on.
-pub fn check(plan: &Plan<'_>, tree: &[u8]) -> Result<(), TreeError> {
+pub fn check(plan: &PlanBlock<'_>, tree: &[u8]) -> Result<(), TreeError> {
     let facts = plan.facts();
     let fdt = Fdt::new(tree).map_err(|_| TreeError::Unreadable)?;
 
@@ -73,23 +74,23 @@ pub fn check(plan: &Plan<'_>, tree: &[u8]) -> Result<(), TreeError> {
     let gic = facts.gic;
     let at = gic.distributor.range();
     let names: &[&str] = match gic.version {
-        2 => &["arm,cortex-a15-gic", "arm,gic-400", "arm,cortex-a7-gic"],
-        _ => &["arm,gic-v3"],
+        GicVersion::V2 => &["arm,cortex-a15-gic", "arm,gic-400", "arm,cortex-a7-gic"],
+        GicVersion::V3 => &["arm,gic-v3"],
     };
     let controller =
         fdt.find_compatible(names).ok_or(TreeError::Gic { version: gic.version, at })?;
     let starts = |index, window: Window| {
         nth_reg(controller, index).is_some_and(|reg| reg.base() == Ipa(window.ipa))
     };
-    if !starts(0, gic.distributor) || gic.version == 3 && !starts(1, gic.redistributors) {
+    let frames = gic.version == GicVersion::V2 || starts(1, gic.redistributors);
+    if !starts(0, gic.distributor) || !frames {
         return Err(TreeError::Gic { version: gic.version, at });
     }
 
     let cpus = fdt.find_node("/cpus").ok_or(TreeError::Missing("cpus"))?;
     let count = cpus.children().filter(|node| node.name.starts_with("cpu@")).count();
-    let count = u32::try_from(count).unwrap_or(u32::MAX);
-    if count != facts.vcpus {
-        return Err(TreeError::Cpus { tree: count, plan: facts.vcpus });
+    if count != usize::from(facts.vcpus.get()) {
+        return Err(TreeError::Cpus { tree: count, plan: facts.vcpus.get() });
     }
 
     let psci = fdt.find_node("/psci").ok_or(TreeError::Missing("psci"))?;

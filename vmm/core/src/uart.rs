@@ -2,35 +2,19 @@
 //! UARTs that the monitor writes to by polling, as data: which register says that there is room,
 //! and which one takes the byte. The host does the two volatile accesses.
 
+use zerocopy::{Immutable, IntoBytes, KnownLayout, TryFromBytes};
+
 /// A kind of UART.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, TryFromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(u32)]
 pub enum Uart {
     /// Arm PrimeCell PL011 (Arm DDI 0183G, 3.3).
-    Pl011,
+    Pl011 = 1,
     /// NXP i.MX UART (i.MX 8M Dual/8M QuadLite/8M Quad Reference Manual, 16.2).
-    Imx,
+    Imx = 2,
 }
 
 impl Uart {
-    /// The kind with this number in a plan block.
-    #[must_use]
-    pub const fn from_number(number: u32) -> Option<Self> {
-        match number {
-            1 => Some(Self::Pl011),
-            2 => Some(Self::Imx),
-            _ => None,
-        }
-    }
-
-    /// Its number in a plan block.
-    #[must_use]
-    pub const fn number(self) -> u32 {
-        match self {
-            Self::Pl011 => 1,
-            Self::Imx => 2,
-        }
-    }
-
     /// Byte offset of the 32-bit register that takes a byte to send: UARTDR, UTXD.
     #[must_use]
     pub const fn data_offset(self) -> usize {
@@ -62,15 +46,6 @@ impl Uart {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn numbers_go_both_ways() {
-        for kind in [Uart::Pl011, Uart::Imx] {
-            assert_eq!(Uart::from_number(kind.number()), Some(kind));
-        }
-        assert_eq!(Uart::from_number(0), None);
-        assert_eq!(Uart::from_number(3), None);
-    }
 
     #[test]
     fn registers_lie_where_the_manuals_say() {

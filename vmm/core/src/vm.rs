@@ -16,10 +16,10 @@ use crate::boot::{self, BootError};
 use crate::bus::{Bus, BusError, Device};
 use crate::entropy::Generator;
 use crate::fault::{CodeLocation, Fault, FaultReport};
-use crate::gic::{self, Gic, Version};
+use crate::gic::{self, Gic};
 use crate::host::{Action, Entry, Exit, Host, HostStats};
-use crate::ids::{Gpr, Intid, MAX_VCPUS, Vcpu};
-use crate::plan::{IDLE_NONE, Plan, SEED_NONE};
+use crate::ids::{GicVersion, Gpr, Intid, MAX_VCPUS, Vcpu};
+use crate::plan::{DeviceKind, GicFacts, IdleKind, Interrupt, PlanBlock, SeedKind};
 use crate::report::counters::Counters;
 use crate::report::latency::Latency;
 use crate::report::trace::{Traced, trace_action, trace_exit, trace_plan};
@@ -58,11 +58,10 @@ enum Run {
 /// One guest and all that the monitor knows of it.
 #[derive(Clone, Debug)]
 pub struct Vm<'p> {
-    plan: Plan<'p>,
+    plan: PlanBlock<'p>,
     bus: Bus,
     gic: Gic,
     run: [Run; MAX_VCPUS],
-    vcpus: u8,
     /// vCPUs that a WFE has parked, a bit each.
     yielded: u8,
     /// Whether a vCPU that waits for an interrupt is parked.
@@ -87,35 +86,36 @@ impl<'p> Vm<'p> {
     ///
     /// # Errors
     /// The plan's emulated devices overlap.
-    pub fn new(plan: Plan<'p>, slots: u8) -> Result<Self, VmError> {
+    pub fn new(plan: PlanBlock<'p>, slots: u8) -> Result<Self, VmError> {
         let facts = plan.facts();
-        let vcpus = u8::try_from(facts.vcpus).unwrap_or(1);
-        let version = if facts.gic.version == 3 { Version::V3 } else { Version::V2 };
         let mut bus = Bus::default();
         bus.add(facts.gic.distributor.range(), Device::Distributor)?;
-        if version == Version::V3 {
+        if facts.gic.version == GicVersion::V3 {
             let base = facts.gic.redistributors.ipa;
-            for v in 0..vcpus {
-                let ipa = base.wrapping_add(u64::from(v).wrapping_mul(gic::v3::REDISTRIBUTOR_SIZE));
+            for vcpu in facts.vcpus.each() {
+                let offset = u64::from(vcpu.0).wrapping_mul(gic::v3::REDISTRIBUTOR_SIZE);
+                let ipa = base.wrapping_add(offset);
                 let window = crate::plan::Window { ipa, size: gic::v3::REDISTRIBUTOR_SIZE };
-                bus.add(window.range(), Device::Redistributor(Vcpu(v)))?;
+                bus.add(window.range(), Device::Redistributor(vcpu))?;
             }
         }
-        bus.add(facts.marker.range(), Device::Marker)?;
-        let mut gic = Gic::new(version, vcpus, facts.gic.lines, slots);
-        for line in plan.lines() {
-            if let Some(intid) = u16::try_from(line.intid).ok().and_then(Intid::new) {
-                gic.add_device(intid, line.edge == 1);
+        for device in plan.devices() {
+            match device.kind {
+                DeviceKind::Marker => bus.add(device.window.range(), Device::Marker)?,
             }
+        }
+        let GicFacts { version, intid_count, .. } = facts.gic;
+        let mut gic = Gic::new(version, facts.vcpus, intid_count, slots);
+        for Interrupt { intid, trigger, .. } in plan.interrupts() {
+            gic.add_device(intid, trigger);
         }
         Ok(Self {
             plan,
             bus,
             gic,
             run: [Run::Off; MAX_VCPUS],
-            vcpus,
             yielded: 0,
-            parks: facts.idle_timer.kind != IDLE_NONE,
+            parks: facts.idle_timer.kind != IdleKind::None,
             entry: Entry { pc: Ipa(0), x0: 0 },
             boots: 0,
             counters: Counters::default(),
@@ -136,7 +136,7 @@ impl<'p> Vm<'p> {
 
     /// The plan that the monitor was made from.
     #[must_use]
-    pub const fn plan(&self) -> &Plan<'p> {
+    pub const fn plan(&self) -> &PlanBlock<'p> {
         &self.plan
     }
 
@@ -165,7 +165,7 @@ impl<'p> Vm<'p> {
     fn try_start(&mut self, host: &mut dyn Host) -> Result<(), BootError> {
         self.entry = boot::check(&self.plan, host)?;
         self.generator = Generator::of_plan(&self.plan, host.seed());
-        if self.generator.is_none() && self.plan.facts().seed != SEED_NONE {
+        if self.generator.is_none() && self.plan.facts().seed != SeedKind::None {
             log::warn!("no-entropy: there is no seed where the plan says: no random numbers");
         }
         boot::place(&self.plan, host, self.generator.as_mut())?;
@@ -408,7 +408,7 @@ impl<'p> Vm<'p> {
         vcpu: Vcpu,
         access: RegisterAccess,
     ) -> Result<(), Fault> {
-        if self.plan.facts().gic.version != 3 {
+        if self.plan.facts().gic.version != GicVersion::V3 {
             return Err(Fault::UnknownRegister(access));
         }
         if access.register == SystemRegister::ICC_SRE {
@@ -468,18 +468,23 @@ impl<'p> Vm<'p> {
     fn wake_up(&mut self, host: &mut dyn Host) -> Action {
         Counters::count(&mut self.counters.wakeup);
         let now = host.now();
-        for v in 0..self.vcpus {
-            if let Run::Parked(Some(until)) = self.running(Vcpu(v))
+        for vcpu in self.vcpus() {
+            if let Run::Parked(Some(until)) = self.running(vcpu)
                 && until <= now
             {
-                self.set_run(Vcpu(v), Run::Running);
-                host.wake(Vcpu(v));
+                self.set_run(vcpu, Run::Running);
+                host.wake(vcpu);
             }
         }
         match self.earliest() {
             None => Action::Resume,
             until => Action::Park { until },
         }
+    }
+
+    /// All that the guest has, on or off.
+    fn vcpus(&self) -> impl Iterator<Item = Vcpu> + use<> {
+        self.plan.facts().vcpus.each()
     }
 
     fn running(&self, vcpu: Vcpu) -> Run {
@@ -496,8 +501,7 @@ impl<'p> Vm<'p> {
     /// Fills the list registers of every vCPU that is on, and wakes those that have something to
     /// do.
     fn deliver(&mut self, host: &mut dyn Host) {
-        for v in 0..self.vcpus {
-            let vcpu = Vcpu(v);
+        for vcpu in self.vcpus() {
             let run = self.running(vcpu);
             if run == Run::Off {
                 continue;
@@ -544,8 +548,7 @@ impl<'p> Vm<'p> {
 
     /// Stops every vCPU but the one whose exit is being handled.
     fn halt(&mut self, host: &mut dyn Host, vcpu: Vcpu) {
-        for v in 0..self.vcpus {
-            let other = Vcpu(v);
+        for other in self.vcpus() {
             if other != vcpu && self.running(other) != Run::Off {
                 host.stop(other);
             }

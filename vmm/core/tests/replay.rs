@@ -29,8 +29,9 @@ use vmm_core::host::{
     Action, El1, Entry, Exit, Host, Image, InjectRefused, Injection, MemoryOp, MemoryRefused,
     VirtualTimer,
 };
+use vmm_core::ids::{GicVersion, Trigger, VcpuCount};
 use vmm_core::ids::{Gpr, Intid, Vcpu};
-use vmm_core::plan::{FLAG_TRACE, IdleTimerFacts, LineFacts, RULE_FORWARD, Window};
+use vmm_core::plan::{DeviceKind, FLAG_TRACE, IdleKind, RuleAction, Window};
 use vmm_core::vm::Vm;
 
 /// `0x` and hex digits, or decimal digits.
@@ -45,51 +46,57 @@ fn number(text: &str) -> Result<u64, String> {
 /// The guest that the head of a trace describes, and the host's counter frequency.
 fn guest(head: &str) -> Result<(Spec, u64), String> {
     let mut spec = Spec::new(2, 1);
-    let facts = &mut spec.facts;
-    (facts.line_count, facts.initrd, facts.flags) = (0, Window::default(), FLAG_TRACE);
-    let (mut rules, mut hz) = (Vec::new(), 0);
+    (spec.facts.interrupt_count, spec.facts.device_count) = (0, 0);
+    (spec.facts.initrd, spec.facts.flags) = (Window::default(), FLAG_TRACE);
+    let mut hz = 0;
     for field in head.split_whitespace() {
         let (name, value) = field.split_once('=').ok_or(format!("head: {field} is no field"))?;
         let window = || -> Result<Window, String> {
             let (ipa, size) = value.split_once('+').ok_or(format!("head: {field} is no window"))?;
             Ok(Window { ipa: number(ipa)?, size: number(size)? })
         };
+        let none = || format!("head: there is no {field}");
+        let facts = &mut spec.facts;
         match name {
-            "gic" => facts.gic.version = number(value)? as u32,
-            "lines" => facts.gic.lines = number(value)? as u32,
-            "vcpus" => facts.vcpus = number(value)? as u32,
+            "gic" => facts.gic.version = GicVersion::new(number(value)? as u32).ok_or_else(none)?,
+            "lines" => facts.gic.intid_count = number(value)? as u32,
+            "vcpus" => facts.vcpus = VcpuCount::new(number(value)? as u32).ok_or_else(none)?,
             "slots" => spec.slots = number(value)? as u8,
             "hz" => hz = number(value)?,
-            "idle" => facts.idle_timer = IdleTimerFacts { kind: number(value)? as u32, channel: 0 },
+            "idle" => {
+                facts.idle_timer.kind = match number(value)? {
+                    0 => IdleKind::None,
+                    1 => IdleKind::Cntp,
+                    2 => IdleKind::ImxGpt,
+                    _ => return Err(none()),
+                }
+            }
             "dist" => facts.gic.distributor = window()?,
             "redist" => facts.gic.redistributors = window()?,
-            "marker" => facts.marker = window()?,
+            "marker" => spec.device(DeviceKind::Marker, window()?),
             "ram" => facts.ram = window()?,
             "kernel" => facts.kernel.ipa = number(value)?,
             "dtb" => facts.device_tree.ipa = number(value)?,
             "line" => {
                 let (intid, kind) =
                     value.split_once(':').ok_or(format!("head: {field} is no line"))?;
-                let line = LineFacts {
-                    intid: number(intid)? as u32,
-                    edge: u32::from(kind == "edge"),
-                    ..LineFacts::default()
-                };
-                facts.lines[facts.line_count as usize] = line;
-                facts.line_count += 1;
+                let trigger = if kind == "edge" { Trigger::Edge } else { Trigger::Level };
+                spec.interrupt(number(intid)? as u16, trigger);
             }
             "rule" => {
                 let parts: Vec<&str> = value.split(':').collect();
                 let [function, action, answer] = parts[..] else {
                     return Err(format!("head: {field}"));
                 };
-                rules.push((number(function)? as u32, number(action)? as u32, number(answer)?));
+                let action = match action {
+                    "1" => RuleAction::Answer,
+                    "2" => RuleAction::Forward,
+                    _ => return Err(none()),
+                };
+                spec.rule(number(function)? as u32, action, number(answer)?);
             }
             _ => return Err(format!("head: {name} is not known")),
         }
-    }
-    for (function, action, answer) in rules {
-        spec.rule(function, action, answer);
     }
     // Images that suit the places: what is in them does not matter here.
     spec.initrd.clear();
@@ -280,7 +287,7 @@ fn folder() -> PathBuf {
 fn life(version: u32) -> String {
     let mut spec = Spec::new(version, 2);
     spec.facts.flags = FLAG_TRACE;
-    spec.rule(0xc200_0006, RULE_FORWARD, 0);
+    spec.rule(0xc200_0006, RuleAction::Forward, 0);
     let mut m = Machine::boot(&spec);
     m.turn_on_others(CPU0);
     m.set_up_gic();
@@ -447,17 +454,17 @@ fn the_head_makes_the_guest_that_it_came_from() {
     let mut spec = Spec::new(3, 3);
     spec.facts.flags = FLAG_TRACE;
     spec.slots = 7;
-    spec.rule(0xc200_0006, 1, 0x21);
+    spec.rule(0xc200_0006, RuleAction::Answer, 0x21);
     let m = Machine::boot(&spec);
     let head = m.fake.printed.lines().find_map(|line| line.strip_prefix("@t plan ")).unwrap();
     let (other, hz) = guest(head).unwrap();
     assert_eq!((hz, other.slots), (1_000_000, 7));
     assert_eq!((other.facts.gic, other.facts.vcpus), (spec.facts.gic, spec.facts.vcpus));
-    assert_eq!((other.facts.ram, other.facts.marker), (spec.facts.ram, spec.facts.marker));
+    assert_eq!((other.facts.ram, other.facts.devices), (spec.facts.ram, spec.facts.devices));
     assert_eq!(other.facts.kernel.ipa, spec.facts.kernel.ipa);
     assert_eq!(other.facts.device_tree.ipa, spec.facts.device_tree.ipa);
     assert_eq!(other.facts.idle_timer.kind, spec.facts.idle_timer.kind);
-    assert_eq!(other.facts.lines, spec.facts.lines);
+    assert_eq!(other.facts.interrupts, spec.facts.interrupts);
     assert_eq!((other.facts.rules, other.facts.rule_count), (spec.facts.rules, 1));
 }
 

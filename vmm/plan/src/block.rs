@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! The plan block, as `vmm_core::plan` lays it out.
 
+use vmm_core::ids::{self, GicVersion, VcpuCount};
 use vmm_core::plan::{
-    FLAG_ABORT, FLAG_SHARED, FLAG_TRACE, Facts, GicFacts, IDLE_CNTP, IDLE_IMX_GPT, IDLE_NONE,
-    LineFacts, NO_PA, RULE_ANSWER, RULE_FORWARD, RegionFacts, RuleFacts, SEED_NONE, SEED_TREE,
-    Text, Window,
+    self as layout, DeviceFacts, DeviceKind, FLAG_ABORT, FLAG_SHARED, FLAG_TRACE, Facts,
+    InterruptFacts, MemoryKind, NO_PA, RegionFacts, RegionOwner, RuleFacts, Text, Window,
 };
-use zerocopy::FromZeros;
+use vmm_core::uart;
 
 use crate::board::{IdleKind, SeedKind, Uart};
 use crate::error::PlanError;
@@ -42,10 +42,16 @@ fn fill<T>(to: &mut [T], from: Vec<T>, what: &'static str) -> Result<u32, PlanEr
 /// The bytes of the plan block.
 pub(crate) fn write(plan: &Plan) -> Result<Vec<u8>, PlanError> {
     let board = &plan.board;
-    let mut facts = Facts::new_zeroed();
-    facts.board = Text::new(&board.name);
+    let version = GicVersion::new(plan.gic.into())
+        .ok_or_else(|| unheard_of("the GIC's version", plan.gic.into(), "2 or 3"))?;
+    let console = match board.console.kind {
+        Uart::Pl011 => uart::Uart::Pl011,
+        Uart::Imx => uart::Uart::Imx,
+    };
+    let mut facts = Facts::new(&board.name, version, console);
     facts.accepted = Text::new(&accepted(plan));
-    facts.vcpus = plan.wish.vcpus;
+    facts.vcpus = VcpuCount::new(plan.wish.vcpus)
+        .ok_or_else(|| unheard_of("the number of CPUs", plan.wish.vcpus, "1 to 4"))?;
     let aborts = plan.wish.unowned.unwrap_or(board.unowned) == Unowned::Abort;
     let flag = |is, flag| if is { flag } else { 0 };
     facts.flags = flag(plan.wish.trace, FLAG_TRACE)
@@ -56,25 +62,23 @@ pub(crate) fn write(plan: &Plan) -> Result<Vec<u8>, PlanError> {
     facts.device_tree = Window { ipa: plan.layout.tree.base, size: length(&plan.dtb) };
     facts.device_tree_checksum = vmm_core::plan::checksum(&plan.dtb);
     facts.initrd = window(plan.layout.initrd);
-    facts.gic = gic(plan);
-    facts.console.kind = match board.console.kind {
-        Uart::Pl011 => vmm_core::uart::Uart::Pl011.number(),
-        Uart::Imx => vmm_core::uart::Uart::Imx.number(),
-    };
+    facts.gic.intid_count = plan.intids;
+    gic(plan, &mut facts);
     facts.console.window = window(board.console.registers);
-    facts.marker = window(board.marker.registers);
     facts.idle_timer.channel = plan.idle_channel;
     facts.idle_timer.kind = match plan.idle().map(|idle| idle.kind) {
-        Some(IdleKind::Cntp) => IDLE_CNTP,
-        Some(IdleKind::ImxGpt) => IDLE_IMX_GPT,
-        None if plan.wish.host == Host::Baremetal => IDLE_CNTP,
-        None => IDLE_NONE,
+        Some(IdleKind::Cntp) => layout::IdleKind::Cntp,
+        Some(IdleKind::ImxGpt) => layout::IdleKind::ImxGpt,
+        None if plan.wish.host == Host::Baremetal => layout::IdleKind::Cntp,
+        None => layout::IdleKind::None,
     };
     facts.seed = match plan.seed().map(|seed| seed.kind) {
-        Some(SeedKind::DeviceTree) => SEED_TREE,
-        None => SEED_NONE,
+        Some(SeedKind::DeviceTree) => layout::SeedKind::DeviceTree,
+        None => layout::SeedKind::None,
     };
-    facts.line_count = fill(&mut facts.lines, lines(plan), "the number of device interrupts")?;
+    facts.device_count = fill(&mut facts.devices, devices(plan), "the number of emulated devices")?;
+    facts.interrupt_count =
+        fill(&mut facts.interrupts, interrupts(plan), "the number of device interrupts")?;
     facts.rule_count = fill(&mut facts.rules, rules(plan), "the number of firmware-call rules")?;
     facts.region_count = fill(&mut facts.regions, regions(plan), "the number of regions")?;
     let nodes = nodes::table(plan);
@@ -107,28 +111,39 @@ fn accepted(plan: &Plan) -> String {
     text
 }
 
-fn gic(plan: &Plan) -> GicFacts {
+/// The error for what a board or a wish cannot say.
+fn unheard_of(what: &'static str, value: u32, range: &str) -> PlanError {
+    PlanError::Wish { what, value: value.to_string(), range: range.into() }
+}
+
+fn gic(plan: &Plan, facts: &mut Facts) {
     let (v2, v3) = (&plan.board.gic.v2, &plan.board.gic.v3);
-    let mut facts =
-        GicFacts { version: plan.gic.into(), lines: plan.intids, ..GicFacts::default() };
-    match (plan.gic, v2, v3) {
-        (2, Some(gic), _) => facts.distributor = window(gic.distributor),
-        (3, _, Some(gic)) => {
-            facts.distributor = window(gic.distributor);
-            facts.redistributors = window(redistributors(gic.redistributors, plan.wish.vcpus));
+    match (facts.gic.version, v2, v3) {
+        (GicVersion::V2, Some(gic), _) => facts.gic.distributor = window(gic.distributor),
+        (GicVersion::V3, _, Some(gic)) => {
+            facts.gic.distributor = window(gic.distributor);
+            let frames = redistributors(gic.redistributors, plan.wish.vcpus);
+            facts.gic.redistributors = window(frames);
         }
         _ => {}
     }
-    facts
 }
 
-fn lines(plan: &Plan) -> Vec<LineFacts> {
-    let edge = |trigger| u32::from(trigger == Trigger::Edge);
+/// What the monitor emulates besides the interrupt controller: a line for each.
+fn devices(plan: &Plan) -> Vec<DeviceFacts> {
+    let device = |kind, span| DeviceFacts { kind, reserved: 0, window: window(span) };
+    vec![device(DeviceKind::Marker, plan.board.marker.registers)]
+}
+
+fn interrupts(plan: &Plan) -> Vec<InterruptFacts> {
     plan.lines
         .iter()
-        .map(|line| LineFacts {
+        .map(|line| InterruptFacts {
             intid: line.intid,
-            edge: edge(line.trigger),
+            trigger: match line.trigger {
+                Trigger::Level => ids::Trigger::Level,
+                Trigger::Edge => ids::Trigger::Edge,
+            },
             channel: line.channel,
             reserved: 0,
         })
@@ -140,8 +155,8 @@ fn rules(plan: &Plan) -> Vec<RuleFacts> {
         .map(|rule| RuleFacts {
             function: rule.function,
             action: match rule.action {
-                CallAction::Answer => RULE_ANSWER,
-                CallAction::Forward => RULE_FORWARD,
+                CallAction::Answer => layout::RuleAction::Answer,
+                CallAction::Forward => layout::RuleAction::Forward,
             },
             value: rule.value,
         })
@@ -155,11 +170,14 @@ fn regions(plan: &Plan) -> Vec<RegionFacts> {
             window: Window { ipa: region.ipa.unwrap_or(0), size: region.size },
             pa: region.pa.unwrap_or(NO_PA),
             owner: match region.owner {
-                Owner::Guest => 0,
-                Owner::Monitor => 1,
-                Owner::MonitorOnceStopped => 2,
+                Owner::Guest => RegionOwner::Guest,
+                Owner::Monitor => RegionOwner::Monitor,
+                Owner::MonitorOnceStopped => RegionOwner::MonitorOnceStopped,
             },
-            device: u32::from(region.kind == Kind::Device),
+            kind: match region.kind {
+                Kind::Normal => MemoryKind::Normal,
+                Kind::Device => MemoryKind::Device,
+            },
             name: Text::new(region.name.symbol()),
         })
         .collect()

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use vmm_core::plan::{NO_PA, Plan as Block};
+use vmm_core::plan::{Interrupt, NO_PA, PlanBlock as Block};
 use zerocopy::IntoBytes;
 
 use crate::dt::{self, Tree};
@@ -67,7 +67,7 @@ fn facts(block: &Block<'_>) -> Vec<(String, String)> {
     let mut all = Vec::new();
     let mut add = |key: &str, value: String| all.push((key.to_owned(), value));
     add("board", facts.board.as_str().into());
-    add("vcpus", facts.vcpus.to_string());
+    add("vcpus", facts.vcpus.get().to_string());
     add("flags", format!("{:#x}", facts.flags));
     for (key, window) in [
         ("ram", facts.ram),
@@ -77,23 +77,24 @@ fn facts(block: &Block<'_>) -> Vec<(String, String)> {
         ("gic distributor", facts.gic.distributor),
         ("gic redistributors", facts.gic.redistributors),
         ("console", facts.console.window),
-        ("marker", facts.marker),
     ] {
         add(key, window.range().to_string());
     }
+    for device in block.devices() {
+        add(&device.kind.to_string(), device.window.range().to_string());
+    }
     add("gic version", facts.gic.version.to_string());
-    add("gic lines", facts.gic.lines.to_string());
-    add("console kind", facts.console.kind.to_string());
+    add("gic lines", facts.gic.intid_count.to_string());
+    add("console kind", format!("{:?}", facts.console.kind));
     let idle = facts.idle_timer;
-    add("idle timer", format!("kind {}, channel {}", idle.kind, idle.channel));
-    for line in block.lines() {
-        let trigger = if line.edge == 0 { "level" } else { "edge" };
-        add(&format!("line {}", line.intid), format!("{trigger}, channel {}", line.channel));
+    add("idle timer", format!("{:?}, channel {}", idle.kind, idle.channel));
+    for Interrupt { intid, trigger, channel } in block.interrupts() {
+        add(&format!("line {}", intid.number()), format!("{trigger}, channel {channel}"));
     }
     for rule in block.rules() {
         add(
             &format!("firmware call {:#x}", rule.function),
-            format!("action {}, value {:#x}", rule.action, rule.value),
+            format!("{:?}, value {:#x}", rule.action, rule.value),
         );
     }
     for region in block.regions() {
@@ -105,12 +106,12 @@ fn facts(block: &Block<'_>) -> Vec<(String, String)> {
         let (window, owner) = (region.window.range(), region.owner);
         add(
             &format!("region {}", region.name.as_str()),
-            format!("{window} at {pa}, owner {owner}"),
+            format!("{window} at {pa}, owner {owner:?}"),
         );
     }
     for node in block.nodes() {
         let (path, window) = (node.path.as_str(), node.window.range());
-        add(&format!("device {path} {window}"), format!("state {}", node.state));
+        add(&format!("device {path} {window}"), format!("{:?}", node.state));
     }
     all
 }

@@ -7,7 +7,7 @@ use vmm_core::addr::Ipa;
 use vmm_core::arm::syndrome::{Abort, Class, Syndrome, status_words};
 use vmm_core::fault::{Fault, FaultReport};
 use vmm_core::ids::Vcpu;
-use vmm_core::plan::Plan as Block;
+use vmm_core::plan::PlanBlock as Block;
 use vmm_report::{BEGIN, WORDS};
 use zerocopy::IntoBytes;
 

@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! The node table of the plan block: what the board has at an address, for fault reports.
 
-use vmm_core::plan::{
-    GUEST_ABSENT, GUEST_DISABLED, GUEST_ENABLED, NODE_DISABLED, NODE_ENABLED, NODE_GIVEN,
-    Node as Entry, Text, Window,
-};
+use vmm_core::plan::{GuestNode, Node as Entry, NodeState, Text, Window};
 
 use crate::drivers::Drivers;
 use crate::dt::{Node, Tree};
@@ -27,20 +24,16 @@ pub(crate) fn table(plan: &Plan) -> Vec<Entry> {
         }
         for span in &node.registers {
             let state = if given.iter().any(|given| given.overlaps(*span)) {
-                NODE_GIVEN
+                NodeState::Given
             } else if node.enabled {
-                NODE_ENABLED
+                NodeState::Enabled
             } else {
-                NODE_DISABLED
+                NodeState::Disabled
             };
             let own = of_guest(&guest, node, *span);
-            let guest =
-                own.map_or(
-                    GUEST_ABSENT,
-                    |own| {
-                        if own.enabled { GUEST_ENABLED } else { GUEST_DISABLED }
-                    },
-                );
+            let guest = own.map_or(GuestNode::Absent, |own| {
+                if own.enabled { GuestNode::Enabled } else { GuestNode::Disabled }
+            });
             table.push(Entry {
                 window: Window { ipa: span.base, size: span.size },
                 state,

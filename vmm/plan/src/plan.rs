@@ -3,7 +3,7 @@
 //! place. The files are written from it and from nothing else.
 
 use dtoolkit::model::DeviceTree;
-use vmm_core::plan::{MAX_LINES, MAX_REGIONS, MAX_RULES};
+use vmm_core::plan::{MAX_INTERRUPTS, MAX_REGIONS, MAX_RULES};
 
 use crate::board::{Board, Gic, Idle, Seed};
 use crate::closure::{Closure, Device, Missing, Unplanned};
@@ -215,7 +215,7 @@ fn too_large(plan: &Plan, closure: &Closure) -> Vec<Unplanned> {
         Table {
             entries: "device interrupts",
             count: plan.lines.len(),
-            room: MAX_LINES,
+            room: MAX_INTERRUPTS,
             most: most(|device| device.interrupts.len()),
             way_out: format!("{fewer}: Microkit has no more channels for a protection domain"),
         },
@@ -224,14 +224,14 @@ fn too_large(plan: &Plan, closure: &Closure) -> Vec<Unplanned> {
             count: plan.regions.len(),
             room: MAX_REGIONS,
             most: most(|device| device.registers.len()),
-            way_out: format!("{fewer}, or raise MAX_REGIONS in vmm/core/src/plan.rs and build again"),
+            way_out: format!("{fewer}, or raise MAX_REGIONS in vmm/core/src/plan/layout.rs and build again"),
         },
         Table {
             entries: "firmware-call rules",
             count: plan.rules().count(),
             room: MAX_RULES,
             most: String::new(),
-            way_out: "fewer of --answer, --forward and [[smc.rules]], or raise MAX_RULES in vmm/core/src/plan.rs and build again".into(),
+            way_out: "fewer of --answer, --forward and [[smc.rules]], or raise MAX_RULES in vmm/core/src/plan/layout.rs and build again".into(),
         },
     ];
     let beyond = tables.into_iter().filter(|table| table.count > table.room);

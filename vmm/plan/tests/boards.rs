@@ -5,7 +5,7 @@
 mod common;
 
 use common::{archive, board, boards, errors, evk, images, kernel};
-use vmm_core::plan::{NODE_DISABLED, NODE_ENABLED, NODE_GIVEN, Plan as Block};
+use vmm_core::plan::{NodeState, PlanBlock as Block};
 use vmm_plan::check::Subject;
 use vmm_plan::dt::{self, Tree, is_gic};
 use vmm_plan::irq::{GicInterrupt, Trigger};
@@ -46,7 +46,7 @@ fn the_monitor_reads_every_plan_block() {
             assert_eq!(block.facts().board.as_str(), board.name);
             assert_eq!(block.facts().ram.size, plan.layout.ram.size);
             assert_eq!(block.regions().count(), plan.regions.len());
-            assert_eq!(block.lines().count(), plan.lines.len());
+            assert_eq!(block.interrupts().count(), plan.lines.len());
         }
     }
 }
@@ -141,11 +141,11 @@ fn the_node_table_says_what_the_board_has() {
         .copy_from_slice(&bytes);
     let block = Block::read(zerocopy::IntoBytes::as_bytes(aligned.as_slice())).unwrap();
     let at = |ipa: u64| block.nodes().iter().find(|node| node.window.ipa == ipa).unwrap();
-    assert_eq!(at(0x3086_0000).state, NODE_GIVEN);
-    assert_eq!(at(0x3038_0000).state, NODE_ENABLED);
+    assert_eq!(at(0x3086_0000).state, NodeState::Given);
+    assert_eq!(at(0x3038_0000).state, NodeState::Enabled);
     assert_eq!(at(0x3038_0000).option.as_str(), "CLK_IMX8MQ");
     assert_eq!(at(0x3038_0000).path.as_str(), "/soc@0/bus@30000000/clock-controller@30380000");
-    assert_eq!(at(0x30a6_0000).state, NODE_DISABLED);
+    assert_eq!(at(0x30a6_0000).state, NodeState::Disabled);
 }
 
 #[test]

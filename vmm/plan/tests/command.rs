@@ -135,7 +135,7 @@ fn what_is_accepted_is_in_the_files() {
     assert!(file("memory-map.md").ends_with(&format!("\nAccepted: `{accepted}`\n")));
     // And in what the monitor's first line says (vmm/core/tests/monitor/report.rs).
     let block = std::fs::read(folder.join("accepted/plan.bin")).unwrap();
-    let block = vmm_core::plan::Plan::read(&block).unwrap();
+    let block = vmm_core::plan::PlanBlock::read(&block).unwrap();
     assert_eq!(block.facts().accepted.as_str(), accepted);
 }
 

@@ -20,7 +20,7 @@ use vmm_core::addr::Ipa;
 use vmm_core::arm::syndrome::Access;
 use vmm_core::fault::{CodeLocation, Fault, FaultReport};
 use vmm_core::ids::{Gpr, Vcpu};
-use vmm_core::plan::{NODE_ENABLED, NODE_GIVEN, Plan as Block};
+use vmm_core::plan::{NodeState, PlanBlock as Block};
 use vmm_plan::dt::Tree;
 use vmm_plan::wish::Pass;
 use vmm_plan::{Images, Plan, Wish, dt};
@@ -123,7 +123,7 @@ fn what_is_mapped_or_emulated_is_the_guests_own() {
         let bytes = plan.block().unwrap();
         Block::read(&bytes).unwrap().nodes()[0].state
     };
-    assert_eq!((state(&pass), state(&Wish::default())), (NODE_GIVEN, NODE_ENABLED));
+    assert_eq!((state(&pass), state(&Wish::default())), (NodeState::Given, NodeState::Enabled));
 }
 
 /// The lines of the third way, at the end of the board's file as the report says.

@@ -517,7 +517,7 @@ fn more_interrupts_than_the_monitor_has_room_for_are_found() {
         plan(&on_soc(node), &wish("gpio")).unwrap()
     };
     // One is the console's.
-    let room = u32::try_from(vmm_core::plan::MAX_LINES).unwrap() - 1;
+    let room = u32::try_from(vmm_core::plan::MAX_INTERRUPTS).unwrap() - 1;
     assert_eq!(Subject::from_plan(&plan(room)).findings(), []);
     assert!(plan(room).block().is_ok());
     let found = Subject::from_plan(&plan(room + 1)).findings();

@@ -6,7 +6,7 @@
 //! value.
 
 use crate::arm::{services, trng};
-use crate::plan::{Plan, RULE_FORWARD};
+use crate::plan::{PlanBlock, RuleAction};
 
 /// SMCCC and PSCI NOT_SUPPORTED, 64 bits wide (DEN0028F, 2.9; DEN0022F, 5.2.2).
 pub const NOT_SUPPORTED: u64 = u64::MAX;
@@ -126,7 +126,7 @@ pub enum Call {
 /// Looks a call up. `args` are X0 to X3; of X0 the function identifier is the lower half, and a
 /// function of the 32-bit convention takes the lower half of the others (DEN0028F, 2.5).
 #[must_use]
-pub fn look_up(plan: &Plan<'_>, args: [u64; 4]) -> Call {
+pub fn look_up(plan: &PlanBlock<'_>, args: [u64; 4]) -> Call {
     let [x0, x1, x2, x3] = args;
     let Ok(function) = u32::try_from(x0 & 0xffff_ffff) else { return Call::Unknown };
     let wide = function & 1 << 30 != 0;
@@ -155,13 +155,15 @@ pub fn look_up(plan: &Plan<'_>, args: [u64; 4]) -> Call {
     }
 }
 
-fn by_rule(plan: &Plan<'_>, function: u32) -> Call {
+fn by_rule(plan: &PlanBlock<'_>, function: u32) -> Call {
     match plan.rules().find(|rule| rule.function == function) {
         None if services::asks(function) => Call::Answer(NOT_SUPPORTED),
         None => Call::Unknown,
-        Some(rule) if rule.action != RULE_FORWARD => Call::Answer(rule.value),
-        Some(_) if may_forward(function) => Call::Forward,
-        Some(_) => Call::Unknown,
+        Some(rule) => match rule.action {
+            RuleAction::Answer => Call::Answer(rule.value),
+            RuleAction::Forward if may_forward(function) => Call::Forward,
+            RuleAction::Forward => Call::Unknown,
+        },
     }
 }
 

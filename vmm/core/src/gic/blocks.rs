@@ -3,9 +3,9 @@
 //! bit, two bits or a byte for each interrupt, at the same offsets in all three
 //! (IHI 0048B, 4.3; IHI 0069H, 12.9 and 12.11).
 
-use super::{Bank, Gic, Version, each, place};
+use super::{Bank, Gic, each, place};
 use crate::host::Host;
-use crate::ids::{Intid, Vcpu};
+use crate::ids::{GicVersion, Intid, Vcpu};
 
 /// Implemented priority bits: as many as a list register has (IHI 0048B, GICH_LRn.Priority).
 const PRIORITY_MASK: u8 = 0xf8;
@@ -238,7 +238,7 @@ impl Gic {
 
     /// A bit for each vCPU that there is; bits of others read as zero (IHI 0048B, 4.3.12).
     const fn present(&self) -> u8 {
-        1_u8.wrapping_shl(self.vcpus as u32).wrapping_sub(1)
+        1_u8.wrapping_shl(self.vcpus.get() as u32).wrapping_sub(1)
     }
 
     /// GICD_SPENDSGIR and GICD_CPENDSGIR (IHI 0048B, 4.3.16): a byte of senders for each SGI.
@@ -284,9 +284,9 @@ pub(super) fn bit_if(set: bool, index: usize) -> u32 {
 }
 
 /// The interrupts of a word that GICv2 treats as SGIs.
-const fn sgis(version: Version, word: usize) -> u32 {
+const fn sgis(version: GicVersion, word: usize) -> u32 {
     match (version, word) {
-        (Version::V2, 0) => 0xffff,
+        (GicVersion::V2, 0) => 0xffff,
         _ => 0,
     }
 }

@@ -16,6 +16,10 @@ use crate::host::Exit;
 const KINDS: [u16; 4] = [1, 27, 33, 47];
 const CPU: Vcpu = Vcpu(0);
 
+fn trigger(intid: u16) -> Trigger {
+    if intid == 47 { Trigger::Edge } else { Trigger::Level }
+}
+
 /// What can happen at any time.
 #[derive(Clone, Copy, Debug)]
 enum Event {
@@ -46,14 +50,14 @@ struct State {
 }
 
 impl State {
-    fn new(version: Version, slots: u8, kinds: [u16; 2]) -> Self {
-        let mut gic = Gic::new(version, 2, 64, slots);
+    fn new(version: GicVersion, slots: u8, kinds: [u16; 2]) -> Self {
+        let mut gic = Gic::new(version, VcpuCount::Two, 64, slots);
         let mut fake = Fake::new(2, IpaRange::default());
         // The guest uses the group that its interrupts are in.
-        (fake.slots, fake.groups) = (slots, if version == Version::V3 { 0b10 } else { 0b01 });
+        (fake.slots, fake.groups) = (slots, if version == GicVersion::V3 { 0b10 } else { 0b01 });
         fake.cpus.iter_mut().for_each(|cpu| cpu.life = Life::Running);
         for intid in kinds.into_iter().filter(|intid| *intid >= 32) {
-            gic.add_device(Intid::new(intid).unwrap(), intid == 47);
+            gic.add_device(Intid::new(intid).unwrap(), trigger(intid));
             fake.add_wire(intid, intid == 47);
         }
         let mut state = Self { gic, fake, kinds, handles: BTreeSet::new() };
@@ -63,13 +67,13 @@ impl State {
 
     /// The guest sends its lines to the first vCPU, and uses the group that Linux does.
     fn set_targets(&mut self) {
-        if self.gic.version == Version::V3 {
+        if self.gic.version == GicVersion::V3 {
             self.kinds.into_iter().for_each(|intid| self.set_group(intid));
         }
         for intid in self.kinds.into_iter().filter(|intid| *intid >= 32) {
             let (offset, size, value) = match self.gic.version {
-                Version::V3 => (0x6000 + 8 * u64::from(intid), 8, 0),
-                Version::V2 => (0x800 + u64::from(intid), 1, 1),
+                GicVersion::V3 => (0x6000 + 8 * u64::from(intid), 8, 0),
+                GicVersion::V2 => (0x800 + u64::from(intid), 1, 1),
             };
             let place = (offset, size);
             assert!(self.gic.write(&mut self.fake, CPU, Window::Distributor, place, value));
@@ -83,7 +87,7 @@ impl State {
 
     /// Sets one interrupt's bit in a block.
     fn store(&mut self, block: u64, intid: u16) {
-        let private = intid < 32 && self.gic.version == Version::V3;
+        let private = intid < 32 && self.gic.version == GicVersion::V3;
         let (window, frame) =
             if private { (Window::Redistributor(CPU), 0x1_0000) } else { (Window::Distributor, 0) };
         let (word, bit) = (u64::from(intid / 32) * 4, 1_u64 << (intid % 32));
@@ -264,7 +268,7 @@ fn is_quiet(list: List) -> bool {
 }
 
 /// How many states there are.
-fn explore(version: Version, slots: u8, kinds: [u16; 2]) -> usize {
+fn explore(version: GicVersion, slots: u8, kinds: [u16; 2]) -> usize {
     let mut events = std::vec![
         Event::Acknowledge,
         Event::Shadow,
@@ -297,7 +301,7 @@ fn explore(version: Version, slots: u8, kinds: [u16; 2]) -> usize {
     seen.len()
 }
 
-fn explore_all(version: Version) {
+fn explore_all(version: GicVersion) {
     let mut states = 0;
     for slots in [1, 2] {
         for (n, a) in KINDS.into_iter().enumerate() {
@@ -313,10 +317,10 @@ fn explore_all(version: Version) {
 
 #[test]
 fn every_state_of_two_interrupts_and_two_list_registers_of_gicv2() {
-    explore_all(Version::V2);
+    explore_all(GicVersion::V2);
 }
 
 #[test]
 fn every_state_of_two_interrupts_and_two_list_registers_of_gicv3() {
-    explore_all(Version::V3);
+    explore_all(GicVersion::V3);
 }

@@ -7,9 +7,9 @@
 //! that cannot, a list register is taken from the injection until the maintenance exit that the end
 //! of the interrupt causes, and the last free one is kept for a strictly higher priority.
 
-use super::{Gic, MAX_SLOTS, Version, each, place};
+use super::{Gic, MAX_SLOTS, each, place};
 use crate::host::{Host, Injection, ListState};
-use crate::ids::{Intid, MAX_VCPUS, Vcpu};
+use crate::ids::{GicVersion, Intid, MAX_VCPUS, Vcpu};
 
 /// Interrupts of a vCPU that are active and had to leave their list registers: as many as a virtual
 /// CPU interface has priorities to nest (IHI 0048B, 3.2.1: five bits).
@@ -71,8 +71,8 @@ impl Gic {
 
     /// The list register that holds an interrupt: a private one is its owner's.
     pub(super) fn find(&self, owner: Vcpu, intid: Intid) -> Option<(Vcpu, u8, Held)> {
-        (0..self.vcpus)
-            .map(Vcpu)
+        self.vcpus
+            .each()
             .filter(|vcpu| !intid.is_private() || *vcpu == owner)
             .flat_map(|vcpu| self.taken(vcpu).map(move |(slot, held)| (vcpu, slot, held)))
             .find(|(_, _, held)| held.intid == intid)
@@ -93,9 +93,9 @@ impl Gic {
 
     /// What is left in list registers is made harmless, with the guest stopped.
     pub(super) fn reset_lists(&mut self, host: &mut dyn Host) {
-        for vcpu in (0..self.vcpus).map(Vcpu) {
+        for vcpu in self.vcpus.each() {
             for slot in 0..self.slots {
-                let unused = u8::from(self.version == Version::V2);
+                let unused = u8::from(self.version == GicVersion::V2);
                 let (left, group) = match self.slot(vcpu, slot) {
                     Slot::Free => continue,
                     Slot::Held(Held { intid, group, .. }) => (Some(intid), group ^ 1),
@@ -109,7 +109,7 @@ impl Gic {
         for aside in &mut self.aside {
             aside.clear();
         }
-        (0..self.vcpus).for_each(|v| self.attend(host, Vcpu(v), false));
+        self.vcpus.each().for_each(|vcpu| self.attend(host, vcpu, false));
     }
 
     /// Whether a list register of this vCPU holds an interrupt that the guest has not ended.
@@ -207,7 +207,7 @@ impl Gic {
 
     /// The same for those of a group.
     pub(super) fn recall_group(&mut self, host: &mut dyn Host, group: u8) {
-        for vcpu in (0..self.vcpus).map(Vcpu) {
+        for vcpu in self.vcpus.each() {
             for slot in 0..self.slots {
                 if let Slot::Held(held) = self.slot(vcpu, slot)
                     && held.group == group

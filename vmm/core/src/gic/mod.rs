@@ -22,7 +22,7 @@ pub mod v3;
 use self::blocks::Block;
 use self::lists::{Aside, Slot};
 use crate::host::Host;
-use crate::ids::{Intid, MAX_VCPUS, Vcpu};
+use crate::ids::{GicVersion, Intid, MAX_VCPUS, Trigger, Vcpu, VcpuCount};
 
 pub use self::lists::Ended;
 
@@ -34,15 +34,6 @@ pub const MAX_SLOTS: usize = 16;
 
 /// GICD_CTLR.EnableGrp0 and EnableGrp1 (IHI 0048B, 4.3.1).
 const CTLR_GROUPS: u32 = 0b11;
-
-/// Which programming model the guest sees.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Version {
-    /// Arm IHI 0048B.
-    V2,
-    /// Arm IHI 0069H, one security state, affinity routing always on, no LPIs.
-    V3,
-}
 
 /// 32 interrupts. Bit or element n is INTID `32 * word + n`.
 #[derive(Clone, Copy, Debug, Default)]
@@ -75,9 +66,9 @@ impl Bank {
 /// The distributor, the redistributors and the list registers of all vCPUs.
 #[derive(Clone, Debug)]
 pub struct Gic {
-    version: Version,
+    version: GicVersion,
     words: usize,
-    vcpus: u8,
+    vcpus: VcpuCount,
     slots: u8,
     ctlr: u32,
     private: [Bank; MAX_VCPUS],
@@ -119,15 +110,15 @@ fn each(word: usize, mut bits: u32) -> impl Iterator<Item = Intid> {
 }
 
 impl Gic {
-    /// A controller after reset, with vCPU 0 on. `lines` is the number of INTIDs (a multiple of 32 from 64 to
-    /// 992), `slots` the number of list registers that the host has; both are clamped.
+    /// A controller after reset, with vCPU 0 on. `intid_count` is a multiple of 32 from 64 to 992,
+    /// `slots` the number of list registers that the host has; both are clamped.
     #[must_use]
-    pub fn new(version: Version, vcpus: u8, lines: u32, slots: u8) -> Self {
-        let words = usize::try_from(lines / 32).unwrap_or(WORDS).clamp(2, WORDS);
+    pub fn new(version: GicVersion, vcpus: VcpuCount, intid_count: u32, slots: u8) -> Self {
+        let words = (intid_count as usize / 32).clamp(2, WORDS);
         let mut gic = Self {
             version,
             words,
-            vcpus: vcpus.clamp(1, 4),
+            vcpus,
             slots: slots.clamp(1, 16),
             ctlr: 0,
             private: [Bank::default(); MAX_VCPUS],
@@ -147,13 +138,13 @@ impl Gic {
     }
 
     /// Makes `intid` a device's line. Lines of no device never fire.
-    pub fn add_device(&mut self, intid: Intid, edge: bool) {
+    pub fn add_device(&mut self, intid: Intid, trigger: Trigger) {
         let (word, bit) = place(intid);
         if let (Some(devices), Some(edges)) =
             (self.devices.get_mut(word), self.device_edges.get_mut(word))
         {
             *devices |= bit;
-            if edge {
+            if trigger == Trigger::Edge {
                 *edges |= bit;
             }
         }
@@ -263,14 +254,15 @@ impl Gic {
     /// Makes an SGI pending for a vCPU that there is.
     fn send(&mut self, host: &mut dyn Host, source: Vcpu, target: Vcpu, intid: Intid) {
         match self.version {
-            Version::V2 => self.latch_source(host, target, intid, source),
-            Version::V3 => _ = self.latch(host, target, intid),
+            GicVersion::V2 => self.latch_source(host, target, intid, source),
+            GicVersion::V3 => _ = self.latch(host, target, intid),
         }
     }
 
     /// The senders of an SGI of GICv2 that is pending for a vCPU, a bit each.
     fn sources_mut(&mut self, vcpu: Vcpu, intid: Intid) -> Option<&mut u8> {
-        let sources = self.sources.get_mut(vcpu.index()).filter(|_| self.version == Version::V2)?;
+        let sources =
+            self.sources.get_mut(vcpu.index()).filter(|_| self.version == GicVersion::V2)?;
         sources.get_mut(usize::from(intid.number()))
     }
 
@@ -283,19 +275,19 @@ impl Gic {
     /// Whether a shared interrupt goes to this vCPU. Of several targets the lowest that is on is
     /// taken: one is enough (IHI 0048B, 3.2.3, the 1-N model).
     fn goes_to(&self, vcpu: Vcpu, route: u64) -> bool {
-        if self.vcpus == 1 {
+        if self.vcpus == VcpuCount::One {
             return true; // ITARGETSR is RAZ/WI on a uniprocessor (IHI 0048B, 4.3.12)
         }
         let first = |wanted: u64| {
-            let mut all = (0..self.vcpus).zip(self.on);
-            all.find(|(v, on)| *on && wanted.wrapping_shr(u32::from(*v)) & 1 == 1)
+            let mut all = self.vcpus.each().zip(self.on);
+            all.find(|(vcpu, on)| *on && wanted.wrapping_shr(u32::from(vcpu.0)) & 1 == 1)
         };
         match self.version {
-            Version::V2 => first(route).is_some_and(|(v, _)| v == vcpu.0),
-            Version::V3 if route & v3::IROUTER_ANY != 0 => {
-                first(u64::MAX).is_some_and(|(v, _)| v == vcpu.0)
+            GicVersion::V2 => first(route).is_some_and(|(first, _)| first == vcpu),
+            GicVersion::V3 if route & v3::IROUTER_ANY != 0 => {
+                first(u64::MAX).is_some_and(|(first, _)| first == vcpu)
             }
-            Version::V3 => route & v3::IROUTER_AFFINITY == u64::from(vcpu.0),
+            GicVersion::V3 => route & v3::IROUTER_AFFINITY == u64::from(vcpu.0),
         }
     }
 
@@ -351,8 +343,8 @@ impl Gic {
         (offset, size): (u64, u8),
     ) -> Option<u64> {
         let mut word = |offset| match (window, self.version) {
-            (Window::Distributor, Version::V2) => self.v2_read(host, vcpu, offset),
-            (Window::Distributor, Version::V3) => self.v3_read(host, vcpu, offset),
+            (Window::Distributor, GicVersion::V2) => self.v2_read(host, vcpu, offset),
+            (Window::Distributor, GicVersion::V3) => self.v3_read(host, vcpu, offset),
             (Window::Redistributor(owner), _) => {
                 self.redistributor_read(host, (owner, vcpu), offset)
             }
@@ -379,8 +371,8 @@ impl Gic {
         let Some((first, shift, mask)) = lanes(offset, size) else { return false };
         let low = u32::try_from(value & 0xffff_ffff).unwrap_or(0);
         let mut word = |offset, value, mask| match (window, self.version) {
-            (Window::Distributor, Version::V2) => self.v2_write(host, vcpu, offset, value, mask),
-            (Window::Distributor, Version::V3) => self.v3_write(host, vcpu, offset, value, mask),
+            (Window::Distributor, GicVersion::V2) => self.v2_write(host, vcpu, offset, value, mask),
+            (Window::Distributor, GicVersion::V3) => self.v3_write(host, vcpu, offset, value, mask),
             (Window::Redistributor(owner), _) => {
                 self.redistributor_write(host, owner, offset, value, mask)
             }
@@ -404,7 +396,7 @@ impl Gic {
             Window::Redistributor(owner) => (first.checked_sub(v3::SGI_FRAME), owner),
         };
         let Some((block, word)) = at.and_then(Block::at) else { return false };
-        let elsewhere = self.version == Version::V3 && !v3::is_in(window, block, word);
+        let elsewhere = self.version == GicVersion::V3 && !v3::is_in(window, block, word);
         elsewhere || self.block_ignores(owner, block, word)
     }
 }

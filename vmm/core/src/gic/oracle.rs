@@ -13,6 +13,7 @@ use super::*;
 use crate::addr::IpaRange;
 use crate::fake::{Fake, Life, List};
 use crate::host::{Exit, Injection};
+use crate::ids::GicVersion as Version;
 
 #[path = "../../tests/reference/mod.rs"]
 mod reference;
@@ -23,6 +24,10 @@ use self::reference::{Around, Model};
 const KINDS: [u16; 4] = [1, 27, 33, 47];
 const CPU: Vcpu = Vcpu(0);
 const OTHER: Vcpu = Vcpu(1);
+
+fn trigger(intid: u16) -> Trigger {
+    if intid == 47 { Trigger::Edge } else { Trigger::Level }
+}
 
 /// What can happen at any time.
 #[derive(Clone, Copy, Debug)]
@@ -64,13 +69,13 @@ impl Around for Wires<'_> {
 
 impl State {
     fn new(version: Version, slots: u8, kinds: [u16; 2]) -> Self {
-        let mut gic = Gic::new(version, 2, 64, slots);
+        let mut gic = Gic::new(version, VcpuCount::Two, 64, slots);
         let mut fake = Fake::new(2, IpaRange::default());
         (fake.slots, fake.groups, fake.reads) = (slots, 0b11, true);
         fake.cpus.iter_mut().for_each(|cpu| cpu.life = Life::Running);
         let lines: Vec<_> = kinds.into_iter().filter(|intid| *intid >= 32).collect();
         for intid in &lines {
-            gic.add_device(Intid::new(*intid).unwrap(), *intid == 47);
+            gic.add_device(Intid::new(*intid).unwrap(), trigger(*intid));
             fake.add_wire(*intid, *intid == 47);
         }
         let devices = lines.iter().map(|intid| (*intid, *intid == 47)).collect();

@@ -21,7 +21,7 @@ impl Gic {
         }
         Some(match offset {
             0x000 => self.ctlr,
-            0x004 => self.typer_lines() | u32::from(self.vcpus.wrapping_sub(1)) << 5,
+            0x004 => self.typer_lines() | u32::from(self.vcpus.get().wrapping_sub(1)) << 5,
             0x008 => IIDR,
             0xe00..0xf00 => 0, // NSACR: no Security Extensions
             0xf10..0xf30 => self.sgi_sources(host, vcpu, sgi_index(offset)),
@@ -72,9 +72,9 @@ impl Gic {
             0b10 => own,
             _ => 0,
         };
-        for target in 0..self.vcpus {
-            if targets.wrapping_shr(u32::from(target)) & 1 == 1 {
-                self.send(host, source, Vcpu(target), intid);
+        for target in self.vcpus.each() {
+            if targets.wrapping_shr(u32::from(target.0)) & 1 == 1 {
+                self.send(host, source, target, intid);
             }
         }
     }

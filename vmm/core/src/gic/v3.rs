@@ -128,7 +128,7 @@ impl Gic {
                 None => (0xd00..0x1_0000).contains(&offset).then_some(0),
             };
         }
-        let last = u32::from(owner.0.wrapping_add(1) == self.vcpus);
+        let last = u32::from(owner.0.wrapping_add(1) == self.vcpus.get());
         Some(match offset {
             0x0004 => IIDR,
             0x0008 => last << 4 | u32::from(owner.0) << 8, // TYPER: Last, Processor_Number
@@ -201,17 +201,17 @@ impl Gic {
         let elsewhere =
             value >> 16 & 0xff != 0 || value >> 32 & 0xff != 0 || value >> 48 & 0xff != 0;
         let listed = if elsewhere || value >> 44 & 0xf != 0 { 0 } else { value & 0xffff };
-        for target in 0..self.vcpus {
+        for target in self.vcpus.each() {
             let named = if to_others {
-                target != source.0
+                target != source
             } else {
-                listed.wrapping_shr(u32::from(target)) & 1 == 1
+                listed.wrapping_shr(u32::from(target.0)) & 1 == 1
             };
             let group0 = self
-                .bank(Vcpu(target), 0)
+                .bank(target, 0)
                 .is_some_and(|bank| bank.group.wrapping_shr(u32::from(number)) & 1 == 0);
             if named && (any_group || group0) {
-                self.send(host, source, Vcpu(target), intid);
+                self.send(host, source, target, intid);
             }
         }
         true

@@ -12,7 +12,7 @@ use self::latency::Latency;
 use self::stop::{Nearest, nearest};
 use crate::fault::{CodeLocation, FaultReport};
 use crate::host::{FaultKind, Host};
-use crate::plan::Plan;
+use crate::plan::PlanBlock;
 
 pub mod counters;
 pub mod latency;
@@ -47,7 +47,7 @@ impl Write for Out<'_> {
 /// Prints the line of an event, and before a stop its report for people.
 pub fn print(
     host: &mut dyn Host,
-    plan: &Plan<'_>,
+    plan: &PlanBlock<'_>,
     (counters, latency): (&Counters, &Latency),
     event: Event<'_>,
 ) {
@@ -78,7 +78,7 @@ pub fn refuse(out: &mut dyn Write, kind: FaultKind, why: fmt::Arguments<'_>) -> 
 /// people.
 fn write_event<'o>(
     out: &'o mut dyn Write,
-    plan: &Plan<'_>,
+    plan: &PlanBlock<'_>,
     event: Event<'_>,
 ) -> Result<Line<'o>, fmt::Error> {
     if let Event::Stop(report) = event {
@@ -92,8 +92,8 @@ fn write_event<'o>(
             let (board, accepted) = (facts.board, facts.accepted);
             let line = Line::new(out, EventKind::Start)?
                 .text(Field::Board, board.as_str())?
-                .number(Field::Gic, facts.gic.version)?
-                .number(Field::Vcpus, facts.vcpus)?
+                .number(Field::Gic, facts.gic.version as u32)?
+                .number(Field::Vcpus, facts.vcpus.get())?
                 .flag(Field::Entropy, entropy)?
                 .hex(Field::Ram, facts.ram.ipa)?
                 .number(Field::RamSize, facts.ram.size)?

@@ -9,7 +9,7 @@ use crate::addr::Ipa;
 use crate::arm::syndrome::Syndrome;
 use crate::fault::{CodeLocation, Fault, FaultReport};
 use crate::ids::Vcpu;
-use crate::plan::{GUEST_DISABLED, GUEST_ENABLED, NODE_DISABLED, NODE_GIVEN, Node, Plan};
+use crate::plan::{GuestNode, Node, NodeState, PlanBlock};
 
 /// The device that an address belongs to, or its neighbours.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -22,7 +22,7 @@ pub enum Nearest<'p> {
 
 /// Finds what is at an address in the board's device tree.
 #[must_use]
-pub fn nearest<'p>(plan: &Plan<'p>, ipa: Ipa) -> Nearest<'p> {
+pub fn nearest<'p>(plan: &PlanBlock<'p>, ipa: Ipa) -> Nearest<'p> {
     let nodes = plan.nodes();
     // Of nested windows (a bus and its devices) the smallest is the device.
     let inside = nodes
@@ -52,7 +52,7 @@ impl FaultReport {
     ///
     /// # Errors
     /// Those of `out`.
-    pub fn render(&self, plan: &Plan<'_>, out: &mut dyn Write) -> fmt::Result {
+    pub fn render(&self, plan: &PlanBlock<'_>, out: &mut dyn Write) -> fmt::Result {
         write!(out, "{BEGIN}{WORDS}The guest was stopped: {}.", self.fault)?;
         if let Fault::UnownedAddress { access: Some(access), .. } = &self.fault {
             write!(out, "{END}  access    {access}")?;
@@ -69,7 +69,7 @@ impl FaultReport {
         out.write_str("\r\n")
     }
 
-    fn render_node(&self, plan: &Plan<'_>, ipa: Ipa, out: &mut dyn Write) -> fmt::Result {
+    fn render_node(&self, plan: &PlanBlock<'_>, ipa: Ipa, out: &mut dyn Write) -> fmt::Result {
         let ram = plan.facts().ram.range();
         write!(out, "{END}  memory    the guest's RAM is {ram}")?;
         if plan.nodes().is_empty() {
@@ -78,7 +78,9 @@ impl FaultReport {
         match nearest(plan, ipa) {
             Nearest::Inside(node) => {
                 write!(out, "{END}  device    {}", NodeWords(node))?;
-                if matches!(self.fault, Fault::UnownedAddress { .. }) && node.state != NODE_GIVEN {
+                if matches!(self.fault, Fault::UnownedAddress { .. })
+                    && node.state != NodeState::Given
+                {
                     remedies(plan, node, ipa, out)?;
                 }
                 Ok(())
@@ -98,7 +100,7 @@ impl FaultReport {
 }
 
 /// The three ways out, as lines to paste.
-fn remedies(plan: &Plan<'_>, node: &Node, ipa: Ipa, out: &mut dyn Write) -> fmt::Result {
+fn remedies(plan: &PlanBlock<'_>, node: &Node, ipa: Ipa, out: &mut dyn Write) -> fmt::Result {
     let path = node.path.as_str();
     // guestplan finds a node by its name, too, where the path is too long for the table.
     let path = if path.starts_with("...") { path.rsplit('/').next().unwrap_or(path) } else { path };
@@ -107,19 +109,19 @@ fn remedies(plan: &Plan<'_>, node: &Node, ipa: Ipa, out: &mut dyn Write) -> fmt:
     let board = board.as_str();
     write!(out, "{END}Three ways out:")?;
     match node.guest {
-        GUEST_ENABLED => {
+        GuestNode::Enabled => {
             write!(out, "{END}  1. Disable the node in the guest's device tree:")?;
             write!(out, "{END}       &{{{own}}} {{ status = \"disabled\"; }};")?;
         }
         // Some drivers do not look at it (Linux's gic-v2m).
-        GUEST_DISABLED => {
+        GuestNode::Disabled => {
             write!(
                 out,
                 "{END}  1. Delete the node, which the guest's device tree disables in vain:"
             )?;
             write!(out, "{END}       /delete-node/ &{{{own}}};")?;
         }
-        _ => {
+        GuestNode::Absent => {
             write!(
                 out,
                 "{END}  1. Leave the address alone: the guest's device tree has no node for it, so it"
@@ -182,9 +184,9 @@ impl fmt::Display for NodeWords<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let node = self.0;
         let state = match node.state {
-            NODE_DISABLED => "disabled",
-            NODE_GIVEN => "the guest's own",
-            _ => "enabled on the board, not the guest's",
+            NodeState::Disabled => "disabled",
+            NodeState::Given => "the guest's own",
+            NodeState::Enabled => "enabled on the board, not the guest's",
         };
         let (path, compatible) = (node.path.as_str(), node.compatible.as_str());
         write!(f, "{path} (\"{compatible}\", {state}) at {}", node.window.range())

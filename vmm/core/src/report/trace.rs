@@ -26,7 +26,7 @@ use crate::host::{
     MemoryOp, MemoryRefused, VirtualTimer,
 };
 use crate::ids::{Gpr, Intid, Vcpu};
-use crate::plan::{Plan, Window};
+use crate::plan::{DeviceFacts, Interrupt, PlanBlock, Window};
 
 /// A host that prints what is asked of another.
 pub struct Traced<'h>(pub &'h mut dyn Host);
@@ -37,13 +37,13 @@ fn line(host: &mut dyn Host, text: fmt::Arguments<'_>) {
 }
 
 /// Prints the head of a trace.
-pub fn trace_plan(host: &mut dyn Host, plan: &Plan<'_>) {
+pub fn trace_plan(host: &mut dyn Host, plan: &PlanBlock<'_>) {
     let (slots, hz) = (host.slots(), host.frequency());
     line(host, format_args!("plan {}", Head { plan, slots, hz }));
 }
 
 struct Head<'h> {
-    plan: &'h Plan<'h>,
+    plan: &'h PlanBlock<'h>,
     slots: u8,
     hz: u64,
 }
@@ -51,22 +51,24 @@ struct Head<'h> {
 impl fmt::Display for Head<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let facts = self.plan.facts();
-        write!(f, "gic={} lines={} vcpus={}", facts.gic.version, facts.gic.lines, facts.vcpus)?;
-        write!(f, " slots={} hz={} idle={}", self.slots, self.hz, facts.idle_timer.kind)?;
-        for (name, Window { ipa, size }) in [
-            ("dist", facts.gic.distributor),
-            ("redist", facts.gic.redistributors),
-            ("marker", facts.marker),
-            ("ram", facts.ram),
-        ] {
+        let gic = facts.gic;
+        write!(f, "gic={} lines={} vcpus={}", gic.version, gic.intid_count, facts.vcpus.get())?;
+        write!(f, " slots={} hz={} idle={}", self.slots, self.hz, facts.idle_timer.kind as u32)?;
+        for (name, Window { ipa, size }) in
+            [("dist", facts.gic.distributor), ("redist", facts.gic.redistributors)]
+        {
             write!(f, " {name}={ipa:#x}+{size:#x}")?;
         }
+        for DeviceFacts { kind, window, .. } in self.plan.devices() {
+            write!(f, " {kind}={:#x}+{:#x}", window.ipa, window.size)?;
+        }
+        write!(f, " ram={:#x}+{:#x}", facts.ram.ipa, facts.ram.size)?;
         write!(f, " kernel={:#x} dtb={:#x}", facts.kernel.ipa, facts.device_tree.ipa)?;
-        for line in self.plan.lines() {
-            write!(f, " line={}:{}", line.intid, if line.edge == 1 { "edge" } else { "level" })?;
+        for Interrupt { intid, trigger, .. } in self.plan.interrupts() {
+            write!(f, " line={}:{trigger}", intid.number())?;
         }
         for rule in self.plan.rules() {
-            write!(f, " rule={:#x}:{}:{:#x}", rule.function, rule.action, rule.value)?;
+            write!(f, " rule={:#x}:{}:{:#x}", rule.function, rule.action as u32, rule.value)?;
         }
         Ok(())
     }

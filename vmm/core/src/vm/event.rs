@@ -44,11 +44,11 @@ impl Vm<'_> {
     }
 
     fn another_runs(&self, vcpu: Vcpu) -> bool {
-        (0..self.vcpus).map(Vcpu).any(|v| v != vcpu && self.running(v) == Run::Running)
+        self.vcpus().any(|v| v != vcpu && self.running(v) == Run::Running)
     }
 
     fn wake_yielded(&mut self, host: &mut dyn Host) {
-        for vcpu in (0..self.vcpus).map(Vcpu) {
+        for vcpu in self.vcpus() {
             if self.yielded & bit(vcpu) != 0 {
                 self.set_run(vcpu, Run::Running);
                 host.wake(vcpu);

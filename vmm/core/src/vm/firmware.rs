@@ -91,7 +91,7 @@ impl Vm<'_> {
 
     /// The vCPU with this MPIDR: affinity 0.0.0.n, other fields zero (DEN0022F, 5.1.4).
     fn by_affinity(&self, mpidr: u64) -> Option<Vcpu> {
-        u8::try_from(mpidr).ok().filter(|v| *v < self.vcpus).map(Vcpu)
+        self.vcpus().find(|vcpu| u64::from(vcpu.0) == mpidr)
     }
 
     fn cpu_on(&mut self, host: &mut dyn Host, target: u64, entry: u64, context: u64) -> u64 {

@@ -189,8 +189,8 @@ impl Machine {
             fake,
             deadline: None,
             ended: None,
-            version: facts.gic.version,
-            vcpus: facts.vcpus as u8,
+            version: facts.gic.version as u32,
+            vcpus: facts.vcpus.get(),
             off: [true; 4],
         }
     }

@@ -5,11 +5,12 @@ use vmm_core::addr::{Ipa, IpaRange};
 use vmm_core::boot::KERNEL_MAGIC;
 use vmm_core::fake::Fake;
 use vmm_core::host::Image;
+use vmm_core::ids::{GicVersion, Trigger, VcpuCount};
 use vmm_core::plan::{
-    self, ConsoleFacts, Facts, GicFacts, IDLE_CNTP, IdleTimerFacts, LineFacts, Node, Plan,
-    RuleFacts, SEED_TREE, Text, Window, checksum,
+    self, DeviceFacts, DeviceKind, Facts, IdleKind, InterruptFacts, Node, PlanBlock, RuleAction,
+    RuleFacts, SeedKind, Window, checksum,
 };
-use zerocopy::FromZeros;
+use vmm_core::uart::Uart;
 
 use super::tree;
 
@@ -58,35 +59,19 @@ impl Spec {
     pub fn new(version: u32, vcpus: u32) -> Self {
         let kernel = kernel(200, KERNEL_SPAN);
         let initrd = b"an initial RAM file system".to_vec();
-        let mut facts = Facts::new_zeroed();
-        facts.board = Text::new("test_board");
-        facts.vcpus = vcpus;
+        let gic = GicVersion::new(version).unwrap();
+        let mut facts = Facts::new("test_board", gic, Uart::Pl011);
+        facts.vcpus = VcpuCount::new(vcpus).unwrap();
         facts.ram = Window { ipa: RAM, size: RAM_SIZE };
         facts.kernel = Window { ipa: KERNEL, size: kernel.len() as u64 };
         facts.initrd = Window { ipa: INITRD, size: initrd.len() as u64 };
-        let redistributors = if version == 3 {
-            Window { ipa: GICR, size: u64::from(vcpus) * 0x2_0000 }
-        } else {
-            Window::default()
-        };
-        facts.gic = GicFacts {
-            version,
-            lines: 64,
-            distributor: Window { ipa: GICD, size: 0x1_0000 },
-            redistributors,
-        };
-        facts.console =
-            ConsoleFacts { kind: 1, reserved: 0, window: Window { ipa: UART, size: 0x1000 } };
-        facts.marker = Window { ipa: MARKER, size: 0x1000 };
-        facts.idle_timer = IdleTimerFacts { kind: IDLE_CNTP, channel: 0 };
-        for (line, intid) in facts.lines.iter_mut().zip(LEVELS.into_iter().chain(EDGES)) {
-            *line = LineFacts {
-                intid: intid.into(),
-                edge: EDGES.contains(&intid).into(),
-                ..LineFacts::default()
-            };
+        facts.gic.intid_count = 64;
+        facts.gic.distributor = Window { ipa: GICD, size: 0x1_0000 };
+        if gic == GicVersion::V3 {
+            facts.gic.redistributors = Window { ipa: GICR, size: u64::from(vcpus) * 0x2_0000 };
         }
-        facts.line_count = 4;
+        facts.console.window = Window { ipa: UART, size: 0x1000 };
+        facts.idle_timer.kind = IdleKind::Cntp;
         let mut spec = Self {
             facts,
             nodes: Vec::new(),
@@ -97,13 +82,16 @@ impl Spec {
             slots: 4,
             reads: false,
         };
+        spec.device(DeviceKind::Marker, Window { ipa: MARKER, size: 0x1000 });
+        LEVELS.into_iter().for_each(|intid| spec.interrupt(intid, Trigger::Level));
+        EDGES.into_iter().for_each(|intid| spec.interrupt(intid, Trigger::Edge));
         spec.set_tree(tree::of(&spec.facts).to_dtb());
         spec
     }
 
     /// The same with random numbers, which this seeds.
     pub fn with_seed(mut self, seed: [u8; 32]) -> Self {
-        self.facts.seed = SEED_TREE;
+        self.facts.seed = SeedKind::DeviceTree;
         self.seed = tree::with_seed(seed).to_dtb();
         self.set_tree(tree::of(&self.facts).to_dtb());
         self
@@ -116,8 +104,23 @@ impl Spec {
         self.tree = dtb;
     }
 
+    /// Adds an emulated device.
+    pub fn device(&mut self, kind: DeviceKind, window: Window) {
+        let count = self.facts.device_count as usize;
+        self.facts.devices[count] = DeviceFacts { kind, reserved: 0, window };
+        self.facts.device_count += 1;
+    }
+
+    /// Adds a device's interrupt.
+    pub fn interrupt(&mut self, intid: u16, trigger: Trigger) {
+        let count = self.facts.interrupt_count as usize;
+        self.facts.interrupts[count] =
+            InterruptFacts { intid: intid.into(), trigger, ..InterruptFacts::default() };
+        self.facts.interrupt_count += 1;
+    }
+
     /// Adds a firmware rule.
-    pub fn rule(&mut self, function: u32, action: u32, value: u64) {
+    pub fn rule(&mut self, function: u32, action: RuleAction, value: u64) {
         let count = self.facts.rule_count as usize;
         self.facts.rules[count] = RuleFacts { function, action, value };
         self.facts.rule_count += 1;
@@ -133,23 +136,23 @@ impl Spec {
     }
 
     /// The plan, read back from its block. Leaks the block: a test is short.
-    pub fn plan(&self) -> Plan<'static> {
-        Plan::read(aligned(&self.block())).unwrap()
+    pub fn plan(&self) -> PlanBlock<'static> {
+        PlanBlock::read(aligned(&self.block())).unwrap()
     }
 
     /// A host with the images, lines and list registers of this guest.
     pub fn fake(&self) -> Fake {
         let ram = self.facts.ram;
         let mut fake =
-            Fake::new(self.facts.vcpus as u8, IpaRange::new(Ipa(ram.ipa), ram.size).unwrap());
+            Fake::new(self.facts.vcpus.get(), IpaRange::new(Ipa(ram.ipa), ram.size).unwrap());
         (fake.slots, fake.reads) = (self.slots, self.reads);
-        fake.groups = if self.facts.gic.version == 3 { 0b10 } else { 0b01 };
+        fake.groups = if self.facts.gic.version == GicVersion::V3 { 0b10 } else { 0b01 };
         fake.seed.clone_from(&self.seed);
         fake.set_image(Image::Kernel, &self.kernel);
         fake.set_image(Image::DeviceTree, &self.tree);
         fake.set_image(Image::Initrd, &self.initrd);
-        for line in self.facts.lines.iter().take(self.facts.line_count as usize) {
-            fake.add_wire(line.intid as u16, line.edge == 1);
+        for interrupt in &self.facts.interrupts[..self.facts.interrupt_count as usize] {
+            fake.add_wire(interrupt.intid as u16, interrupt.trigger == Trigger::Edge);
         }
         fake
     }

@@ -3,7 +3,8 @@
 
 use dtoolkit::ToPropertyValue;
 use dtoolkit::model::{DeviceTree, DeviceTreeNode, DeviceTreeProperty};
-use vmm_core::plan::Facts;
+use vmm_core::ids::GicVersion;
+use vmm_core::plan::{Facts, SeedKind};
 
 /// A node under construction.
 pub struct Build(pub DeviceTreeNode);
@@ -40,11 +41,15 @@ pub fn with_seed(seed: [u8; 32]) -> DeviceTree {
 /// The tree that says what the plan says.
 pub fn of(facts: &Facts) -> DeviceTree {
     let (ram, gic) = (facts.ram, facts.gic);
-    let compatible = if gic.version == 3 { "arm,gic-v3" } else { "arm,cortex-a15-gic" };
-    let second =
-        if gic.version == 3 { gic.redistributors.ipa } else { gic.distributor.ipa + 0x1_0000 };
+    let compatible =
+        if gic.version == GicVersion::V3 { "arm,gic-v3" } else { "arm,cortex-a15-gic" };
+    let second = if gic.version == GicVersion::V3 {
+        gic.redistributors.ipa
+    } else {
+        gic.distributor.ipa + 0x1_0000
+    };
     let cpus = Build::new("cpus").with("#address-cells", 1_u32).with("#size-cells", 0_u32);
-    let cpus = (0..facts.vcpus).fold(cpus, |cpus, number| {
+    let cpus = (0..facts.vcpus as u32).fold(cpus, |cpus, number| {
         cpus.child(
             Build::new(&format!("cpu@{number:x}")).with("device_type", "cpu").with("reg", number),
         )
@@ -55,7 +60,7 @@ pub fn of(facts: &Facts) -> DeviceTree {
             .with("linux,initrd-start", facts.initrd.ipa)
             .with("linux,initrd-end", facts.initrd.ipa + facts.initrd.size);
     }
-    if facts.seed != 0 {
+    if facts.seed != SeedKind::None {
         chosen = chosen.with("rng-seed", vec![0_u8; 32]).with("kaslr-seed", vec![0_u8; 8]);
     }
     let controller = Build::new(&format!("interrupt-controller@{:x}", gic.distributor.ipa))

@@ -6,7 +6,7 @@ use vmm_core::addr::Ipa;
 use vmm_core::chosen;
 use vmm_core::entropy::Generator;
 use vmm_core::host::Action;
-use vmm_core::plan::SEED_TREE;
+use vmm_core::plan::SeedKind;
 
 use crate::common::machine::CPU0;
 use crate::common::spec::TREE;
@@ -99,8 +99,8 @@ fn without_a_seed_the_tree_has_none_either() {
 #[test]
 fn a_seed_that_the_plan_does_not_name_is_not_taken() {
     let mut spec = Spec::new(2, 1).with_seed(SEED);
-    assert_eq!(spec.facts.seed, SEED_TREE);
-    spec.facts.seed = 0;
+    assert_eq!(spec.facts.seed, SeedKind::DeviceTree);
+    spec.facts.seed = SeedKind::None;
     assert!(!entropy(&Machine::boot(&spec)));
 }
 

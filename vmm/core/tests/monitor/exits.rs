@@ -5,8 +5,8 @@ use std::sync::OnceLock;
 
 use vmm_core::fault::Fault;
 use vmm_core::host::{Action, Exit, FaultKind};
-use vmm_core::ids::{Intid, Vcpu};
-use vmm_core::plan::IDLE_NONE;
+use vmm_core::ids::{Intid, Vcpu, VcpuCount};
+use vmm_core::plan::IdleKind;
 use vmm_core::vm::{STORM, Vm, VmError};
 
 use crate::common::machine::CPU0;
@@ -45,14 +45,14 @@ fn the_guest_enters_by_the_boot_protocol() {
     let mut m = Machine::boot(&Spec::new(2, 1));
     assert_eq!((m.pc(CPU0), m.reg(CPU0, 0)), (KERNEL, TREE));
     assert!((1..31).all(|reg| m.reg(CPU0, reg) == 0));
-    assert_eq!(m.vm.plan().facts().vcpus, 1);
+    assert_eq!(m.vm.plan().facts().vcpus, VcpuCount::One);
     m.settle();
 }
 
 #[test]
 fn overlapping_devices_make_no_monitor() {
     let mut spec = Spec::new(2, 1);
-    spec.facts.marker.ipa = GICD + 0xf000;
+    spec.facts.devices[0].window.ipa = GICD + 0xf000;
     let error = Vm::new(spec.plan(), 4).unwrap_err();
     assert!(matches!(error, VmError::Bus(_)));
     let text = "the plan's emulated devices: Marker at 0x800f000..0x8010000 overlaps Distributor";
@@ -62,7 +62,7 @@ fn overlapping_devices_make_no_monitor() {
 #[test]
 fn a_redistributor_over_the_marker_makes_no_monitor() {
     let mut spec = Spec::new(3, 4);
-    spec.facts.marker.ipa = GICR + 0x6_1000;
+    spec.facts.devices[0].window.ipa = GICR + 0x6_1000;
     let error = Vm::new(spec.plan(), 4).unwrap_err();
     assert!(error.to_string().ends_with("overlaps Redistributor(Vcpu(3))"), "{error}");
 }
@@ -70,7 +70,7 @@ fn a_redistributor_over_the_marker_makes_no_monitor() {
 #[test]
 fn a_guest_without_a_marker_is_fine() {
     let mut spec = Spec::new(2, 1);
-    spec.facts.marker.size = 0;
+    spec.facts.devices[0].window.size = 0;
     let mut m = Machine::boot(&spec);
     let action = m.trap(CPU0, esr::store(4, 1), MARKER);
     assert!(matches!(fault(&m, action), Fault::UnownedAddress { .. }));
@@ -88,7 +88,7 @@ fn wfi_steps_over_and_is_counted() {
 #[test]
 fn wfi_on_a_host_without_a_timer_goes_on() {
     let mut spec = Spec::new(2, 1);
-    spec.facts.idle_timer.kind = IDLE_NONE;
+    spec.facts.idle_timer.kind = IdleKind::None;
     let mut m = Machine::boot(&spec);
     let pc = m.pc(CPU0);
     assert_eq!(m.wfi(CPU0), Action::Resume);

@@ -6,10 +6,7 @@ use std::path::Path;
 
 use vmm_core::addr::Ipa;
 use vmm_core::host::Exit;
-use vmm_core::plan::{
-    GUEST_ABSENT, GUEST_DISABLED, GUEST_ENABLED, NODE_DISABLED, NODE_ENABLED, NODE_GIVEN, Node,
-    Plan, Text, Window,
-};
+use vmm_core::plan::{GuestNode, Node, NodeState, PlanBlock, Text, Window};
 use vmm_core::report::stop::{Nearest, nearest};
 
 use crate::common::machine::CPU0;
@@ -18,18 +15,18 @@ use crate::common::{Machine, Spec, esr};
 use crate::exits;
 
 /// The guest's tree has it as the board's; where no driver of it is known, it has it not.
-fn node(window: (u64, u64), state: u32, names: (&str, &str, &str)) -> Node {
+fn node(window: (u64, u64), state: NodeState, names: (&str, &str, &str)) -> Node {
     let guest = match (state, names.2) {
-        (_, "") => GUEST_ABSENT,
-        (NODE_DISABLED, _) => GUEST_DISABLED,
-        _ => GUEST_ENABLED,
+        (_, "") => GuestNode::Absent,
+        (NodeState::Disabled, _) => GuestNode::Disabled,
+        _ => GuestNode::Enabled,
     };
     Node {
         window: Window { ipa: window.0, size: window.1 },
         state,
         guest,
         path: Text::new(names.0),
-        guest_path: Text::new(if guest == GUEST_ABSENT { "" } else { names.0 }),
+        guest_path: Text::new(if guest == GuestNode::Absent { "" } else { names.0 }),
         compatible: Text::new(names.1),
         option: Text::new(names.2),
     }
@@ -39,21 +36,25 @@ fn node(window: (u64, u64), state: u32, names: (&str, &str, &str)) -> Node {
 fn board() -> Spec {
     let mut spec = Spec::new(2, 2);
     spec.nodes = vec![
-        node((UART, 0x1000), NODE_GIVEN, ("/pl011@9000000", "arm,pl011", "SERIAL_AMBA_PL011")),
+        node(
+            (UART, 0x1000),
+            NodeState::Given,
+            ("/pl011@9000000", "arm,pl011", "SERIAL_AMBA_PL011"),
+        ),
         node(
             (0x3020_0000, 0x1_0000),
-            NODE_ENABLED,
+            NodeState::Enabled,
             ("/soc/gpio@30200000", "fsl,imx35-gpio", "GPIO_MXC"),
         ),
         node(
             (0x3028_0080, 0x80),
-            NODE_ENABLED,
+            NodeState::Enabled,
             ("/soc/watchdog@30280080", "vendor,odd-watchdog", ""),
         ),
-        node((0x3080_0000, 0x40_0000), NODE_ENABLED, ("/soc/bus@30800000", "simple-bus", "")),
+        node((0x3080_0000, 0x40_0000), NodeState::Enabled, ("/soc/bus@30800000", "simple-bus", "")),
         node(
             (0x30a2_0000, 0x1_0000),
-            NODE_DISABLED,
+            NodeState::Disabled,
             ("/soc/bus@30800000/i2c@30a20000", "fsl,imx21-i2c", "I2C_IMX"),
         ),
     ];
@@ -194,7 +195,7 @@ fn an_image_that_cannot_start() {
 
 #[test]
 fn the_smallest_window_is_the_device() {
-    let plan: Plan<'static> = board().plan();
+    let plan: PlanBlock<'static> = board().plan();
     let inside = |ipa| match nearest(&plan, Ipa(ipa)) {
         Nearest::Inside(node) => Some(node.path.as_str()),
         Nearest::Between(..) => None,
@@ -207,7 +208,7 @@ fn the_smallest_window_is_the_device() {
 
 #[test]
 fn neighbours_are_the_nearest() {
-    let plan: Plan<'static> = board().plan();
+    let plan: PlanBlock<'static> = board().plan();
     let between = |ipa| match nearest(&plan, Ipa(ipa)) {
         Nearest::Between(below, above) => {
             (below.map(|node| node.window.ipa), above.map(|node| node.window.ipa))
@@ -224,7 +225,7 @@ fn neighbours_are_the_nearest() {
 fn a_node_to_the_end_of_the_address_space_is_reported() {
     let mut spec = Spec::new(2, 1);
     spec.nodes =
-        vec![node((u64::MAX - 0x800, 0x800), NODE_ENABLED, ("/last", "vendor,last", "LAST"))];
+        vec![node((u64::MAX - 0x800, 0x800), NodeState::Enabled, ("/last", "vendor,last", "LAST"))];
     let mut m = guest(&spec);
     m.trap(CPU0, esr::load(4, 1), u64::MAX - 0x100);
     assert!(m.fake.printed.contains("/last"), "{}", m.fake.printed);

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use vmm_core::arm::smccc::{self, Call, NEVER_FORWARDED, NOT_SUPPORTED, id};
 use vmm_core::host::Action;
 use vmm_core::ids::Vcpu;
-use vmm_core::plan::{RULE_ANSWER, RULE_FORWARD};
+use vmm_core::plan::RuleAction;
 
 use crate::common::machine::CPU0;
 use crate::common::spec::{KERNEL, RAM, RAM_SIZE};
@@ -236,7 +236,7 @@ fn a_16_bit_trap_of_an_smc_is_stepped_over_by_two() {
 #[test]
 fn a_rule_answers() {
     let mut spec = Spec::new(2, 1);
-    spec.rule(0xc200_0006, RULE_ANSWER, 0x12_3456_789a_bcde);
+    spec.rule(0xc200_0006, RuleAction::Answer, 0x12_3456_789a_bcde);
     let mut m = Machine::boot(&spec);
     assert_eq!(m.call(CPU0, &[0xc200_0006]), 0x12_3456_789a_bcde);
     assert_eq!((m.vm.counters().unknown_smc, m.fake.smc_log.len()), (0, 0));
@@ -245,7 +245,7 @@ fn a_rule_answers() {
 #[test]
 fn a_rule_forwards() {
     let mut spec = Spec::new(2, 1);
-    spec.rule(0xc200_0006, RULE_FORWARD, 0);
+    spec.rule(0xc200_0006, RuleAction::Forward, 0);
     let mut m = Machine::boot(&spec);
     m.fake.smc_answer = [100, 101, 102, 103];
     assert_eq!(m.call(CPU0, &[0xc200_0006, 1, 2, 3, 4, 5, 6, 7]), 100);
@@ -257,7 +257,7 @@ fn a_rule_forwards() {
 fn what_hurts_is_never_forwarded() {
     for function in NEVER_FORWARDED {
         let mut spec = Spec::new(2, 1);
-        spec.rule(function, RULE_FORWARD, 0);
+        spec.rule(function, RuleAction::Forward, 0);
         let mut m = Machine::boot(&spec);
         assert_eq!(m.call(CPU0, &[function.into()]), NOT_SUPPORTED, "{function:#x}");
         assert_eq!((m.fake.smc_log.len(), m.vm.counters().unknown_smc), (0, 1));
@@ -279,7 +279,7 @@ fn only_fast_calls_of_the_chip_and_the_board_are_forwarded() {
         (0xb200_0000, false), // trusted OS
     ] {
         let mut spec = Spec::new(2, 1);
-        spec.rule(function, RULE_FORWARD, 0);
+        spec.rule(function, RuleAction::Forward, 0);
         let mut m = Machine::boot(&spec);
         m.fake.smc_answer = [9, 0, 0, 0];
         let expected = if forwarded { 9 } else { NOT_SUPPORTED };
@@ -291,8 +291,8 @@ fn only_fast_calls_of_the_chip_and_the_board_are_forwarded() {
 #[test]
 fn a_rule_does_not_reach_psci() {
     let mut spec = Spec::new(2, 1);
-    spec.rule(id::PSCI_VERSION, RULE_ANSWER, 5);
-    spec.rule(id::SYSTEM_OFF, RULE_FORWARD, 0);
+    spec.rule(id::PSCI_VERSION, RuleAction::Answer, 5);
+    spec.rule(id::SYSTEM_OFF, RuleAction::Forward, 0);
     let mut m = Machine::boot(&spec);
     assert_eq!(m.call(CPU0, &[0x8400_0000]), 0x1_0001);
     assert_eq!(m.smc(CPU0, &[0x8400_0008]), Action::PowerOff);
@@ -302,8 +302,8 @@ fn a_rule_does_not_reach_psci() {
 #[test]
 fn of_two_rules_the_first_counts() {
     let mut spec = Spec::new(2, 1);
-    spec.rule(0xc200_0006, RULE_ANSWER, 1);
-    spec.rule(0xc200_0006, RULE_ANSWER, 2);
+    spec.rule(0xc200_0006, RuleAction::Answer, 1);
+    spec.rule(0xc200_0006, RuleAction::Answer, 2);
     assert_eq!(Machine::boot(&spec).call(CPU0, &[0xc200_0006]), 1);
 }
 

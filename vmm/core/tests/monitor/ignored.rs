@@ -4,8 +4,8 @@
 use proptest::prelude::*;
 use vmm_core::addr::IpaRange;
 use vmm_core::fake::{Fake, Life};
-use vmm_core::gic::{Gic, Version, Window};
-use vmm_core::ids::Vcpu;
+use vmm_core::gic::{Gic, Window};
+use vmm_core::ids::{GicVersion, Vcpu, VcpuCount};
 use vmm_core::plan::FLAG_TRACE;
 
 use crate::common::machine::CPU0;
@@ -17,8 +17,8 @@ const BLOCKS: std::ops::Range<u64> = 0x80..0xd00;
 /// Where GICv3's redistributors have them.
 const SGI_FRAME: u64 = 0x1_0000;
 
-fn version() -> impl Strategy<Value = Version> {
-    prop_oneof![Just(Version::V2), Just(Version::V3)]
+fn version() -> impl Strategy<Value = GicVersion> {
+    prop_oneof![Just(GicVersion::V2), Just(GicVersion::V3)]
 }
 
 proptest! {
@@ -33,11 +33,11 @@ proptest! {
         value in any::<u32>(),
         size in prop_oneof![Just(1_u8), Just(2), Just(4), Just(8)],
     ) {
-        let mut gic = Gic::new(version, vcpus, 96, 4);
+        let mut gic = Gic::new(version, VcpuCount::new(vcpus.into()).unwrap(), 96, 4);
         let mut fake = Fake::new(vcpus, IpaRange::default());
         fake.cpus.iter_mut().for_each(|cpu| cpu.life = Life::Running);
         let place = |private: bool, v: u8, offset: u64| match version {
-            Version::V3 if private => (Window::Redistributor(Vcpu(v % vcpus)), offset + SGI_FRAME),
+            GicVersion::V3 if private => (Window::Redistributor(Vcpu(v % vcpus)), offset + SGI_FRAME),
             _ => (Window::Distributor, offset),
         };
         for (offset, value, private, v) in stores {

@@ -2,12 +2,14 @@
 //! The plan block: what is written is read back, what is wrong is refused by name.
 
 use proptest::prelude::*;
-use vmm_core::ids::Intid;
+use vmm_core::ids::VcpuCount;
 use vmm_core::plan::{
-    FLAG_TRACE, Facts, Header, NO_PA, NODE_ENABLED, Node, Plan, PlanError, RegionFacts, Text,
-    Window, checksum,
+    DeviceFacts, DeviceKind, FLAG_TRACE, Facts, GuestNode, Header, InterruptFacts, MemoryKind,
+    NO_PA, Node, NodeState, PlanBlock, PlanError, RegionFacts, RegionOwner, RuleAction, RuleFacts,
+    Text, Window, checksum,
 };
-use zerocopy::FromZeros;
+
+use std::mem::offset_of;
 
 use crate::common::Spec;
 use crate::common::spec::aligned;
@@ -17,8 +19,8 @@ const FIXED: usize = size_of::<Header>() + size_of::<Facts>();
 fn node(ipa: u64, path: &str) -> Node {
     Node {
         window: Window { ipa, size: 0x1000 },
-        state: NODE_ENABLED,
-        guest: 0,
+        state: NodeState::Enabled,
+        guest: GuestNode::Absent,
         guest_path: Text::new(""),
         path: Text::new(path),
         compatible: Text::new("vendor,device"),
@@ -28,7 +30,7 @@ fn node(ipa: u64, path: &str) -> Node {
 
 /// What reading these bytes says.
 fn refused(bytes: &[u8]) -> PlanError {
-    Plan::read(aligned(bytes)).unwrap_err()
+    PlanBlock::read(aligned(bytes)).unwrap_err()
 }
 
 /// The refusal of a block with changed facts.
@@ -36,6 +38,16 @@ fn wrong(change: impl FnOnce(&mut Facts)) -> String {
     let mut spec = Spec::new(3, 1);
     change(&mut spec.facts);
     refused(&spec.block()).to_string()
+}
+
+/// The refusal of a block with another number at an offset in its facts, or behind them.
+fn patched(at: usize, value: u32) -> String {
+    let mut spec = Spec::new(3, 1);
+    spec.nodes = vec![node(0x1000, "/a")];
+    let mut block = spec.block();
+    let at = size_of::<Header>() + at;
+    block[at..at + 4].copy_from_slice(&value.to_le_bytes());
+    refused(&sealed(block)).to_string()
 }
 
 /// A block with its checksum made right again.
@@ -48,28 +60,29 @@ fn sealed(mut block: Vec<u8>) -> Vec<u8> {
 #[test]
 fn a_block_comes_back_as_it_was_written() {
     let mut spec = Spec::new(3, 4);
-    spec.rule(0xc200_0006, 1, 77);
+    spec.rule(0xc200_0006, RuleAction::Answer, 77);
     spec.facts.flags = FLAG_TRACE;
     spec.facts.regions[0] = RegionFacts {
         window: Window { ipa: 0x4000_0000, size: 0x1000 },
         pa: NO_PA,
-        owner: 2,
-        device: 1,
+        owner: RegionOwner::MonitorOnceStopped,
+        kind: MemoryKind::Device,
         name: Text::new("ram"),
     };
     spec.facts.region_count = 1;
     spec.nodes = vec![node(0x1000, "/a"), node(0x5000, "/b")];
     let plan = spec.plan();
     let facts = plan.facts();
-    assert_eq!((facts.vcpus, facts.gic, facts.ram), (4, spec.facts.gic, spec.facts.ram));
     assert_eq!(
-        (facts.kernel, facts.initrd, facts.marker),
-        (spec.facts.kernel, spec.facts.initrd, spec.facts.marker)
+        (facts.vcpus, facts.gic, facts.ram),
+        (VcpuCount::Four, spec.facts.gic, spec.facts.ram)
     );
+    assert_eq!((facts.kernel, facts.initrd), (spec.facts.kernel, spec.facts.initrd));
+    assert_eq!(plan.device(DeviceKind::Marker), Some(spec.facts.devices[0].window));
     assert_eq!(facts.board.as_str(), "test_board");
     assert_eq!(plan.nodes(), spec.nodes);
-    assert_eq!(plan.lines().count(), 4);
-    assert_eq!(plan.intids().map(Intid::number).collect::<Vec<_>>(), [33, 40, 47, 50]);
+    let intids = plan.interrupts().map(|interrupt| interrupt.intid.number());
+    assert_eq!(intids.collect::<Vec<_>>(), [33, 40, 47, 50]);
     assert_eq!(plan.rules().map(|rule| rule.value).collect::<Vec<_>>(), [77]);
     assert_eq!(plan.regions().next(), Some(&spec.facts.regions[0]));
     assert!(plan.traces());
@@ -80,20 +93,20 @@ fn a_block_comes_back_as_it_was_written() {
 fn padding_behind_a_block_is_fine() {
     let mut bytes = Spec::new(2, 1).block();
     bytes.resize(0x2000, 0xff);
-    assert!(Plan::read(aligned(&bytes)).is_ok());
+    assert!(PlanBlock::read(aligned(&bytes)).is_ok());
 }
 
 #[test]
 fn only_what_counts_is_listed() {
     let mut spec = Spec::new(2, 1);
-    spec.facts.line_count = 1;
+    spec.facts.interrupt_count = 1;
     spec.nodes = vec![node(0x1000, "/a")];
     let block = spec.block();
-    let at = size_of::<Header>() + core::mem::offset_of!(Facts, node_count);
+    let at = size_of::<Header>() + offset_of!(Facts, node_count);
     let mut fewer = block.clone();
     fewer[at..at + 4].copy_from_slice(&0_u32.to_le_bytes());
-    let plan = Plan::read(aligned(&sealed(fewer))).unwrap();
-    assert_eq!((plan.lines().count(), plan.nodes().len()), (1, 0));
+    let plan = PlanBlock::read(aligned(&sealed(fewer))).unwrap();
+    assert_eq!((plan.interrupts().count(), plan.nodes().len()), (1, 0));
     let mut more = block;
     more[at..at + 4].copy_from_slice(&2_u32.to_le_bytes());
     assert_eq!(
@@ -104,7 +117,7 @@ fn only_what_counts_is_listed() {
 
 #[test]
 fn nothing_at_all_is_short() {
-    assert_eq!(Plan::read(&[]).unwrap_err(), PlanError::Short { have: 0, need: FIXED });
+    assert_eq!(PlanBlock::read(&[]).unwrap_err(), PlanError::Short { have: 0, need: FIXED });
     assert_eq!(
         refused(&[0; 23]).to_string(),
         format!("the plan block is cut short: 23 bytes of {FIXED}")
@@ -122,7 +135,7 @@ fn a_block_that_lost_its_end_is_short() {
 fn a_block_between_words_is_refused() {
     let mut bytes = vec![0];
     bytes.extend(Spec::new(2, 1).block());
-    let error = Plan::read(&aligned(&bytes)[1..]).unwrap_err();
+    let error = PlanBlock::read(&aligned(&bytes)[1..]).unwrap_err();
     assert_eq!(error, PlanError::Alignment);
     assert_eq!(error.to_string(), "the plan block does not lie on a multiple of 8 bytes");
 }
@@ -140,12 +153,12 @@ fn another_file_is_no_plan() {
 #[test]
 fn another_version_is_refused_by_name() {
     let mut block = Spec::new(2, 1).block();
-    block[8..12].copy_from_slice(&5_u32.to_le_bytes());
+    block[8..12].copy_from_slice(&6_u32.to_le_bytes());
     let error = refused(&block);
-    assert_eq!(error, PlanError::Version { found: 5 });
+    assert_eq!(error, PlanError::Version { found: 6 });
     assert_eq!(
         error.to_string(),
-        "the plan block has layout 5, this monitor reads 4: build both from one revision"
+        "the plan block has layout 6, this monitor reads 5: build both from one revision"
     );
 }
 
@@ -186,43 +199,78 @@ fn half_a_node_is_refused() {
 }
 
 #[test]
-fn vcpus() {
-    assert_eq!(wrong(|f| f.vcpus = 0), "plan block: vcpus is 0x0, outside 1 to 4");
-    assert_eq!(wrong(|f| f.vcpus = 5), "plan block: vcpus is 0x5, outside 1 to 4");
-    assert_eq!(wrong(|f| f.vcpus = u32::MAX), "plan block: vcpus is 0xffffffff, outside 1 to 4");
-}
-
-#[test]
 fn counts() {
-    assert_eq!(wrong(|f| f.line_count = 61), "plan block: line_count is 0x3d, outside 0 to 60");
+    let text = "plan block: interrupt_count is 0x3d, outside 0 to 60";
+    assert_eq!(wrong(|f| f.interrupt_count = 61), text);
+    assert_eq!(wrong(|f| f.device_count = 5), "plan block: device_count is 0x5, outside 0 to 4");
     assert_eq!(wrong(|f| f.rule_count = 17), "plan block: rule_count is 0x11, outside 0 to 16");
     assert_eq!(wrong(|f| f.region_count = 33), "plan block: region_count is 0x21, outside 0 to 32");
 }
 
 #[test]
-fn the_interrupt_controller() {
-    assert_eq!(wrong(|f| f.gic.version = 4), "plan block: gic.version is 0x4, outside 2 or 3");
-    for lines in [0_u32, 32, 63, 65, 1000, 1024, u32::MAX] {
-        let text =
-            format!("plan block: gic.lines is {lines:#x}, outside multiples of 32 from 64 to 992");
-        assert_eq!(wrong(|f| f.gic.lines = lines), text);
+fn intids() {
+    for count in [0_u32, 32, 63, 65, 1000, 1024, u32::MAX] {
+        let range = "multiples of 32 from 64 to 992";
+        let text = format!("plan block: gic.intid_count is {count:#x}, outside {range}");
+        assert_eq!(wrong(|f| f.gic.intid_count = count), text);
     }
 }
 
+/// Every enumeration, wherever it is: the numbers beside those that have a meaning are refused by
+/// name, in entries that do not count as well.
 #[test]
-fn kinds() {
-    assert_eq!(
-        wrong(|f| f.console.kind = 0),
-        "plan block: console.kind is 0x0, outside 1 (PL011) or 2 (i.MX)"
-    );
-    assert_eq!(
-        wrong(|f| f.console.kind = 3),
-        "plan block: console.kind is 0x3, outside 1 (PL011) or 2 (i.MX)"
-    );
-    assert_eq!(
-        wrong(|f| f.idle_timer.kind = 3),
-        "plan block: idle_timer.kind is 0x3, outside 0, 1 or 2"
-    );
+fn numbers_without_a_meaning() {
+    const LAST: usize = usize::MAX;
+    let entry = |table: usize, size: usize, count: usize, n: usize, field: usize| {
+        table + n.min(count - 1) * size + field
+    };
+    let device = |n| {
+        entry(
+            offset_of!(Facts, devices),
+            size_of::<DeviceFacts>(),
+            4,
+            n,
+            offset_of!(DeviceFacts, kind),
+        )
+    };
+    let interrupt = |n| {
+        let field = offset_of!(InterruptFacts, trigger);
+        entry(offset_of!(Facts, interrupts), size_of::<InterruptFacts>(), 60, n, field)
+    };
+    let rule = |n| {
+        entry(
+            offset_of!(Facts, rules),
+            size_of::<RuleFacts>(),
+            16,
+            n,
+            offset_of!(RuleFacts, action),
+        )
+    };
+    let region =
+        |n, field| entry(offset_of!(Facts, regions), size_of::<RegionFacts>(), 32, n, field);
+    let (owner, kind) = (offset_of!(RegionFacts, owner), offset_of!(RegionFacts, kind));
+    for (at, field, bad, range) in [
+        (offset_of!(Facts, vcpus), "vcpus", [0, 5], "1 to 4"),
+        (offset_of!(Facts, gic.version), "gic.version", [1, 4], "2 or 3"),
+        (offset_of!(Facts, console.kind), "console.kind", [0, 3], "1 (PL011) or 2 (i.MX)"),
+        (offset_of!(Facts, idle_timer.kind), "idle_timer.kind", [3, 4], "0, 1 or 2"),
+        (offset_of!(Facts, seed), "seed", [2, 3], "0 or 1"),
+        (device(0), "device.kind", [0, 2], "1 (marker)"),
+        (device(LAST), "device.kind", [0, 2], "1 (marker)"),
+        (interrupt(3), "interrupt.trigger", [2, 3], "0 (level) or 1 (edge)"),
+        (interrupt(LAST), "interrupt.trigger", [2, 3], "0 (level) or 1 (edge)"),
+        (rule(0), "rule.action", [0, 3], "1 or 2"),
+        (rule(LAST), "rule.action", [0, 3], "1 or 2"),
+        (region(0, owner), "region.owner", [3, 4], "0, 1 or 2"),
+        (region(LAST, kind), "region.kind", [2, 3], "0 or 1"),
+        (size_of::<Facts>() + offset_of!(Node, state), "node.state", [3, 4], "0, 1 or 2"),
+        (size_of::<Facts>() + offset_of!(Node, guest), "node.guest", [3, 4], "0, 1 or 2"),
+    ] {
+        for value in [bad[0], bad[1], u32::MAX] {
+            let text = format!("plan block: {field} is {value:#x}, outside {range}");
+            assert_eq!(patched(at, value), text);
+        }
+    }
 }
 
 #[test]
@@ -237,7 +285,7 @@ fn windows_that_wrap() {
         ("gic.distributor", |f, w| f.gic.distributor = w),
         ("gic.redistributors", |f, w| f.gic.redistributors = w),
         ("console.window", |f, w| f.console.window = w),
-        ("marker", |f, w| f.marker = w),
+        ("device.window", |f, w| f.devices[0].window = w),
     ];
     for (name, change) in changes {
         let text =
@@ -247,43 +295,23 @@ fn windows_that_wrap() {
 }
 
 #[test]
-fn device_lines() {
-    let text =
-        |intid: u32| format!("plan block: line.intid is {intid:#x}, outside 32 to gic.lines - 1");
+fn device_interrupts() {
     for intid in [0, 31, 64, 1020, u32::MAX] {
-        assert_eq!(wrong(|f| f.lines[1].intid = intid), text(intid));
-    }
-    assert_eq!(wrong(|f| f.lines[3].edge = 2), "plan block: line.edge is 0x2, outside 0 or 1");
-}
-
-#[test]
-fn rules() {
-    for action in [0_u32, 3] {
-        let text = format!("plan block: rule.action is {action:#x}, outside 1 or 2");
-        assert_eq!(
-            wrong(|f| {
-                f.rule_count = 1;
-                f.rules[0].action = action;
-            }),
-            text
-        );
+        let text =
+            format!("plan block: interrupt.intid is {intid:#x}, outside 32 to gic.intid_count - 1");
+        assert_eq!(wrong(|f| f.interrupts[1].intid = intid), text);
     }
 }
 
 #[test]
-fn regions() {
-    let region = |change: fn(&mut RegionFacts)| {
-        wrong(|f| {
-            f.region_count = 1;
-            change(&mut f.regions[0]);
-        })
-    };
-    assert_eq!(region(|r| r.owner = 3), "plan block: region.owner is 0x3, outside 0, 1 or 2");
-    assert_eq!(region(|r| r.device = 2), "plan block: region.device is 0x2, outside 0 or 1");
-    assert_eq!(
-        region(|r| r.window = Window { ipa: 2, size: u64::MAX - 1 }),
-        "plan block: region.size is 0xfffffffffffffffe, outside what is left of the address space"
-    );
+fn a_region_that_wraps() {
+    let text =
+        "plan block: region.size is 0xfffffffffffffffe, outside what is left of the address space";
+    let refused = wrong(|f| {
+        f.region_count = 1;
+        f.regions[0].window = Window { ipa: 2, size: u64::MAX - 1 };
+    });
+    assert_eq!(refused, text);
 }
 
 #[test]
@@ -310,17 +338,17 @@ fn the_checksum_is_fnv_1a() {
 
 /// The layout is part of the hand-over: a change without a new version is refused here.
 #[test]
-fn the_layout_of_version_4() {
-    assert_eq!(vmm_core::plan::VERSION, 4);
-    assert_eq!((size_of::<Header>(), size_of::<Facts>(), size_of::<Node>()), (24, 3232, 248));
-    assert_eq!(core::mem::offset_of!(Facts, ram), 296);
-    assert_eq!(core::mem::offset_of!(Facts, gic), 368);
+fn the_layout_of_version_5() {
+    assert_eq!(vmm_core::plan::VERSION, 5);
+    assert_eq!((size_of::<Header>(), size_of::<Facts>(), size_of::<Node>()), (24, 3312, 248));
+    assert_eq!(offset_of!(Facts, ram), 296);
+    assert_eq!(offset_of!(Facts, gic), 368);
 }
 
 /// Uses everything that a plan has, so that nothing hides behind a lazy reader.
-fn read_all(plan: &Plan<'_>) {
-    let _ =
-        (plan.lines().count(), plan.rules().count(), plan.regions().count(), plan.intids().count());
+fn read_all(plan: &PlanBlock<'_>) {
+    let tables = [plan.interrupts().count(), plan.rules().count(), plan.regions().count()];
+    let _ = (tables, plan.devices().count());
     for node in plan.nodes() {
         let _ = (
             node.window.range(),
@@ -332,7 +360,7 @@ fn read_all(plan: &Plan<'_>) {
     let facts = plan.facts();
     let _ = (
         facts.ram.range(),
-        facts.marker.range(),
+        plan.device(DeviceKind::Marker).map(Window::range),
         facts.gic.redistributors.range(),
         facts.board.as_str(),
     );
@@ -344,7 +372,7 @@ proptest! {
         let mut block = Spec::new(3, 2).block();
         let at = at.index(block.len());
         block[at] ^= 1 << bit;
-        prop_assert!(Plan::read(aligned(&block)).is_err(), "byte {}", at);
+        prop_assert!(PlanBlock::read(aligned(&block)).is_err(), "byte {}", at);
     }
 
     #[test]
@@ -363,7 +391,7 @@ proptest! {
         if let Some(cut) = cut {
             block.truncate(cut.index(block.len()));
         }
-        if let Ok(plan) = Plan::read(aligned(&block)) {
+        if let Ok(plan) = PlanBlock::read(aligned(&block)) {
             read_all(&plan);
             if let Ok(mut vm) = vmm_core::vm::Vm::new(plan, 4) {
                 let mut fake = spec.fake();
@@ -374,21 +402,27 @@ proptest! {
 
     #[test]
     fn any_bytes_are_refused(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
-        prop_assert!(Plan::read(aligned(&bytes)).is_err());
+        prop_assert!(PlanBlock::read(aligned(&bytes)).is_err());
     }
 
     #[test]
-    fn any_facts_are_refused_or_safe(vcpus: u32, lines: u32, version in 0_u32..6, windows: [(u64, u64); 3]) {
-        let mut facts = Facts::new_zeroed();
-        facts.vcpus = vcpus;
-        facts.gic.version = version;
-        facts.gic.lines = lines;
-        facts.console.kind = 1;
+    fn any_facts_are_refused_or_safe(
+        vcpus in 0_u32..7,
+        version in 1_u32..5,
+        intids: u32,
+        windows: [(u64, u64); 3],
+    ) {
+        let mut spec = Spec::new(3, 1);
+        let facts = &mut spec.facts;
+        facts.gic.intid_count = intids;
         let [ram, gicd, gicr] = windows.map(|(ipa, size)| Window { ipa, size });
         (facts.ram, facts.gic.distributor, facts.gic.redistributors) = (ram, gicd, gicr);
-        let mut bytes = Vec::new();
-        vmm_core::plan::write(&facts, &[], |piece| bytes.extend_from_slice(piece));
-        if let Ok(plan) = Plan::read(aligned(&bytes)) {
+        let mut block = spec.block();
+        for (at, value) in [(offset_of!(Facts, vcpus), vcpus), (offset_of!(Facts, gic.version), version)] {
+            let at = size_of::<Header>() + at;
+            block[at..at + 4].copy_from_slice(&value.to_le_bytes());
+        }
+        if let Ok(plan) = PlanBlock::read(aligned(&sealed(block))) {
             read_all(&plan);
             let _ = vmm_core::vm::Vm::new(plan, 4);
         }

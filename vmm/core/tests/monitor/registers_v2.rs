@@ -45,7 +45,7 @@ fn type_tells_lines_and_processors() {
     for vcpus in 1..=4 {
         for (lines, field) in [(64, 1), (96, 2), (288, 8), (992, 30)] {
             let mut spec = Spec::new(2, vcpus);
-            spec.facts.gic.lines = lines;
+            spec.facts.gic.intid_count = lines;
             let mut m = Machine::boot(&spec);
             let expected = field | u64::from(vcpus - 1) << 5;
             assert_eq!(read(&mut m, 4), expected);
@@ -255,8 +255,8 @@ fn interrupts_beyond_the_last_read_as_zero() {
 #[test]
 fn a_distributor_with_all_lines_uses_them_all() {
     let mut spec = Spec::new(2, 1);
-    spec.facts.gic.lines = 992;
-    spec.facts.lines[0].intid = 991;
+    spec.facts.gic.intid_count = 992;
+    spec.facts.interrupts[0].intid = 991;
     let mut m = Machine::boot(&spec);
     write(&mut m, 0, 1);
     m.store(CPU0, GICD + 0x400 + 991, 1, 0x50);

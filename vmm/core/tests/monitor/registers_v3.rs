@@ -44,7 +44,7 @@ fn control_has_routing_on_and_one_security_state() {
 fn type_tells_lines_and_no_lpis() {
     for (lines, field) in [(64, 1), (288, 8), (992, 30)] {
         let mut spec = Spec::new(3, 2);
-        spec.facts.gic.lines = lines;
+        spec.facts.gic.intid_count = lines;
         let mut m = Machine::boot(&spec);
         let typer = m.load(CPU0, GICD + 4, 4);
         assert_eq!(typer & 0x1f, field);

@@ -228,8 +228,8 @@ proptest! {
         spec.facts.board = Text::new(&board);
         spec.nodes = vec![vmm_core::plan::Node {
             window: vmm_core::plan::Window { ipa: 0x1000, size: 0x1000 },
-            state: 1,
-            guest: 1,
+            state: vmm_core::plan::NodeState::Enabled,
+            guest: vmm_core::plan::GuestNode::Enabled,
             guest_path: Text::new(&path),
             path: Text::new(&path),
             compatible: Text::new(&board),

@@ -23,7 +23,7 @@ mod registers;
 
 use std::collections::BTreeSet;
 
-use vmm_core::gic::Version;
+use vmm_core::ids::GicVersion as Version;
 
 /// One interrupt, of one CPU or shared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

@@ -8,7 +8,7 @@ use core::ptr::{NonNull, read_volatile, with_exposed_provenance_mut, write_volat
 use arm_gic::InterruptGroup::{Group0, Group1};
 use arm_gic::gicv2::{GicV2, SgiTarget, SgiTargetListFilter};
 use arm_gic::gicv3::{GicCpuInterface, GicV3};
-use arm_gic::{IntId, Trigger, UniqueMmioPointer};
+use arm_gic::{IntId, UniqueMmioPointer};
 use arm_sysregs::el1::accessors::{read_id_aa64pfr0_el1, read_mpidr_el1, write_icc_sgi1r_el1};
 use arm_sysregs::el1::registers::IccSgi1rEl1;
 use arm_sysregs::el2::accessors::{
@@ -19,7 +19,7 @@ use arm_sysregs::{read_sysreg, read_write_sysreg};
 use safe_mmio::fields::{ReadPure, ReadPureWrite};
 use safe_mmio::{field, field_shared};
 use vmm_core::host::{Injection, ListState};
-use vmm_core::ids::Vcpu;
+use vmm_core::ids::{GicVersion, Intid, Trigger, Vcpu, VcpuCount};
 
 /// The SGI by which a processor calls another.
 pub const KICK: u32 = 0;
@@ -149,7 +149,7 @@ pub enum Gic {
 }
 
 impl Gic {
-    /// Initialises the controller of this version for processors 0 to `cpus - 1`: every interrupt
+    /// Initialises the controller of this version for so many processors: every interrupt
     /// disabled and level-sensitive. `at` gives the physical address of the registers with a
     /// name: `gicd`, `gicc` and `gich`, or `gicd` and `gicr`. `None` if one is missing, or the
     /// machine has another controller. [`Gic::join`] follows on each processor.
@@ -157,14 +157,18 @@ impl Gic {
     /// # Safety
     /// The addresses are those of this machine's controller, mapped as device memory, and this is
     /// called once.
-    pub unsafe fn new(version: u32, cpus: u8, at: impl Fn(&str) -> Option<usize>) -> Option<Self> {
+    pub unsafe fn new(
+        version: GicVersion,
+        cpus: VcpuCount,
+        at: impl Fn(&str) -> Option<usize>,
+    ) -> Option<Self> {
         // System registers are there with GICv3 alone (DDI 0487, D24.2.86, field GIC).
-        if (read_id_aa64pfr0_el1().gic() != 0) != (version == 3) {
+        if (read_id_aa64pfr0_el1().gic() != 0) != (version == GicVersion::V3) {
             return None;
         }
         let gicd = at("gicd")?;
         let distributor = with_exposed_provenance_mut::<()>(gicd);
-        if version == 2 {
+        if version == GicVersion::V2 {
             let cpu = with_exposed_provenance_mut(at("gicc")?);
             // SAFETY: the caller's promise.
             let mut physical = unsafe { GicV2::new(distributor.cast(), cpu) };
@@ -180,7 +184,8 @@ impl Gic {
             // SAFETY: the caller's promise.
             let distributor = unsafe { UniqueMmioPointer::new(distributor) };
             // SAFETY: the caller's promise.
-            let mut physical = unsafe { GicV3::new(distributor, frames, cpus.into()) }.ok()?;
+            let mut physical =
+                unsafe { GicV3::new(distributor, frames, cpus.get().into()) }.ok()?;
             physical.enable_all_interrupts(false);
             physical.setup(0);
             Some(Self::V3 { physical, gicd })
@@ -229,8 +234,12 @@ impl Gic {
     }
 
     /// Makes a device's interrupt come to this processor, which is the first, and enables it.
-    pub fn route(&mut self, intid: u32, edge: bool) {
-        let trigger = if edge { Trigger::Edge } else { Trigger::Level };
+    pub fn route(&mut self, intid: Intid, trigger: Trigger) {
+        let trigger = match trigger {
+            Trigger::Level => arm_gic::Trigger::Level,
+            Trigger::Edge => arm_gic::Trigger::Edge,
+        };
+        let intid = u32::from(intid.number());
         let Ok(line) = IntId::try_from(intid) else { return };
         match self {
             Self::V2 { physical, gicd, .. } => {

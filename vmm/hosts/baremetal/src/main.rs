@@ -24,10 +24,9 @@ use aarch64_rt::{InitialPagetable, entry, initial_pagetable};
 use smccc::{Smc, psci};
 use spin::Once;
 use vmm_core::host::{Action, FaultKind};
-use vmm_core::ids::Vcpu;
-use vmm_core::plan::{Plan, PlanError, RegionFacts, Text};
+use vmm_core::ids::{GicVersion, Vcpu};
+use vmm_core::plan::{Interrupt, PlanBlock, PlanError, RegionFacts, Text};
 use vmm_core::report::refuse;
-use vmm_core::uart::Uart;
 use vmm_core::vm::{Vm, VmError};
 
 use crate::console::Console;
@@ -65,7 +64,7 @@ enum SetupError {
     Vm(VmError),
     /// The plan lacks its registers, or the machine has another one.
     #[error("the machine has no GICv{0}, or the plan no regions gicd, gicc, gich or gicr for it")]
-    Gic(u32),
+    Gic(GicVersion),
     /// Each vCPU needs a processor.
     #[error("the firmware does not start processor {0} ({1:?}): make the plan with fewer CPUs")]
     Processor(u8, psci::Error),
@@ -99,23 +98,22 @@ fn run() -> Result<(), SetupError> {
     let block = with_exposed_provenance(memory::PLAN.start);
     // SAFETY: mapped memory that only the loader writes, before this program runs.
     let block = unsafe { core::slice::from_raw_parts(block, memory::PLAN.len()) };
-    let plan = Plan::read(block).map_err(SetupError::Plan)?;
+    let plan = PlanBlock::read(block).map_err(SetupError::Plan)?;
     let facts = plan.facts();
     let window = facts.console.window.range();
     let missing = SetupError::Missing("its UART");
     let uart = memory::guest_registers(plan, window).ok_or(missing)?;
-    let kind = Uart::from_number(facts.console.kind).unwrap_or(Uart::Pl011); // `Plan` has checked
     // SAFETY: the plan says that this UART is there, in what EL2 maps as device memory.
-    unsafe { Console::select(kind, uart) };
+    unsafe { Console::select(facts.console.kind, uart) };
 
     let memory = Memory::new(plan)?;
-    let (version, [cpus, ..]) = (facts.gic.version, facts.vcpus.to_le_bytes()); // at most four
+    let (version, cpus) = (facts.gic.version, facts.vcpus);
     // SAFETY: the plan says that the controller is there, in what EL2 maps as device memory, and
     // `Memory::new` that the guest does not have it; `run` is called once.
     let mut gic = unsafe { Gic::new(version, cpus, |name| memory::registers(plan, name)) }
         .ok_or(SetupError::Gic(version))?;
-    for line in plan.lines() {
-        gic.route(line.intid, line.edge != 0);
+    for Interrupt { intid, trigger, .. } in plan.interrupts() {
+        gic.route(intid, trigger);
     }
     let stage2 = stage2::build(plan)?;
     let vm = Vm::new(plan, gic.slots()).map_err(SetupError::Vm)?;

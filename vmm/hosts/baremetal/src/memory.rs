@@ -9,7 +9,7 @@ use core::ptr::{with_exposed_provenance, with_exposed_provenance_mut};
 use arm_sysregs::el0::accessors::read_ctr_el0;
 use vmm_core::addr::{Ipa, IpaRange, Pa};
 use vmm_core::host::{Image, MemoryOp};
-use vmm_core::plan::{Plan, RegionFacts};
+use vmm_core::plan::{MemoryKind, PlanBlock, RegionFacts, RegionOwner};
 
 use crate::{SetupError, refused};
 
@@ -26,17 +26,14 @@ const BELOW: Range<u64> = 0x4000_0000..0x5000_0000;
 const DEVICES: Range<u64> = 0..0x4000_0000;
 const NORMAL_END: u64 = 0xc000_0000;
 
-/// [`RegionFacts::owner`]: the monitor alone.
-const OWNER_MONITOR: u32 = 1;
-
 /// Whether the guest can reach a region.
 pub fn guest_owns(region: &RegionFacts) -> bool {
-    region.owner != OWNER_MONITOR
+    region.owner != RegionOwner::Monitor
 }
 
 /// The memory of a plan, checked.
 pub struct Memory<'a> {
-    plan: Plan<'a>,
+    plan: PlanBlock<'a>,
     ram: &'a RegionFacts,
 }
 
@@ -51,14 +48,14 @@ impl<'a> Memory<'a> {
     ///
     /// # Errors
     /// [`SetupError::Region`] names the region that does not fit.
-    pub fn new(plan: Plan<'a>) -> Result<Self, SetupError> {
+    pub fn new(plan: PlanBlock<'a>) -> Result<Self, SetupError> {
         for region in plan.regions() {
             let here = physical(region);
-            let allowed = match (region.device != 0, guest_owns(region)) {
-                (true, _) => DEVICES,
-                (false, false) if region.name.as_str() == SEED => BELOW,
-                (false, true) => PLAN.end as u64..NORMAL_END,
-                (false, false) => PLAN.start as u64..NORMAL_END,
+            let allowed = match (region.kind, guest_owns(region)) {
+                (MemoryKind::Device, _) => DEVICES,
+                (MemoryKind::Normal, false) if region.name.as_str() == SEED => BELOW,
+                (MemoryKind::Normal, true) => PLAN.end as u64..NORMAL_END,
+                (MemoryKind::Normal, false) => PLAN.start as u64..NORMAL_END,
             };
             let shared = |other| {
                 let there = physical(other);
@@ -76,7 +73,8 @@ impl<'a> Memory<'a> {
         }
         let window = plan.facts().ram.range();
         let holds = |region: &&RegionFacts| {
-            guest_owns(region) && region.device == 0 && region.window.range().encloses(window)
+            let normal = region.kind == MemoryKind::Normal;
+            guest_owns(region) && normal && region.window.range().encloses(window)
         };
         let ram = plan.regions().find(holds).ok_or(SetupError::Missing("all of its RAM"))?;
         Ok(Self { plan, ram })
@@ -152,13 +150,13 @@ fn bytes(region: &RegionFacts, size: u64) -> &'static [u8] {
 }
 
 /// The physical address of device registers: those that the monitor alone has, by name.
-pub fn registers(plan: Plan, name: &str) -> Option<usize> {
+pub fn registers(plan: PlanBlock, name: &str) -> Option<usize> {
     let own = |region: &&RegionFacts| !guest_owns(region) && region.name.as_str() == name;
     device(plan.regions().find(own)?)
 }
 
 /// The physical address of device registers: those that the guest sees.
-pub fn guest_registers(plan: Plan, at: IpaRange) -> Option<usize> {
+pub fn guest_registers(plan: PlanBlock, at: IpaRange) -> Option<usize> {
     let seen = |region: &&RegionFacts| guest_owns(region) && region.window.range().encloses(at);
     let region = plan.regions().find(seen)?;
     let offset = at.base().offset_from(region.window.range().base())?;
@@ -168,7 +166,8 @@ pub fn guest_registers(plan: Plan, at: IpaRange) -> Option<usize> {
 /// The physical address of a region, if it is all device memory.
 fn device(region: &RegionFacts) -> Option<usize> {
     let here = physical(region);
-    (region.device != 0 && here.end <= DEVICES.end).then_some(address(Pa(here.start)))
+    (region.kind == MemoryKind::Device && here.end <= DEVICES.end)
+        .then_some(address(Pa(here.start)))
 }
 
 /// EL2's address of a physical one: the same.

@@ -10,7 +10,7 @@ use arm_sysregs::el2::registers::{
     CnthctlEl2, CntvoffEl2, CptrEl2, HcrEl2, MdcrEl2, VbarEl2, VmpidrEl2, VpidrEl2,
 };
 use smccc::Smc;
-use vmm_core::ids::{MAX_VCPUS, Vcpu};
+use vmm_core::ids::{MAX_VCPUS, Vcpu, VcpuCount};
 use vmm_core::vm::Vm;
 
 use crate::machine::{Here, Machine, left_guest};
@@ -26,12 +26,12 @@ const STACK: usize = 16;
 
 static mut STACKS: [Stack<STACK>; MAX_VCPUS - 1] = [const { Stack::new() }; MAX_VCPUS - 1];
 
-/// Starts processors 1 to `count - 1`, each with affinity 0.0.0.n.
+/// Starts all processors but the first, each with affinity 0.0.0.n.
 ///
 /// # Errors
 /// [`SetupError::Processor`] for one that the firmware does not start.
-pub fn start_others(monitor: &'static Monitor, count: u8) -> Result<(), SetupError> {
-    for (n, index) in (1..count).zip(0..) {
+pub fn start_others(monitor: &'static Monitor, cpus: VcpuCount) -> Result<(), SetupError> {
+    for (Vcpu(n), index) in cpus.each().skip(1).zip(0..) {
         let stack = (&raw mut STACKS).cast::<Stack<STACK>>().wrapping_add(index);
         // SAFETY: each processor gets its own stack, once; the plan has at most MAX_VCPUS.
         unsafe { start_core::<Smc, _, _>(n.into(), stack, move || work(monitor, Vcpu(n))) }

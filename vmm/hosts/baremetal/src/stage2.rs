@@ -13,7 +13,7 @@ use arm_sysregs::el2::accessors::{write_vtcr_el2, write_vttbr_el2};
 use arm_sysregs::el2::registers::{VtcrEl2, VttbrEl2};
 use spin::mutex::spin::{SpinMutex, SpinMutexGuard};
 use vmm_core::addr::Pa;
-use vmm_core::plan::{MAX_REGIONS, Plan, RegionFacts};
+use vmm_core::plan::{MAX_REGIONS, MemoryKind, PlanBlock, RegionFacts};
 
 use crate::memory::{address, guest_owns};
 use crate::{SetupError, refused};
@@ -69,17 +69,18 @@ fn mappable(region: &RegionFacts) -> bool {
 ///
 /// # Errors
 /// [`SetupError::Region`] for a region that cannot be mapped.
-pub fn build(plan: Plan) -> Result<u64, SetupError> {
+pub fn build(plan: PlanBlock) -> Result<u64, SetupError> {
     let mut root = RootTable::new(Pool(SpinMutexGuard::leak(POOL.lock()).iter_mut()), 1, Stage2);
     for region in plan.regions().filter(|region| guest_owns(region)) {
         let error = Err(refused(region, REFUSED));
         if !mappable(region) {
             return error;
         }
-        let kind = if region.device == 0 {
-            Attributes::MEMATTR_NORMAL_INNER_WB | Attributes::MEMATTR_NORMAL_OUTER_WB
-        } else {
-            Attributes::MEMATTR_DEVICE_nGnRE | Attributes::XN
+        let kind = match region.kind {
+            MemoryKind::Normal => {
+                Attributes::MEMATTR_NORMAL_INNER_WB | Attributes::MEMATTR_NORMAL_OUTER_WB
+            }
+            MemoryKind::Device => Attributes::MEMATTR_DEVICE_nGnRE | Attributes::XN,
         };
         let valid = Attributes::VALID | Attributes::ACCESS_FLAG | Attributes::S2AP_ACCESS_RW;
         let window = region.window.range();

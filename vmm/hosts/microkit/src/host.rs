@@ -11,8 +11,8 @@ use vmm_core::host::{
     ENTRY_SCTLR_EL1, El1, Entry, Host, HostStats, Image, InjectRefused, Injection, MemoryOp,
     MemoryRefused, VirtualTimer,
 };
-use vmm_core::ids::{Gpr, Intid, MAX_VCPUS, Vcpu};
-use vmm_core::plan::{MAX_LINES, Plan};
+use vmm_core::ids::{Gpr, Intid, MAX_VCPUS, Vcpu, VcpuCount};
+use vmm_core::plan::{Interrupt, MAX_INTERRUPTS, PlanBlock};
 use vmm_microkit_abi::fault::{Carried, Fault};
 use vmm_microkit_abi::registers::{Place, RegisterFile, SYSCALL_REPLY};
 
@@ -59,7 +59,7 @@ pub struct Sel4 {
     kernel: Kernel,
     cpus: [Cpu; MAX_VCPUS],
     memory: GuestMemory,
-    lines: [Option<Line>; MAX_LINES],
+    lines: [Option<Line>; MAX_INTERRUPTS],
     /// One for all virtual CPUs: the core names the earliest deadline.
     idle: Option<(IdleTimer, Channel)>,
     /// When the idle timer is due.
@@ -99,12 +99,12 @@ impl Sel4 {
     ///
     /// # Errors
     /// [`Missing`] says what they do not.
-    pub fn open(plan: &Plan<'_>) -> Result<Self, Missing> {
+    pub fn open(plan: &PlanBlock<'_>) -> Result<Self, Missing> {
         let facts = plan.facts();
-        let mut lines = [None; MAX_LINES];
-        for ((to, line), intid) in lines.iter_mut().zip(plan.lines()).zip(plan.intids()) {
-            let channel = channel(line.channel).ok_or(Missing::Channel(line.channel))?;
-            *to = Some((intid, channel));
+        let mut lines = [None; MAX_INTERRUPTS];
+        for (to, interrupt) in lines.iter_mut().zip(plan.interrupts()) {
+            let Interrupt { intid, channel: number, .. } = interrupt;
+            *to = Some((intid, channel(number).ok_or(Missing::Channel(number))?));
         }
         let timer = facts.idle_timer;
         let registers = NonNull::new(symbols::idle_vaddr() as *mut u32);
@@ -120,10 +120,10 @@ impl Sel4 {
         let memory = unsafe { GuestMemory::new(facts.ram.range(), base.as_ptr()) };
         let mut kernel = Kernel::default();
         let slots = kernel.slots().ok_or(Missing::Vcpu(0))?;
-        if facts.vcpus > 1 {
-            for v in (0..).take_while(|v| u32::from(*v) < facts.vcpus) {
-                if !kernel.number(Vcpu(v)) {
-                    return Err(Missing::Vcpu(v));
+        if facts.vcpus != VcpuCount::One {
+            for vcpu in facts.vcpus.each() {
+                if !kernel.number(vcpu) {
+                    return Err(Missing::Vcpu(vcpu.0));
                 }
             }
         }

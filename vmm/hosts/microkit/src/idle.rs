@@ -8,7 +8,7 @@
 use core::arch::asm;
 use core::ptr::NonNull;
 
-use vmm_core::plan::{IDLE_CNTP, IDLE_IMX_GPT};
+use vmm_core::plan::IdleKind;
 
 use crate::counter;
 
@@ -21,13 +21,12 @@ pub enum IdleTimer {
 }
 
 impl IdleTimer {
-    /// The timer of this kind ([`vmm_core::plan::IdleTimerFacts::kind`]), stopped; `None` where
-    /// there is none, or where it does not keep time.
-    pub fn open(kind: u32, registers: Option<NonNull<u32>>) -> Option<Self> {
+    /// The timer of this kind, stopped; `None` where there is none, or where it does not keep time.
+    pub fn open(kind: IdleKind, registers: Option<NonNull<u32>>) -> Option<Self> {
         let mut timer = match kind {
-            IDLE_CNTP => Self::Cntp,
-            IDLE_IMX_GPT => Self::Gpt(Gpt::open(registers?)?),
-            _ => return None,
+            IdleKind::Cntp => Self::Cntp,
+            IdleKind::ImxGpt => Self::Gpt(Gpt::open(registers?)?),
+            IdleKind::None => return None,
         };
         timer.disarm();
         Some(timer)

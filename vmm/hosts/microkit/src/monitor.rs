@@ -6,8 +6,7 @@ use sel4_microkit::{
 };
 use vmm_core::host::{Action, Exit, Host};
 use vmm_core::ids::Vcpu;
-use vmm_core::plan::Plan;
-use vmm_core::uart::Uart;
+use vmm_core::plan::PlanBlock;
 use vmm_core::vm::Vm;
 use vmm_microkit_abi::fault;
 
@@ -23,16 +22,14 @@ pub struct Monitor {
 impl Monitor {
     /// Reads the plan and starts the guest.
     pub fn start() -> Self {
-        let plan = match Plan::read(symbols::plan()) {
+        let plan = match PlanBlock::read(symbols::plan()) {
             Ok(plan) => plan,
             Err(error) => {
                 uart::identify();
                 stop::refuse(format_args!("{error}"))
             }
         };
-        if let Some(kind) = Uart::from_number(plan.facts().console.kind) {
-            uart::open(kind);
-        }
+        uart::open(plan.facts().console.kind);
         let host = match Sel4::open(&plan) {
             Ok(host) => host,
             Err(missing) => stop::refuse(format_args!("{missing}")),

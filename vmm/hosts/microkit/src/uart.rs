@@ -8,7 +8,7 @@ use vmm_core::uart::Uart;
 
 use crate::{counter, symbols};
 
-/// [`Uart::number`] of the UART there is; zero before [`open`].
+/// The [`Uart`] there is, as its number; zero before [`open`].
 static KIND: AtomicU32 = AtomicU32::new(0);
 
 /// Set while the UART takes nothing, because the guest turned it off: what follows is dropped
@@ -17,7 +17,7 @@ static DEAD: AtomicBool = AtomicBool::new(false);
 
 /// Says what kind of UART is at `uart_vaddr`.
 pub fn open(kind: Uart) {
-    KIND.store(kind.number(), Ordering::Relaxed);
+    KIND.store(kind as u32, Ordering::Relaxed);
 }
 
 /// Finds out what kind of UART is at `uart_vaddr`, where no plan says so: a PL011 has its part
