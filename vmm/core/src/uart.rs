@@ -1,8 +1,25 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! UARTs that the monitor writes to by polling, as data: which register says that there is room,
-//! and which one takes the byte. The host does the two volatile accesses.
+//! UARTs that the monitor writes to by polling: which register says that there is room, which one
+//! takes the byte, and how long to wait. The host does the two volatile accesses.
+
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use zerocopy::{Immutable, IntoBytes, KnownLayout, TryFromBytes};
+
+/// Byte offset of the word that tells UARTs apart ([`Uart::of_part`]): UARTPeriphID0.
+pub const PART: usize = 0xfe0;
+
+/// The registers of a UART, and the time.
+pub trait Registers {
+    /// Reads the 32-bit register at a byte offset.
+    fn load(&self, offset: usize) -> u32;
+    /// Writes it.
+    fn store(&self, offset: usize, value: u32);
+    /// The generic timer's counter, in ticks.
+    fn now(&self) -> u64;
+    /// Its frequency, in hertz.
+    fn frequency(&self) -> u64;
+}
 
 /// A kind of UART.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, TryFromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -15,6 +32,42 @@ pub enum Uart {
 }
 
 impl Uart {
+    /// The UART with this number.
+    #[must_use]
+    pub const fn new(number: u32) -> Option<Self> {
+        match number {
+            1 => Some(Self::Pl011),
+            2 => Some(Self::Imx),
+            _ => None,
+        }
+    }
+
+    /// What a UART is that no plan names, by the word at [`PART`]: a PL011 has its part number there
+    /// (Arm DDI 0183G, 3.3.15), in an i.MX UART nothing is there.
+    #[must_use]
+    pub const fn of_part(word: u32) -> Self {
+        if word == 0x11 { Self::Pl011 } else { Self::Imx }
+    }
+
+    /// Sends text as it is, waiting for each byte's room at most a tenth of a second (a byte takes
+    /// 1 ms at 9600 baud). `dead` is set while the UART takes nothing, because the guest turned it
+    /// off: what follows is dropped rather than waited for.
+    pub fn send(self, registers: &impl Registers, dead: &AtomicBool, text: &str) {
+        for byte in text.bytes() {
+            let patience =
+                if dead.load(Ordering::Relaxed) { 0 } else { registers.frequency() / 10 };
+            let give_up = registers.now().saturating_add(patience);
+            while !self.has_room(registers.load(self.status_offset())) {
+                if registers.now() > give_up {
+                    dead.store(true, Ordering::Relaxed);
+                    return;
+                }
+            }
+            dead.store(false, Ordering::Relaxed);
+            registers.store(self.data_offset(), byte.into());
+        }
+    }
+
     /// Byte offset of the 32-bit register that takes a byte to send: UARTDR, UTXD.
     #[must_use]
     pub const fn data_offset(self) -> usize {
@@ -45,7 +98,60 @@ impl Uart {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::{Cell, RefCell};
+    use std::vec::Vec;
+
     use super::*;
+
+    /// A UART whose FIFO has room for a while, and a clock that ticks at each look.
+    struct Wire {
+        room: Cell<u32>,
+        sent: RefCell<Vec<u8>>,
+        ticks: Cell<u64>,
+    }
+
+    impl Registers for Wire {
+        fn load(&self, offset: usize) -> u32 {
+            assert_eq!(offset, 0x18);
+            if self.room.get() > 0 { 0 } else { 0x20 }
+        }
+        fn store(&self, offset: usize, value: u32) {
+            assert_eq!(offset, 0);
+            self.room.set(self.room.get() - 1);
+            self.sent.borrow_mut().push(value as u8);
+        }
+        fn now(&self) -> u64 {
+            self.ticks.set(self.ticks.get() + 1);
+            self.ticks.get()
+        }
+        fn frequency(&self) -> u64 {
+            1000
+        }
+    }
+
+    #[test]
+    fn a_uart_that_takes_nothing_is_waited_for_once() {
+        let (room, sent, ticks) = (Cell::new(3), RefCell::default(), Cell::new(0));
+        let (wire, dead) = (Wire { room, sent, ticks }, AtomicBool::new(false));
+        Uart::Pl011.send(&wire, &dead, "abcdef");
+        assert_eq!(*wire.sent.borrow(), b"abc");
+        assert!((100..120).contains(&wire.ticks.get()), "a tenth of a second");
+        Uart::Pl011.send(&wire, &dead, "ghi");
+        assert!(wire.ticks.get() < 130, "not once more");
+        wire.room.set(9);
+        Uart::Pl011.send(&wire, &dead, "jk");
+        assert_eq!(*wire.sent.borrow(), b"abcjk");
+        assert!(!dead.load(Ordering::Relaxed));
+    }
+
+    #[test]
+    fn numbers_and_part_numbers_name_a_uart() {
+        for kind in [Uart::Pl011, Uart::Imx] {
+            assert_eq!(Uart::new(kind as u32), Some(kind));
+        }
+        assert_eq!((Uart::new(0), Uart::new(3)), (None, None));
+        assert_eq!((Uart::of_part(0x11), Uart::of_part(0)), (Uart::Pl011, Uart::Imx));
+    }
 
     #[test]
     fn registers_lie_where_the_manuals_say() {

@@ -4,15 +4,14 @@
 
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use vmm_core::uart::Uart;
+use vmm_core::uart::{PART, Registers, Uart};
 
 use crate::{counter, symbols};
 
 /// The [`Uart`] there is, as its number; zero before [`open`].
 static KIND: AtomicU32 = AtomicU32::new(0);
 
-/// Set while the UART takes nothing, because the guest turned it off: what follows is dropped
-/// rather than waited for.
+/// Set while the UART takes nothing.
 static DEAD: AtomicBool = AtomicBool::new(false);
 
 /// Says what kind of UART is at `uart_vaddr`.
@@ -20,46 +19,51 @@ pub fn open(kind: Uart) {
     KIND.store(kind as u32, Ordering::Relaxed);
 }
 
-/// Finds out what kind of UART is at `uart_vaddr`, where no plan says so: a PL011 has its part
-/// number in UARTPeriphID0 (Arm DDI 0183G, 3.3.15).
+/// Finds out what kind of UART is at `uart_vaddr`, where no plan says so.
 pub fn identify() {
-    let base = symbols::uart_vaddr();
-    if base != 0 {
-        open(if read(base, 0xfe0) == 0x11 { Uart::Pl011 } else { Uart::Imx });
+    if let Some(page) = Page::mapped() {
+        open(Uart::of_part(page.load(PART)));
     }
 }
 
-/// Writes `text`, waiting for each byte's room at most a tenth of a second (a byte takes 1 ms at
-/// 9600 baud). Without effect before [`open`], or in a system that gave the monitor no UART.
+/// Writes `text`. Without effect before [`open`], or in a system that gave the monitor no UART.
 pub fn print(text: &str) {
-    let base = symbols::uart_vaddr();
-    let Some(kind) = Uart::from_number(KIND.load(Ordering::Relaxed)) else { return };
-    if base == 0 {
-        return;
-    }
-    for byte in text.bytes() {
-        let patience = if DEAD.load(Ordering::Relaxed) { 0 } else { counter::frequency() / 10 };
-        let give_up = counter::now().saturating_add(patience);
-        while !kind.has_room(read(base, kind.status_offset())) {
-            if counter::now() > give_up {
-                DEAD.store(true, Ordering::Relaxed);
-                return;
-            }
-        }
-        DEAD.store(false, Ordering::Relaxed);
-        write(base, kind.data_offset(), u32::from(byte));
+    if let (Some(kind), Some(page)) = (Uart::new(KIND.load(Ordering::Relaxed)), Page::mapped()) {
+        kind.send(&page, &DEAD, text);
     }
 }
 
-fn read(base: usize, offset: usize) -> u32 {
-    let register = base.wrapping_add(offset) as *const u32;
-    // SAFETY: `base` is the page of UART registers that the Microkit tool mapped as device memory,
-    // and all offsets are below 4 KiB. Reading those registers has no side effects.
-    unsafe { register.read_volatile() }
+/// The page of UART registers.
+struct Page {
+    base: usize,
 }
 
-fn write(base: usize, offset: usize, value: u32) {
-    let register = base.wrapping_add(offset) as *mut u32;
-    // SAFETY: as above; the transmit register takes a byte, which is all that this does.
-    unsafe { register.write_volatile(value) }
+impl Page {
+    fn mapped() -> Option<Self> {
+        let base = symbols::uart_vaddr();
+        (base != 0).then_some(Self { base })
+    }
+}
+
+impl Registers for Page {
+    fn load(&self, offset: usize) -> u32 {
+        let register = self.base.wrapping_add(offset) as *const u32;
+        // SAFETY: `base` is the page of UART registers that the Microkit tool mapped as device
+        // memory, and all offsets are below 4 KiB. Reading those registers has no side effects.
+        unsafe { register.read_volatile() }
+    }
+
+    fn store(&self, offset: usize, value: u32) {
+        let register = self.base.wrapping_add(offset) as *mut u32;
+        // SAFETY: as above; the transmit register takes a byte, which is all that this does.
+        unsafe { register.write_volatile(value) }
+    }
+
+    fn now(&self) -> u64 {
+        counter::now()
+    }
+
+    fn frequency(&self) -> u64 {
+        counter::frequency()
+    }
 }
