@@ -28,9 +28,11 @@ pub const KERNEL_FILE: &str = "kernel.json";
 pub const NANOSECONDS_PER_INSTRUCTION: u32 = 2;
 
 /// Turn of a virtual CPU under `--icount`. The emulator does not trap WFE, so there a lock that is
-/// waited for is handed over once a turn, and only a short one comes near what hardware does. It costs
-/// nothing there but its instructions; in the emulator's real time each turn is dear.
-const COUNTED_TURN_US: u32 = 100;
+/// waited for is handed over once a turn, and a long one keeps it from the others; a short one has
+/// virtual CPUs wake each other more often. Of the two loads of `ci/bench` the slower one took, times plain
+/// QEMU, on two and on four virtual CPUs: 1.45 and 1.46 with 100, 1.17 and 1.17 with 300, 1.14 and 1.40
+/// with 500 (`seq | sort` and forks, 28 November 2026). In the emulator's real time each turn is dear.
+const COUNTED_TURN_US: u32 = 300;
 
 /// Everything that is needed to boot once more.
 #[derive(Debug)]

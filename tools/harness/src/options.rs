@@ -193,7 +193,7 @@ pub struct Machine {
     #[arg(long, value_name = "N")]
     pub cores: Option<u32>,
     /// Turn of a virtual CPU where several share a core, in microseconds; without it 1000, with
-    /// --icount 100.
+    /// --icount 300.
     #[arg(long, value_name = "US", value_parser = clap::value_parser!(u32).range(20..=100_000))]
     pub turn: Option<u32>,
     /// Firmware call that the monitor hands on to the firmware, where the board allows it. Again

@@ -21,8 +21,8 @@ use crate::{SetupError, registers, stage2};
 /// What decides and what obeys, for one processor at a time.
 pub type Monitor = Turns<(Vm<'static>, Machine)>;
 
-/// Pages of a further processor's stack: it only handles exits.
-const STACK: usize = 16;
+/// Pages of a further processor's stack: it only handles exits, in 3 KiB (Linux on four of them).
+const STACK: usize = 8;
 
 static mut STACKS: [Stack<STACK>; MAX_VCPUS - 1] = [const { Stack::new() }; MAX_VCPUS - 1];
 
