@@ -23,8 +23,8 @@ extern crate self as vmm_core;
 pub mod addr;
 pub mod arm;
 pub mod boot;
-pub mod bus;
 pub mod chosen;
+pub mod devices;
 pub mod entropy;
 #[cfg(feature = "fake")]
 pub mod fake;

@@ -2,6 +2,7 @@
 //! The monitor. A host calls [`Vm::handle`] for each exit and does what the [`Action`] says; that
 //! is the whole loop.
 
+mod bus;
 mod event;
 mod exception;
 mod firmware;
@@ -13,19 +14,21 @@ use crate::addr::Ipa;
 use crate::arm::smccc;
 use crate::arm::syndrome::{Access, Class, RegisterAccess, Syndrome, SystemRegister, Timeout};
 use crate::boot::{self, BootError};
-use crate::bus::{Bus, BusError, Device};
+use crate::devices::{Devices, Effect, Emulated, MmioAccess};
 use crate::entropy::Generator;
 use crate::fault::{CodeLocation, Fault, FaultReport};
 use crate::gic::{self, Gic};
 use crate::host::{Action, Entry, Exit, Host, HostStats};
 use crate::ids::{GicVersion, Gpr, Intid, MAX_VCPUS, Vcpu};
-use crate::plan::{DeviceKind, GicFacts, IdleKind, Interrupt, PlanBlock, SeedKind};
+use crate::plan::{GicFacts, IdleKind, Interrupt, PlanBlock, SeedKind};
 use crate::report::counters::Counters;
 use crate::report::latency::Latency;
 use crate::report::trace::{Traced, trace_action, trace_exit, trace_plan};
 use crate::report::{self, Event};
 use exception::Aborted;
 
+pub use self::bus::BusError;
+use self::bus::{Bus, Target};
 pub use self::storm::STORM;
 use self::storm::Storm;
 
@@ -61,6 +64,7 @@ pub struct Vm<'p> {
     plan: PlanBlock<'p>,
     bus: Bus,
     gic: Gic,
+    devices: Devices,
     run: [Run; MAX_VCPUS],
     /// vCPUs that a WFE has parked, a bit each.
     yielded: u8,
@@ -89,20 +93,18 @@ impl<'p> Vm<'p> {
     pub fn new(plan: PlanBlock<'p>, slots: u8) -> Result<Self, VmError> {
         let facts = plan.facts();
         let mut bus = Bus::default();
-        bus.add(facts.gic.distributor.range(), Device::Distributor)?;
+        bus.add(facts.gic.distributor.range(), Target::Gic(gic::Window::Distributor))?;
         if facts.gic.version == GicVersion::V3 {
             let base = facts.gic.redistributors.ipa;
             for vcpu in facts.vcpus.each() {
                 let offset = u64::from(vcpu.0).wrapping_mul(gic::v3::REDISTRIBUTOR_SIZE);
                 let ipa = base.wrapping_add(offset);
                 let window = crate::plan::Window { ipa, size: gic::v3::REDISTRIBUTOR_SIZE };
-                bus.add(window.range(), Device::Redistributor(vcpu))?;
+                bus.add(window.range(), Target::Gic(gic::Window::Redistributor(vcpu)))?;
             }
         }
-        for device in plan.devices() {
-            match device.kind {
-                DeviceKind::Marker => bus.add(device.window.range(), Device::Marker)?,
-            }
+        for (index, device) in plan.devices().enumerate() {
+            bus.add(device.window.range(), Target::Device(index, device.kind))?;
         }
         let GicFacts { version, intid_count, .. } = facts.gic;
         let mut gic = Gic::new(version, facts.vcpus, intid_count, slots);
@@ -113,6 +115,7 @@ impl<'p> Vm<'p> {
             plan,
             bus,
             gic,
+            devices: Devices::of_plan(&plan),
             run: [Run::Off; MAX_VCPUS],
             yielded: 0,
             parks: facts.idle_timer.kind != IdleKind::None,
@@ -337,22 +340,42 @@ impl<'p> Vm<'p> {
         access: Option<Access>,
     ) -> Result<(), Fault> {
         let size = access.map_or(1, |access| access.size);
-        let Some((device, offset)) = self.bus.find(ipa, size) else {
+        let Some((target, offset)) = self.bus.find(ipa, size) else {
             return Err(Fault::UnownedAddress { ipa, access });
         };
         let access = access.ok_or(Fault::NoSyndrome { ipa })?;
         self.mmio = Some(host.stats());
         let swaps = host.sctlr(vcpu).is_some_and(|sctlr| host.pstate(vcpu).is_big_endian(sctlr));
         let order = |value| if swaps { access.swapped(value) } else { value };
+        let at = MmioAccess { vcpu, offset, size: access.size };
+        let mut registers;
+        let device: &mut dyn Emulated = match target {
+            Target::Gic(window) => {
+                registers = gic::Registers { gic: &mut self.gic, window };
+                &mut registers
+            }
+            Target::Device(index, _) => match self.devices.get(index) {
+                Some(device) => device,
+                None => return Err(Fault::UnownedAddress { ipa, access: Some(access) }),
+            },
+        };
         let known = if access.write {
             Counters::count(&mut self.counters.mmio_write);
-            let source = access.reg.filter(|_| !self.ignores(vcpu, device, (offset, access.size)));
+            let source = access.reg.filter(|_| !device.ignores(at));
+            // The zero register, or a value that nobody asks for.
             let value = access.stored(source.map_or(0, |reg| host.reg(vcpu, reg)));
-            self.store(host, vcpu, device, (offset, access.size), order(value))
+            let stored = device.store(host, at, order(value));
+            match stored.effect {
+                Effect::None => {}
+                Effect::Deliver => self.deliver(host),
+                Effect::Mark(value) => self.print(host, Event::Mark(value)),
+            }
+            stored.known
         } else {
             Counters::count(&mut self.counters.mmio_read);
-            let value = self.load(host, vcpu, device, (offset, access.size));
+            let value = device.load(host, at);
             if let Some(reg) = access.reg {
+                // What is not there reads as zero.
                 host.set_reg(vcpu, reg, access.loaded(order(value.unwrap_or(0))));
             }
             value.is_some()
@@ -365,41 +388,6 @@ impl<'p> Vm<'p> {
             pstate.is_aarch32() && (loads || pstate.is_in_it_block()) && !host.writes_aarch32()
         });
         if lost { Err(Fault::Aarch32Program { ipa }) } else { Ok(()) }
-    }
-
-    /// Whether a store changes nothing, whatever its value.
-    fn ignores(&self, vcpu: Vcpu, device: Device, place: (u64, u8)) -> bool {
-        gic_window(device).is_some_and(|window| self.gic.ignores(vcpu, window, place))
-    }
-
-    fn load(
-        &mut self,
-        host: &mut dyn Host,
-        vcpu: Vcpu,
-        device: Device,
-        place: (u64, u8),
-    ) -> Option<u64> {
-        self.gic.read(host, vcpu, gic_window(device)?, place)
-    }
-
-    fn store(
-        &mut self,
-        host: &mut dyn Host,
-        vcpu: Vcpu,
-        device: Device,
-        place: (u64, u8),
-        value: u64,
-    ) -> bool {
-        let Some(window) = gic_window(device) else {
-            let marks = place.0 == 0;
-            if marks {
-                self.print(host, Event::Mark(value));
-            }
-            return marks;
-        };
-        let known = self.gic.write(host, vcpu, window, place, value);
-        self.deliver(host);
-        known
     }
 
     fn register(
@@ -559,6 +547,7 @@ impl<'p> Vm<'p> {
     fn reset(&mut self, host: &mut dyn Host, vcpu: Vcpu) -> Action {
         self.halt(host, vcpu);
         self.gic.reset(host);
+        self.devices.reset();
         if let Err(error) = boot::place(&self.plan, host, self.generator.as_mut()) {
             return self.stop(host, vcpu, Fault::BadImage(error), None);
         }
@@ -583,14 +572,5 @@ impl<'p> Vm<'p> {
 
     fn print(&self, host: &mut dyn Host, event: Event<'_>) {
         report::print(host, &self.plan, (&self.counters, &self.latency), event);
-    }
-}
-
-/// The interrupt controller's registers behind a device, if it is a part of that.
-const fn gic_window(device: Device) -> Option<gic::Window> {
-    match device {
-        Device::Distributor => Some(gic::Window::Distributor),
-        Device::Redistributor(owner) => Some(gic::Window::Redistributor(owner)),
-        Device::Marker => None,
     }
 }

@@ -21,6 +21,7 @@ pub mod v3;
 
 use self::blocks::Block;
 use self::lists::{Aside, Slot};
+use crate::devices::{Effect, Emulated, MmioAccess, Stored};
 use crate::host::Host;
 use crate::ids::{GicVersion, Intid, MAX_VCPUS, Trigger, Vcpu, VcpuCount};
 
@@ -398,6 +399,32 @@ impl Gic {
         let Some((block, word)) = at.and_then(Block::at) else { return false };
         let elsewhere = self.version == GicVersion::V3 && !v3::is_in(window, block, word);
         elsewhere || self.block_ignores(owner, block, word)
+    }
+}
+
+/// A register window as a device.
+#[derive(Debug)]
+pub struct Registers<'g> {
+    /// The controller.
+    pub gic: &'g mut Gic,
+    /// Which of its windows.
+    pub window: Window,
+}
+
+impl Emulated for Registers<'_> {
+    fn load(&mut self, host: &mut dyn Host, access: MmioAccess) -> Option<u64> {
+        self.gic.read(host, access.vcpu, self.window, (access.offset, access.size))
+    }
+
+    fn store(&mut self, host: &mut dyn Host, access: MmioAccess, value: u64) -> Stored {
+        let place = (access.offset, access.size);
+        let known = self.gic.write(host, access.vcpu, self.window, place, value);
+        // Of a store of eight bytes one half may have done something.
+        Stored { known, effect: Effect::Deliver }
+    }
+
+    fn ignores(&self, access: MmioAccess) -> bool {
+        self.gic.ignores(access.vcpu, self.window, (access.offset, access.size))
     }
 }
 

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! Devices that the monitor emulates, one a file. Each sees loads and stores of its own registers
+//! and says what a store has to cause; what that means for the guest is the monitor's business.
+//!
+//! # How to add a device
+//!
+//! 1. A file beside this one: a type that implements [`Emulated`]. Registers that are not there answer
+//!    [`None`] and [`Stored::NOWHERE`]: the guest reads zero, and it is counted. Whatever the guest writes must not lead to a
+//!    panic, an index without a bound or a loop without an end.
+//! 2. A line in `rooms!` below, and its [`DeviceKind`] in the layout of the plan block.
+//! 3. A line in `devices` of `vmm/plan/src/block.rs`: where the guest finds it. What it needs of the
+//!    board comes from a table of `board.toml`, and its node in the guest's tree from
+//!    `vmm/plan/src/tree.rs`.
+//! 4. A test beside it on the fake host, and a conformance guest, which runs on every host.
+
+use arrayvec::ArrayVec;
+
+use crate::host::Host;
+use crate::ids::Vcpu;
+use crate::plan::{DeviceKind, MAX_DEVICES, PlanBlock};
+
+pub mod marker;
+
+/// A load or store of an emulated device's registers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MmioAccess {
+    /// Who makes it.
+    pub vcpu: Vcpu,
+    /// Of its first byte, from the start of the device's window.
+    pub offset: u64,
+    /// Bytes: 1, 2, 4 or 8. All of them are in the window.
+    pub size: u8,
+}
+
+/// What a store causes outside the device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Nothing.
+    None,
+    /// Interrupts may be there that were not: give each vCPU its own.
+    Deliver,
+    /// Print a mark with this value.
+    Mark(u64),
+}
+
+/// What became of a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// Whether there is such a register: a store to none is counted.
+    pub known: bool,
+    /// What else has to happen.
+    pub effect: Effect,
+}
+
+impl Stored {
+    /// A store to a register that is not there.
+    pub const NOWHERE: Self = Self { known: false, effect: Effect::None };
+
+    /// A store to a register, with this effect.
+    #[must_use]
+    pub const fn with(effect: Effect) -> Self {
+        Self { known: true, effect }
+    }
+}
+
+/// A device that is software.
+pub trait Emulated {
+    /// The value that a load finds; `None` where there is no such register. The host is the one
+    /// under the monitor, for what the device needs of the machine.
+    fn load(&mut self, host: &mut dyn Host, access: MmioAccess) -> Option<u64>;
+
+    /// Takes the value of a store, bits beyond its size zero.
+    fn store(&mut self, host: &mut dyn Host, access: MmioAccess, value: u64) -> Stored;
+
+    /// Whether a store changes nothing as things are, whatever its value: then nobody has to ask the
+    /// kernel under the monitor for the register that holds it.
+    fn ignores(&self, _access: MmioAccess) -> bool {
+        false
+    }
+
+    /// The guest starts anew: nothing of the last one is left.
+    fn reset(&mut self) {}
+}
+
+macro_rules! rooms {
+    ($($kind:ident: $device:path,)*) => {
+        #[derive(Clone, Debug)]
+        enum Room {
+            $($kind($device),)*
+        }
+
+        impl Room {
+            fn new(kind: DeviceKind) -> Self {
+                match kind {
+                    $(DeviceKind::$kind => Self::$kind(<$device>::default()),)*
+                }
+            }
+
+            fn device(&mut self) -> &mut dyn Emulated {
+                match self {
+                    $(Self::$kind(device) => device,)*
+                }
+            }
+        }
+    };
+}
+
+rooms! {
+    Marker: marker::Marker,
+}
+
+/// The devices of a guest, in the order of its plan.
+#[derive(Clone, Debug)]
+pub struct Devices(ArrayVec<Room, MAX_DEVICES>);
+
+impl Devices {
+    /// The devices of a plan, as they are before the guest starts.
+    #[must_use]
+    pub fn of_plan(plan: &PlanBlock<'_>) -> Self {
+        Self(plan.devices().map(|device| Room::new(device.kind)).collect())
+    }
+
+    /// The n-th device.
+    pub fn get(&mut self, index: usize) -> Option<&mut dyn Emulated> {
+        self.0.get_mut(index).map(Room::device)
+    }
+
+    /// The guest starts anew.
+    pub fn reset(&mut self) {
+        self.0.iter_mut().for_each(|room| room.device().reset());
+    }
+}
