@@ -127,6 +127,15 @@ impl Platform {
         Some(named(&self.tree, "chosen")?.property(name)?.value)
     }
 
+    /// The registers of the first device that is compatible with this.
+    #[must_use]
+    pub fn device(&self, compatible: &str) -> Option<Device> {
+        let is = |node: &FdtNode<'_, '_>| {
+            node.compatible().is_some_and(|all| all.all().any(|one| one == compatible))
+        };
+        window(self.tree.all_nodes().find(is)?, 0)
+    }
+
     /// The page that takes marks: the boot argument `marker=ADDRESS`.
     #[must_use]
     pub fn marker(&self) -> Option<Device> {

@@ -136,6 +136,8 @@ pub struct Fake {
     pub overwritten: Vec<Overwritten>,
     /// Memory steps so far.
     pub memory_log: Vec<MemoryOp>,
+    /// What [`Host::wall_clock`] says.
+    pub wall_clock: u32,
     /// Firmware calls so far.
     pub smc_log: Vec<[u64; 8]>,
     /// What the firmware answers.
@@ -177,6 +179,7 @@ impl Fake {
             exits: VecDeque::new(),
             overwritten: Vec::new(),
             memory_log: Vec::new(),
+            wall_clock: 0,
             smc_log: Vec::new(),
             smc_answer: [0; 4],
             stats: HostStats::default(),
@@ -547,6 +550,10 @@ impl Host for Fake {
     fn smc(&mut self, args: [u64; 8]) -> [u64; 4] {
         self.smc_log.push(args);
         self.smc_answer
+    }
+
+    fn wall_clock(&mut self) -> u32 {
+        self.wall_clock
     }
 
     fn now(&mut self) -> u64 {

@@ -319,6 +319,9 @@ pub trait Host {
     /// Makes a firmware call on the monitor's behalf (DEN0028F): X0 to X7 in, X0 to X3 out.
     fn smc(&mut self, args: [u64; 8]) -> [u64; 4];
 
+    /// Seconds since 1970 of the clock that the plan names (its region `rtc`); zero where it has none.
+    fn wall_clock(&mut self) -> u32;
+
     /// The generic timer's counter (CNTPCT_EL0), in ticks.
     fn now(&mut self) -> u64;
 

@@ -74,6 +74,7 @@ fn guest(head: &str) -> Result<(Spec, u64), String> {
             "dist" => facts.gic.distributor = window()?,
             "redist" => facts.gic.redistributors = window()?,
             "marker" => spec.device(DeviceKind::Marker, window()?),
+            "rtc" => spec.device(DeviceKind::Rtc, window()?),
             "ram" => facts.ram = window()?,
             "kernel" => facts.kernel.ipa = number(value)?,
             "dtb" => facts.device_tree.ipa = number(value)?,
@@ -207,6 +208,9 @@ impl Host for Recorded<'_> {
     }
     fn smc(&mut self, _: [u64; 8]) -> [u64; 4] {
         [self.result(3), self.result(2), self.result(1), self.result(0)]
+    }
+    fn wall_clock(&mut self) -> u32 {
+        self.result(0) as u32
     }
     fn now(&mut self) -> u64 {
         self.result(0)

@@ -132,7 +132,8 @@ fn gic(plan: &Plan, facts: &mut Facts) {
 /// What the monitor emulates besides the interrupt controller: a line for each.
 fn devices(plan: &Plan) -> Vec<DeviceFacts> {
     let device = |kind, span| DeviceFacts { kind, reserved: 0, window: window(span) };
-    vec![device(DeviceKind::Marker, plan.board.marker.registers)]
+    let clock = plan.clock().map(|clock| device(DeviceKind::Rtc, clock.registers));
+    [device(DeviceKind::Marker, plan.board.marker.registers)].into_iter().chain(clock).collect()
 }
 
 fn interrupts(plan: &Plan) -> Vec<InterruptFacts> {

@@ -74,6 +74,13 @@ pub struct Closure {
     pub cells: (u32, u32),
 }
 
+impl Closure {
+    /// Registers of all devices.
+    pub(crate) fn registers(&self) -> impl Iterator<Item = Span> + '_ {
+        self.devices.iter().flat_map(|device| device.registers.iter().copied())
+    }
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Role {
     /// Only hands addresses through.

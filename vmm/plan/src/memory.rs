@@ -30,6 +30,8 @@ pub enum RegionName {
     Uart,
     /// Registers of the timer that wakes a parked vCPU.
     IdleTimer,
+    /// Registers of the board's real-time clock.
+    Clock,
     /// Distributor.
     Gicd,
     /// Redistributors (GICv3).
@@ -46,7 +48,7 @@ pub enum RegionName {
 
 impl RegionName {
     /// All that this planner's monitor knows by name.
-    const KNOWN: [Self; 13] = [
+    const KNOWN: [Self; 14] = [
         Self::Ram,
         Self::Plan,
         Self::Kernel,
@@ -55,6 +57,7 @@ impl RegionName {
         Self::Seed,
         Self::Uart,
         Self::IdleTimer,
+        Self::Clock,
         Self::Gicd,
         Self::Gicr,
         Self::Gicc,
@@ -82,6 +85,7 @@ impl RegionName {
             Self::Seed => "seed",
             Self::Uart => "uart",
             Self::IdleTimer => "idle",
+            Self::Clock => "rtc",
             Self::Gicd => "gicd",
             Self::Gicr => "gicr",
             Self::Gicc => "gicc",
@@ -100,6 +104,7 @@ impl RegionName {
             Self::DeviceTree => "device tree",
             Self::Uart => "console UART",
             Self::IdleTimer => "idle timer",
+            Self::Clock => "real-time clock",
             Self::Gicd => "GICD",
             Self::Gicr => "GICR",
             Self::Gicc => "GICC",
@@ -203,6 +208,7 @@ mod vaddr {
     pub const UART: u64 = 0x1040_0000;
     pub const IDLE: u64 = 0x1060_0000;
     pub const SEED: u64 = 0x1080_0000;
+    pub const CLOCK: u64 = 0x10a0_0000;
     pub const KERNEL: u64 = 0x2000_0000;
     pub const INITRD: u64 = 0x4000_0000;
     pub const RAM: u64 = 0x1_0000_0000;
@@ -287,7 +293,7 @@ fn device(name: RegionName, span: Span, owner: Owner) -> Region {
     }
 }
 
-/// Console, interrupt controller and idle timer.
+/// Console, interrupt controller, idle timer and real-time clock.
 fn machine(needs: &Needs<'_>) -> Vec<Region> {
     let uart = needs.board.console.registers;
     let console = device(RegionName::Uart, uart, Owner::MonitorOnceStopped);
@@ -314,6 +320,10 @@ fn machine(needs: &Needs<'_>) -> Vec<Region> {
     if let Some(span) = idle.and_then(|idle| idle.registers) {
         let timer = device(RegionName::IdleTimer, span, Owner::Monitor);
         all.push(Region { vaddr: Some(vaddr::IDLE), ..timer });
+    }
+    if let Some(clock) = needs.board.clock_beside(needs.closure.registers()) {
+        let registers = device(RegionName::Clock, clock.device, Owner::Monitor);
+        all.push(Region { vaddr: Some(vaddr::CLOCK), ..registers });
     }
     all
 }

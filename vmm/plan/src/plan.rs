@@ -5,7 +5,7 @@
 use dtoolkit::model::DeviceTree;
 use vmm_core::plan::{MAX_INTERRUPTS, MAX_REGIONS, MAX_RULES};
 
-use crate::board::{Board, Gic, Idle, Seed};
+use crate::board::{Board, Clock, Gic, Idle, Seed};
 use crate::closure::{Closure, Device, Missing, Unplanned};
 use crate::dt::{self, Tree};
 use crate::error::PlanError;
@@ -164,10 +164,17 @@ impl Plan {
         mine.iter().chain(self.board.smc.rules.iter().filter(unnamed))
     }
 
+    /// The board's clock, if the guest has an emulated one that shows its time.
+    #[must_use]
+    pub fn clock(&self) -> Option<&Clock> {
+        self.board.clock.as_ref().filter(|_| self.region(&RegionName::Clock).is_some())
+    }
+
     /// What the monitor emulates, with the guest-physical addresses.
     #[must_use]
     pub fn emulated(&self) -> Vec<(&'static str, Span)> {
         let mut all = vec![("marker page", self.board.marker.registers)];
+        all.extend(self.clock().map(|clock| ("real-time clock", clock.registers)));
         match (self.gic, &self.board.gic.v2, &self.board.gic.v3) {
             (2, Some(gic), _) => all.push(("GICD", gic.distributor)),
             (3, _, Some(gic)) => {

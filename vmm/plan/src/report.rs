@@ -334,6 +334,7 @@ fn device(ipa: u64, board: Option<&Board>) -> String {
     let mut known: Vec<(&str, Span)> = Vec::new();
     if let Some(board) = board {
         known.push(("the marker page", board.marker.registers));
+        known.extend(board.clock.as_ref().map(|clock| ("the real-time clock", clock.registers)));
         known.push(("the console", board.console.registers));
         known.extend(board.gics().map(|gic| ("GICD", gic.distributor())));
         known.extend(board.gic.v3.as_ref().map(|gic| ("GICR", gic.redistributors)));

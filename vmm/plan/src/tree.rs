@@ -6,7 +6,7 @@
 use dtoolkit::ToPropertyValue;
 use dtoolkit::model::{DeviceTree, DeviceTreeNode, DeviceTreeProperty};
 
-use crate::board::{Board, Gic};
+use crate::board::{Board, Clock, ClockKind, Gic};
 use crate::closure::Closure;
 use crate::irq::Trigger;
 use crate::layout::Layout;
@@ -103,14 +103,21 @@ pub(crate) fn guest(
     for node in &given.nodes {
         root.0.add_child(node.clone());
     }
+    let clock = board.clock_beside(given.registers());
     let base = board.console.registers.base;
     let passed =
         given.devices.iter().find(|device| device.registers.iter().any(|span| span.base == base));
+    let feed = unused_phandle(given);
+    if passed.is_none() || clock.is_some() {
+        root = root.child(clock_node(board, feed));
+    }
+    if let Some(clock) = clock {
+        root = root.child(rtc(clock, feed, width));
+    }
     let console = if let Some(device) = passed {
         device.path.clone()
     } else {
-        let clock = unused_phandle(given);
-        root = root.child(clock_node(board, clock)).child(uart(board, clock, width));
+        root = root.child(uart(board, feed, width));
         format!("/{}", console_name(board))
     };
     let mut aliases = Build::new("aliases");
@@ -243,6 +250,17 @@ fn clock_node(board: &Board, phandle: u32) -> Build {
         .with("#clock-cells", 0_u32)
         .with("clock-frequency", board.console.clock_hz)
         .with("phandle", phandle)
+}
+
+/// The emulated real-time clock. Its driver takes an interrupt for an alarm: it has none.
+fn rtc(clock: &Clock, feed: u32, width: (u32, u32)) -> Build {
+    let ClockKind::Pl031 = clock.kind;
+    Build::new(format!("rtc@{:x}", clock.registers.base))
+        .with("compatible", &["arm,pl031", "arm,primecell"][..])
+        .with("reg", reg(&[clock.registers], width))
+        // Linux's bus of PrimeCells asks for one (bindings/arm/primecell.yaml).
+        .with("clocks", vec![feed])
+        .with("clock-names", "apb_pclk")
 }
 
 fn console_name(board: &Board) -> String {

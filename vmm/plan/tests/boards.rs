@@ -308,3 +308,21 @@ fn no_file_of_a_plan_holds_a_seed() {
         assert!(plan.region(&RegionName::Seed).is_none());
     }
 }
+
+/// The emulated clock is where the board's own is read: not on a board without one, and not for a
+/// guest that is given the board's.
+#[test]
+fn a_guest_has_a_clock_where_the_monitor_reads_one() {
+    let clock = |name: &str, wish: &Wish, images: Images| {
+        let plan = Plan::new(&board(name), wish, images).unwrap();
+        let node = Tree::new(&plan.tree).by_path("/rtc@b001000").is_some();
+        let read = plan.region(&RegionName::Clock).map(|region| (region.ipa, region.pa));
+        let emulated = plan.emulated().iter().any(|(what, _)| *what == "real-time clock");
+        assert_eq!((node, emulated), (read.is_some(), read.is_some()));
+        read
+    };
+    let seen = Some((None, Some(0x0901_0000)));
+    assert_eq!(clock("qemu", &Wish::default(), images()), seen);
+    assert_eq!(clock("qemu", &Wish { host: Host::Baremetal, ..Wish::default() }, images()), seen);
+    assert_eq!(clock("maaxboard", &Wish::default(), images()), None);
+}

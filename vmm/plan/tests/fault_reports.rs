@@ -120,6 +120,8 @@ fn what_is_mapped_or_emulated_is_the_guests_own() {
     let tree = || Some(Tree::new(&own));
     let state = |wish: &Wish| {
         let plan = Plan::with_tree(&board("qemu"), wish, images(), tree()).unwrap();
+        // A guest that has the board's clock needs no other.
+        assert_eq!(plan.clock().is_none(), !wish.pass.is_empty());
         let bytes = plan.block().unwrap();
         Block::read(&bytes).unwrap().nodes()[0].state
     };

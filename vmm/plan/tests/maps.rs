@@ -32,8 +32,8 @@ fn a_map_has_every_region_and_image_once() {
     let board = common::board("qemu");
     let plan = Plan::new(&board, &Wish::default(), images()).unwrap();
     let map = Map::new(&plan, true);
-    // Two more than the regions are emulated (GICD, marker), three are images within RAM.
-    assert_eq!(map.rows.len(), plan.regions.len() + 5);
+    // Three more than the regions are emulated (GICD, marker, clock), three are images within RAM.
+    assert_eq!(map.rows.len(), plan.regions.len() + 6);
     let text = map.text();
     for what in ["RAM", "console UART", "GICD", "kernel", "initrd", "the kernel chooses"] {
         assert!(text.contains(what), "{what} in {text}");

@@ -12,6 +12,8 @@
 //!    board comes from a table of `board.toml`, and its node in the guest's tree from
 //!    `vmm/plan/src/tree.rs`.
 //! 4. A test beside it on the fake host, and a conformance guest, which runs on every host.
+//!
+//! [`rtc`] is a small one to begin with: a real-time clock that reads the board's own.
 
 use arrayvec::ArrayVec;
 
@@ -20,6 +22,7 @@ use crate::ids::Vcpu;
 use crate::plan::{DeviceKind, MAX_DEVICES, PlanBlock};
 
 pub mod marker;
+pub mod rtc;
 
 /// A load or store of an emulated device's registers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,6 +110,7 @@ macro_rules! rooms {
 
 rooms! {
     Marker: marker::Marker,
+    Rtc: rtc::Rtc,
 }
 
 /// The devices of a guest, in the order of its plan.

@@ -122,6 +122,8 @@ enumeration! {
     DeviceKind, Marker {
         /// The page whose stores make the monitor report.
         Marker = 1,
+        /// A real-time clock, Arm PL031.
+        Rtc = 2,
     }
 }
 
@@ -130,6 +132,7 @@ impl fmt::Display for DeviceKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Marker => "marker",
+            Self::Rtc => "rtc",
         })
     }
 }

@@ -25,7 +25,7 @@ compile_error!("the plan block is little-endian, and so is every board that this
 pub const MAGIC: [u8; 8] = *b"VMMPLAN\0";
 
 /// Version of the layout ([`Facts`], [`Node`]). Any change to a field changes it.
-pub const VERSION: u32 = 5;
+pub const VERSION: u32 = 6;
 
 /// What the block says of itself.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -300,7 +300,11 @@ fn enumerations(body: &[u8]) -> Result<(), PlanError> {
     facts.have::<IdleKind>("idle_timer.kind", offset_of!(Facts, idle_timer.kind), "0, 1 or 2")?;
     facts.have::<SeedKind>("seed", offset_of!(Facts, seed), "0 or 1")?;
     for device in facts.table::<DeviceFacts>(offset_of!(Facts, devices), MAX_DEVICES) {
-        device.have::<DeviceKind>("device.kind", offset_of!(DeviceFacts, kind), "1 (marker)")?;
+        device.have::<DeviceKind>(
+            "device.kind",
+            offset_of!(DeviceFacts, kind),
+            "1 (marker) or 2 (rtc)",
+        )?;
     }
     for interrupt in facts.table::<InterruptFacts>(offset_of!(Facts, interrupts), MAX_INTERRUPTS) {
         let at = offset_of!(InterruptFacts, trigger);

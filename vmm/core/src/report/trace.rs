@@ -278,6 +278,12 @@ impl Host for Traced<'_> {
         answer
     }
 
+    fn wall_clock(&mut self) -> u32 {
+        let seconds = self.0.wall_clock();
+        line(self.0, format_args!("wallclock {seconds:#x}"));
+        seconds
+    }
+
     fn now(&mut self) -> u64 {
         let now = self.0.now();
         line(self.0, format_args!("now {now:#x}"));

@@ -150,6 +150,9 @@ impl Host for Checked<'_> {
     fn smc(&mut self, args: [u64; 8]) -> [u64; 4] {
         self.fake.smc(args)
     }
+    fn wall_clock(&mut self) -> u32 {
+        self.fake.wall_clock()
+    }
     fn now(&mut self) -> u64 {
         self.fake.now()
     }

@@ -24,6 +24,7 @@ pub const INITRD: u64 = RAM + 0x3_0000;
 pub const GICD: u64 = 0x0800_0000;
 pub const GICR: u64 = 0x080a_0000;
 pub const MARKER: u64 = 0x0b00_0000;
+pub const RTC: u64 = 0x0b00_1000;
 pub const UART: u64 = 0x0900_0000;
 
 /// Device lines of every test guest: two levels, two edges.
@@ -102,6 +103,12 @@ impl Spec {
         self.facts.device_tree = Window { ipa: TREE, size: dtb.len() as u64 };
         self.facts.device_tree_checksum = checksum(&dtb);
         self.tree = dtb;
+    }
+
+    /// The same with a real-time clock.
+    pub fn with_clock(mut self) -> Self {
+        self.device(DeviceKind::Rtc, Window { ipa: RTC, size: 0x1000 });
+        self
     }
 
     /// Adds an emulated device.

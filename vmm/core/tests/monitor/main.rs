@@ -33,6 +33,7 @@ mod registers_v3;
 mod report;
 mod reset;
 mod routing;
+mod rtc;
 mod sleep;
 mod trng;
 mod world;

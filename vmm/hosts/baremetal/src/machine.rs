@@ -408,6 +408,10 @@ impl Host for Here<'_> {
         [x0, x1, x2, x3]
     }
 
+    fn wall_clock(&mut self) -> u32 {
+        self.machine.memory.wall_clock()
+    }
+
     fn now(&mut self) -> u64 {
         // SAFETY: a barrier: the counter is not read early (DDI 0487, D12.2.1).
         unsafe { asm!("isb", options(nostack)) };

@@ -102,6 +102,14 @@ impl<'a> Memory<'a> {
         bytes(region, region.window.size)
     }
 
+    /// Seconds of the board's real-time clock; zero if the plan has no region `rtc`.
+    pub fn wall_clock(&self) -> u32 {
+        let Some(clock) = registers(self.plan, "rtc") else { return 0 };
+        // SAFETY: the region is a PL031's page (board.toml, `clock`), which EL2 maps as device memory;
+        // its first word is RTCDR, and reading it changes nothing (Arm DDI 0224C, 3.3.1).
+        unsafe { with_exposed_provenance::<u32>(clock).read_volatile() }
+    }
+
     /// Does one step; `None` if it leaves guest RAM.
     pub fn step(&mut self, op: MemoryOp) -> Option<()> {
         match op {

@@ -40,6 +40,8 @@ patched! {
     idle_vaddr
     /// What seeds the guest's random numbers.
     seed_vaddr
+    /// Registers of the board's real-time clock.
+    rtc_vaddr
 }
 
 /// The bytes of a prefilled region; none where the system has no such region.

@@ -40,6 +40,8 @@ pub struct Board {
     /// What a guest meets at an address that nobody owns, unless it wishes something else.
     #[serde(default)]
     pub unowned: Unowned,
+    /// The board's real-time clock, which the monitor reads for the guest's emulated one.
+    pub clock: Option<Clock>,
     /// What wakes a parked vCPU on Microkit.
     pub idle: Option<Idle>,
     /// What seeds the guest's random numbers.
@@ -257,6 +259,28 @@ pub struct Console {
     pub clock_names: Vec<String>,
     /// Bits per second.
     pub baud: u32,
+    /// Where that is from.
+    pub source: String,
+}
+
+/// What a real-time clock is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClockKind {
+    /// Arm PrimeCell PL031.
+    Pl031,
+}
+
+/// The board's real-time clock, and where the guest sees its own.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Clock {
+    /// What both are.
+    pub kind: ClockKind,
+    /// The emulated one: a page with nothing behind it.
+    pub registers: Span,
+    /// The board's, which the monitor reads.
+    pub device: Span,
     /// Where that is from.
     pub source: String,
 }

@@ -140,6 +140,10 @@ impl Board {
         let mut pages =
             vec![("console", self.console.registers), ("marker", self.marker.registers)];
         pages.extend(self.idle.as_ref().and_then(|idle| idle.registers).map(|span| ("idle", span)));
+        if let Some(clock) = &self.clock {
+            pages.push(("clock.registers", clock.registers));
+            pages.push(("clock.device", clock.device));
+        }
         if let Some(gic) = &self.gic.v2 {
             pages.push(("gic.v2.distributor", gic.distributor));
             pages.push(("gic.v2.cpu_interface", gic.cpu_interface));
@@ -200,6 +204,14 @@ impl Board {
     #[must_use]
     pub fn idle_on(&self, host: Host) -> Option<&Idle> {
         self.idle.as_ref().filter(|_| host == Host::Microkit)
+    }
+
+    /// The clock that the monitor reads for a guest that is given these registers: none if the guest
+    /// has the board's own.
+    #[must_use]
+    pub fn clock_beside(&self, given: impl IntoIterator<Item = Span>) -> Option<&Clock> {
+        let mut given = given.into_iter();
+        self.clock.as_ref().filter(|clock| !given.any(|given| given.overlaps(clock.device)))
     }
 
     /// What seeds the random numbers of such a guest.

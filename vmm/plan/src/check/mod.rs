@@ -20,7 +20,7 @@ use crate::finding::{Finding, Findings};
 use crate::image::KernelHeader;
 use crate::initramfs::{Unpacked, unpacked};
 use crate::irq::Line;
-use crate::memory::{Kind, Region};
+use crate::memory::{Kind, Region, RegionName};
 use crate::plan::Plan;
 use crate::sdf::System;
 use crate::span::{LARGE_PAGE, Span, align_up, length};
@@ -182,9 +182,13 @@ impl<'a> Subject<'a> {
         self.guest_regions().filter(|(region, _)| is_ram(region))
     }
 
-    /// Ranges that the monitor emulates: interrupt controller and marker.
+    /// Ranges that the monitor emulates: interrupt controller, marker and real-time clock.
     fn emulated(&self) -> Vec<(&'static str, Span)> {
         let mut all = vec![("the marker page", self.board.marker.registers)];
+        if self.regions.iter().any(|region| region.name == RegionName::Clock) {
+            let clock = self.board.clock.as_ref();
+            all.extend(clock.map(|clock| ("the real-time clock", clock.registers)));
+        }
         match (self.gic, &self.board.gic.v2, &self.board.gic.v3) {
             (2, Some(gic), _) => all.push(("GICD", gic.distributor)),
             (3, _, Some(gic)) => {

@@ -56,7 +56,7 @@ rules! {
          writes the tree.";
     RegionOverlap = "region-overlap", Error,
         "Two things are at the same guest-physical addresses: two regions, a region and a device that \
-         the monitor emulates (GICD, GICR, the marker page), or RAM and the registers of a node. Only \
+         the monitor emulates (GICD, GICR, the marker page, the clock), or RAM and the registers of a node. Only \
          one of them can answer, and the other is silently not there.";
     TwoOwners = "two-owners", Error,
         "A device, a piece of memory or an interrupt belongs to two at the same time. Two drivers of \
