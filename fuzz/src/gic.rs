@@ -14,6 +14,10 @@ use crate::input::Input;
 use crate::machine::Shape;
 use crate::model::{Around, Model};
 
+/// As many interrupts nest on a CPU as it has priorities, of which five bits know 32 (IHI 0048B,
+/// 3.3.1).
+const NESTED: usize = 32;
+
 /// Device lines: two levels, two edges.
 const DEVICES: [(u16, bool); 4] = [(33, false), (40, false), (47, true), (60, true)];
 
@@ -162,6 +166,10 @@ impl Pair {
             0 => self.fake.raise(input.one_of(&wires)?),
             1 => self.fake.lower(input.one_of(&[33, 40])?),
             2 => {
+                let active = cpu.lists.iter().filter(|list| matches!(list, List::Active(_)));
+                if active.count() + cpu.aside.len() >= NESTED {
+                    return Some(());
+                }
                 let taken = self.fake.acknowledge(vcpu);
                 let taken = taken.map(|irq| (irq.intid.number(), irq.source.0, irq.group == 1));
                 self.model.acknowledge(vcpu.0, taken);
