@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 use vmm_plan::check::Subject;
 use vmm_plan::finding::Severity;
 use vmm_plan::memory::Region;
+use vmm_plan::span::Address;
 use vmm_plan::wish::Pass;
 use vmm_plan::{Board, Host, Images, Plan, Span, Wish, dt};
 
@@ -67,33 +68,33 @@ fn wish(input: &mut Input<'_>) -> Option<(usize, Wish, Images)> {
 }
 
 /// Pairs of spans that share an address.
-fn overlaps(spans: &[Span]) -> bool {
-    let mut spans: Vec<_> = spans.iter().filter(|span| span.size > 0).collect();
-    spans.sort_by_key(|span| span.base);
-    spans
-        .windows(2)
-        .any(|two| u128::from(two[0].base) + u128::from(two[0].size) > u128::from(two[1].base))
+fn overlaps<A: Address>(spans: &[Span<A>]) -> bool {
+    let mut spans: Vec<_> = spans.iter().filter(|span| span.size() > 0).collect();
+    spans.sort_by_key(|span| span.base());
+    let wide = |number: u64| u128::from(number);
+    spans.windows(2).any(|two| {
+        wide(two[0].base().number()) + wide(two[0].size()) > wide(two[1].base().number())
+    })
 }
 
 fn holds(plan: &Plan) {
     let layout = &plan.layout;
     let images = [layout.kernel, layout.tree, layout.initrd];
     assert!(!overlaps(&images), "{layout:?}");
-    for image in images.iter().filter(|image| image.size > 0) {
+    for image in images.iter().filter(|image| image.size() > 0) {
         assert!(layout.ram.encloses(*image), "{image:?} of {layout:?}");
     }
-    let spans = |which: fn(&Region) -> Option<Span>| {
-        plan.regions.iter().filter_map(which).collect::<Vec<_>>()
-    };
-    assert!(!overlaps(&spans(Region::guest_span)), "guest {:?}", plan.regions);
-    assert!(!overlaps(&spans(Region::physical_span)), "physical {:?}", plan.regions);
+    let guest: Vec<_> = plan.regions.iter().filter_map(Region::guest_span).collect();
+    let physical: Vec<_> = plan.regions.iter().filter_map(Region::physical_span).collect();
+    assert!(!overlaps(&guest), "guest {:?}", plan.regions);
+    assert!(!overlaps(&physical), "physical {:?}", plan.regions);
     assert!(dt::read("guest", &plan.dtb).is_ok());
     let block = plan.block().unwrap();
     let mut words = vec![0_u64; block.len().div_ceil(8)];
     zerocopy::IntoBytes::as_mut_bytes(&mut words[..])[..block.len()].copy_from_slice(&block);
     let read =
         vmm_core::plan::PlanBlock::read(&zerocopy::IntoBytes::as_bytes(&words[..])[..block.len()]);
-    assert_eq!(read.unwrap().facts().ram.size, layout.ram.size);
+    assert_eq!(read.unwrap().facts().ram.size, layout.ram.size());
 }
 
 /// The target.

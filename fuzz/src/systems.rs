@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use vmm_plan::check::Subject;
 use vmm_plan::dt::Tree;
-use vmm_plan::{Board, Images, Plan, Span, Wish, sdf};
+use vmm_plan::{Board, Images, Plan, Wish, sdf};
 
 use crate::boards::QEMU;
 
@@ -17,8 +17,7 @@ static PLAN: LazyLock<Plan> = LazyLock::new(|| {
 /// The target.
 pub fn run(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
-    let memory = &PLAN.board.microkit.memory;
-    let system = match sdf::read(text, Span::new(memory.base, memory.size)) {
+    let system = match sdf::read(text, PLAN.board.microkit.memory.span()) {
         Ok(system) => system,
         Err(error) => return assert!(!error.is_empty()),
     };

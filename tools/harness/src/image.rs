@@ -82,7 +82,7 @@ pub fn board(root: &Path, machine: &Machine) -> Result<Board> {
 /// There is no such board.
 pub fn marker(root: &Path, machine: &Machine) -> Result<u64> {
     let board = board(root, machine)?;
-    Ok(board.marker.registers.base)
+    Ok(board.marker.registers.base())
 }
 
 fn usage(error: vmm_plan::PlanError) -> Error {
@@ -306,7 +306,7 @@ pub fn plan(root: &Path, machine: &Machine) -> Result<Checked> {
     let mut append = machine.append.clone();
     if machine.guest.is_some() {
         // The marker page has no node: a conformance guest is told where it is.
-        append.push_str(&format!(" marker={:#x}", board.marker.registers.base));
+        append.push_str(&format!(" marker={:#x}", board.marker.registers.base()));
     }
     let wish = Wish {
         host: plan_host(machine),

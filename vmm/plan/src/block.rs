@@ -12,15 +12,14 @@ use crate::board::{IdleKind, SeedKind, Uart};
 use crate::error::PlanError;
 use crate::firmware::CallAction;
 use crate::irq::Trigger;
-use crate::memory::{Kind, Owner, RegionName};
+use crate::memory::{Kind, Owner, RegionName, redistributors};
 use crate::nodes;
 use crate::plan::Plan;
-use crate::span::{Size, Span, length};
-use crate::tree::redistributors;
+use crate::span::{Address, Size, Span, length};
 use crate::wish::{Host, Unowned};
 
-const fn window(span: Span) -> Window {
-    Window { ipa: span.base, size: span.size }
+fn window<A: Address>(span: Span<A>) -> Window {
+    Window { ipa: span.base().number(), size: span.size() }
 }
 
 /// Copies `from` into the fixed table `to`; the count, or an error naming `what`.
@@ -58,8 +57,8 @@ pub(crate) fn write(plan: &Plan) -> Result<Vec<u8>, PlanError> {
         | flag(aborts, FLAG_ABORT)
         | flag(plan.shares_cores(), FLAG_SHARED);
     facts.ram = window(plan.layout.ram);
-    facts.kernel = Window { ipa: plan.layout.kernel.base, size: plan.layout.kernel_file };
-    facts.device_tree = Window { ipa: plan.layout.tree.base, size: length(&plan.dtb) };
+    facts.kernel = Window { ipa: plan.layout.kernel.base().0, size: plan.layout.kernel_file };
+    facts.device_tree = Window { ipa: plan.layout.tree.base().0, size: length(&plan.dtb) };
     facts.device_tree_checksum = vmm_core::plan::checksum(&plan.dtb);
     facts.initrd = window(plan.layout.initrd);
     facts.gic.intid_count = plan.intids;
@@ -168,8 +167,8 @@ fn regions(plan: &Plan) -> Vec<RegionFacts> {
     plan.regions
         .iter()
         .map(|region| RegionFacts {
-            window: Window { ipa: region.ipa.unwrap_or(0), size: region.size },
-            pa: region.pa.unwrap_or(NO_PA),
+            window: Window { ipa: region.ipa.map_or(0, |ipa| ipa.0), size: region.size },
+            pa: region.pa.map_or(NO_PA, |pa| pa.0),
             owner: match region.owner {
                 Owner::Guest => RegionOwner::Guest,
                 Owner::Monitor => RegionOwner::Monitor,

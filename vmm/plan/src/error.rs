@@ -2,7 +2,7 @@
 //! Why nothing can be planned. Each message names the thing, the limit and the way out.
 
 use crate::finding::{Finding, refusal};
-use crate::span::{Size, Span};
+use crate::span::{Extent, Size};
 
 /// Why nothing can be planned.
 #[derive(Debug, thiserror::Error)]
@@ -110,12 +110,12 @@ pub enum PlanError {
         range: String,
     },
     /// Something is larger than the room left for it.
-    #[error("{what} takes {} ({span}), but only {} of {place} are left for it: {way_out}", Size(span.size), Size(*left))]
+    #[error("{what} takes {} ({extent}), but only {} of {place} are left for it: {way_out}", Size(extent.size), Size(*left))]
     DoesNotFit {
         /// What does not fit.
         what: String,
         /// Where it would go.
-        span: Span,
+        extent: Extent,
         /// Where it would have to fit.
         place: String,
         /// Bytes left there.

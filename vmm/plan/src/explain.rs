@@ -14,8 +14,8 @@ use zerocopy::IntoBytes;
 use crate::board::Board;
 use crate::error::PlanError;
 use crate::firmware::CallAction;
+use crate::memory::Emulated;
 use crate::plan::Plan;
-use crate::span::{PAGE, Span, align_down, align_up};
 
 /// A syndrome (ESR_EL2), in words (Arm DDI 0487, D24.2.40).
 #[must_use]
@@ -141,15 +141,14 @@ pub fn address(plan: &Plan, ipa: u64) -> Result<String, PlanError> {
     let mut out = format!("address {ipa:#x}:\n");
     let mut known = false;
     for region in &plan.regions {
-        if let Some(span) = region.guest_span().filter(|span| span.base <= ipa && ipa < span.end())
-        {
+        if let Some(span) = region.guest_span().filter(|span| span.contains(Ipa(ipa))) {
             let _ =
                 writeln!(out, "  region {} ({span}), owner: {}", region.name, region.owner.words());
             known = true;
         }
     }
-    for (name, span) in plan.emulated() {
-        if span.base <= ipa && ipa < span.end() {
+    for Emulated { name, span } in plan.emulated() {
+        if span.contains(Ipa(ipa)) {
             let _ = writeln!(out, "  {name} ({span}), emulated by the monitor");
             known = true;
         }
@@ -192,15 +191,12 @@ fn neighbours(plan: &Plan, ipa: u64, out: &mut String) {
     let Some(tree) = &plan.board_tree else { return };
     let devices = || tree.nodes().filter(|(id, node)| !tree.is_bus(*id) && !node.is_memory());
     let registers = devices().flat_map(|(_, node)| &node.registers);
-    let Some(own) =
-        registers.filter(|span| span.base <= ipa && ipa < span.end()).min_by_key(|span| span.size)
+    let Some(own) = registers.filter(|span| span.contains(ipa)).min_by_key(|span| span.size())
     else {
         return;
     };
-    let base = align_down(own.base, PAGE);
-    let pages = Span::new(base, align_up(own.end(), PAGE).saturating_sub(base));
     for (_, node) in devices() {
-        if node.registers.iter().any(|span| span.overlaps(pages) && span != own) {
+        if node.registers.iter().any(|span| span.overlaps(own.pages()) && span != own) {
             let _ = writeln!(out, "  in the same pages: {}", node.path);
         }
     }

@@ -94,7 +94,7 @@ impl Plan {
             profiles: self.profiles(),
             loads: self.loads(),
             load_address: format!("{:#x}", board.microkit.loader_address),
-            ram_mib: self.layout.ram.size >> 20,
+            ram_mib: self.layout.ram.size() >> 20,
             accepted: self.accepted.clone(),
             console: check::console_words(self),
             first_lines: vec![start, "[    0.000000] Booting Linux on physical CPU ".into()],
@@ -110,7 +110,7 @@ impl Plan {
         }
         let files =
             self.regions.iter().filter_map(|region| Some((region.prefill.as_ref()?, region.pa?)));
-        files.map(|(prefill, address)| Load { file: prefill.file.clone(), address }).collect()
+        files.map(|(prefill, pa)| Load { file: prefill.file.clone(), address: pa.0 }).collect()
     }
 
     /// The guest's tree for people.

@@ -5,23 +5,25 @@
 //! with `image_size` bytes free, the device tree on 8 bytes and at most 2 MiB long, the initrd
 //! within the same 32 GiB as the kernel.
 
+use vmm_core::addr::Ipa;
+
 use crate::error::PlanError;
 use crate::image::{Images, KernelHeader, MAX_TREE};
-use crate::span::{LARGE_PAGE, Size, Span, align_up, length};
+use crate::span::{Extent, LARGE_PAGE, Size, Span, align_up, length};
 
 /// Guest-physical places of the images.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Layout {
     /// Guest RAM.
-    pub ram: Span,
+    pub ram: Span<Ipa>,
     /// Kernel, with its zeroed data.
-    pub kernel: Span,
+    pub kernel: Span<Ipa>,
     /// Bytes of the kernel's file.
     pub kernel_file: u64,
     /// Room for the device tree.
-    pub tree: Span,
+    pub tree: Span<Ipa>,
     /// Initial RAM file system; size zero if there is none.
-    pub initrd: Span,
+    pub initrd: Span<Ipa>,
 }
 
 impl Layout {
@@ -29,24 +31,22 @@ impl Layout {
     ///
     /// # Errors
     /// [`PlanError::DoesNotFit`] names the first image past the end, its size and what is left.
-    pub fn new(ram: Span, images: &Images) -> Result<Self, PlanError> {
+    pub fn new(ram: Span<Ipa>, images: &Images) -> Result<Self, PlanError> {
         let header = KernelHeader::read(&images.kernel)?;
-        let fits = |what: &str, span: Span, size: u64| {
-            if span.size == size && ram.encloses(span) {
-                return Ok(span);
-            }
-            Err(PlanError::DoesNotFit {
+        let place = |what: &str, base: Ipa, size: u64| {
+            let span = Span::new(base, size).filter(|span| ram.encloses(*span));
+            span.ok_or_else(|| PlanError::DoesNotFit {
                 what: what.into(),
-                span: Span { base: span.base, size },
-                place: format!("guest RAM ({})", Size(ram.size)),
-                left: ram.end().saturating_sub(span.base),
+                extent: Extent { base: base.0, size },
+                place: format!("guest RAM ({})", Size(ram.size())),
+                left: Span::until(base, ram.end()).size(),
                 way_out: "give the guest more RAM, or a smaller image".into(),
             })
         };
-        let place = |what: &str, base: u64, size: u64| fits(what, Span::new(base, size), size);
-        let base = align_up(ram.base, LARGE_PAGE).saturating_add(header.text_offset);
+        let up = |end: Ipa| Ipa(align_up(end.0, LARGE_PAGE));
+        let base = Ipa(up(ram.base()).0.saturating_add(header.text_offset));
         let kernel = place("the kernel with its zeroed data", base, header.image_size)?;
-        let tree = place("the device tree", align_up(kernel.end(), LARGE_PAGE), MAX_TREE)?;
+        let tree = place("the device tree", up(kernel.end()), MAX_TREE)?;
         let bytes = images.initrd.as_deref().map_or(0, length);
         let initrd = place("the initial RAM file system", tree.end(), bytes)?;
         Ok(Self { ram, kernel, kernel_file: length(&images.kernel), tree, initrd })
@@ -67,7 +67,7 @@ mod tests {
             more in 0u64..0x400_0000,
             initrd in 0usize..0x1_0000,
         ) {
-            let ram = Span::new(0x4000_0000, ram * 0x10_0000);
+            let ram = Span::new(Ipa(0x4000_0000), ram * 0x10_0000).unwrap();
             let size = file as u64 + more;
             let images = Images {
                 kernel: kernel(file, size),
@@ -82,10 +82,10 @@ mod tests {
                         prop_assert!(!part.overlaps(*other));
                     }
                 }
-                prop_assert_eq!(layout.tree.base % LARGE_PAGE, 0);
-                prop_assert_eq!(layout.kernel.size, size);
+                prop_assert_eq!(layout.tree.base().0 % LARGE_PAGE, 0);
+                prop_assert_eq!(layout.kernel.size(), size);
             } else {
-                prop_assert!(size + 3 * LARGE_PAGE + initrd as u64 > ram.size);
+                prop_assert!(size + 3 * LARGE_PAGE + initrd as u64 > ram.size());
             }
         }
     }
@@ -100,7 +100,8 @@ mod tests {
         let (mut placed, mut refused) = (0, 0);
         for base in [0, 1, P - 1, P, 0x4000_0000, 1 << 63, TOP - 8 * P, TOP - P, TOP] {
             for ram in [0, 1, P, 3 * P - 1, 3 * P, 4 * P, 5 * P + 64, 1 << 32, TOP] {
-                let ram = Span::new(base, ram);
+                // A RAM that leaves the address space is no range to begin with.
+                let Some(ram) = Span::new(Ipa(base), ram) else { continue };
                 for (offset, size) in [0, 0x1000, P - 0x1000]
                     .into_iter()
                     .flat_map(|offset| [64, 65, P - 1, P, P + 1, 1 << 40, TOP].map(|s| (offset, s)))
@@ -118,7 +119,7 @@ mod tests {
                         let tree = up(end);
                         let last = tree + u128::from(P);
                         let all = last + initrd.unwrap_or(0) as u128;
-                        let fits = all <= u128::from(ram.end());
+                        let fits = all <= u128::from(ram.end().0);
                         let layout = Layout::new(ram, &images);
                         assert_eq!(layout.is_ok(), fits, "{ram} {offset:#x} {size:#x} {initrd:?}");
                         let Ok(layout) = layout else {
@@ -126,7 +127,7 @@ mod tests {
                             continue;
                         };
                         placed += 1;
-                        let bounds = |s: Span| (u128::from(s.base), u128::from(s.end()));
+                        let bounds = |s: Span<Ipa>| (u128::from(s.base().0), u128::from(s.end().0));
                         assert_eq!(bounds(layout.kernel), (first, end));
                         assert_eq!(bounds(layout.tree), (tree, last));
                         assert_eq!(bounds(layout.initrd), (last, all));
@@ -140,7 +141,8 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_named_with_what_is_left() {
         let images = Images { kernel: kernel(64, 0x100_0000), ..Images::default() };
-        let error = Layout::new(Span::new(0x4000_0000, 0x80_0000), &images).unwrap_err();
+        let error =
+            Layout::new(Span::new(Ipa(0x4000_0000), 0x80_0000).unwrap(), &images).unwrap_err();
         let error = error.to_string();
         assert!(error.contains("takes 16 MiB"), "{error}");
         assert!(error.contains("only 8 MiB of guest RAM"), "{error}");

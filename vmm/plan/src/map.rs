@@ -4,8 +4,9 @@
 use std::fmt::Write;
 
 use serde::Serialize;
+use vmm_core::addr::{Ipa, Pa};
 
-use crate::memory::{Kind, Owner};
+use crate::memory::{Emulated, Kind, Owner};
 use crate::plan::Plan;
 use crate::span::{Size, Span};
 use crate::svg::Svg;
@@ -15,7 +16,7 @@ use crate::svg::Svg;
 #[serde(rename_all = "lowercase")]
 pub enum Physical {
     /// At this address.
-    At(Span),
+    At(Span<Pa>),
     /// Where the kernel chooses.
     Chosen,
     /// Nowhere: the monitor emulates it.
@@ -30,7 +31,7 @@ pub struct Row {
     /// What it is.
     pub name: String,
     /// Where the guest sees it; `None` if it does not.
-    pub guest: Option<Span>,
+    pub guest: Option<Span<Ipa>>,
     /// Where it is.
     pub physical: Physical,
     /// Bytes.
@@ -68,7 +69,7 @@ impl Map {
             };
             rows.push(Row { name, guest, physical, size: region.size, owner });
         }
-        for (name, span) in plan.emulated() {
+        for Emulated { name, span } in plan.emulated() {
             rows.push(row(name, span, Physical::Emulated, "monitor"));
         }
         if images {
@@ -76,19 +77,19 @@ impl Map {
             for (name, span) in
                 [("kernel", layout.kernel), ("device tree", layout.tree), ("initrd", layout.initrd)]
             {
-                if span.size != 0 {
+                if span.size() != 0 {
                     rows.push(row(name, span, Physical::Within, "guest"));
                 }
             }
         }
         rows.sort_by_key(|row| {
             let physical = match row.physical {
-                Physical::At(span) => span.base,
+                Physical::At(span) => span.base().0,
                 _ => u64::MAX,
             };
             // What contains comes before what is contained.
             (
-                row.guest.map_or(u64::MAX, |span| span.base),
+                row.guest.map_or(u64::MAX, |span| span.base().0),
                 physical,
                 u64::MAX.saturating_sub(row.size),
             )
@@ -172,10 +173,10 @@ impl Map {
                     "label",
                     &format!("{} · {}", row.name, Size(row.size)),
                 );
-                svg.text_end(342, y.saturating_add(19), "address", &format!("{:#x}", span.base));
+                svg.text_end(342, y.saturating_add(19), "address", &span.base().to_string());
             }
             let right = match row.physical {
-                Physical::At(span) => format!("{:#x}", span.base),
+                Physical::At(span) => span.base().to_string(),
                 Physical::Chosen => "the kernel chooses".into(),
                 Physical::Emulated => "emulated".into(),
                 Physical::Within => continue,
@@ -201,8 +202,8 @@ impl Map {
     }
 }
 
-fn row(name: &str, span: Span, physical: Physical, owner: &'static str) -> Row {
-    Row { name: name.into(), guest: Some(span), physical, size: span.size, owner }
+fn row(name: &str, span: Span<Ipa>, physical: Physical, owner: &'static str) -> Row {
+    Row { name: name.into(), guest: Some(span), physical, size: span.size(), owner }
 }
 
 fn guest(row: &Row) -> String {

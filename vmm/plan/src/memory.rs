@@ -3,12 +3,14 @@
 
 use std::fmt;
 
-use crate::board::{Board, Gic, Seed};
+use vmm_core::addr::{Ipa, Pa};
+
+use crate::board::{Board, Clock, Gic, Seed};
 use crate::closure::Closure;
 use crate::error::PlanError;
 use crate::filenames::{INITRD_FILE, KERNEL_FILE, PLAN_FILE, TREE_FILE};
 use crate::layout::Layout;
-use crate::span::{LARGE_PAGE, PAGE, Size, Span, align_down, align_up};
+use crate::span::{Extent, LARGE_PAGE, PAGE, Size, Span, align_down, align_up};
 use crate::wish::{Host, Wish};
 
 /// What a region is.
@@ -159,9 +161,9 @@ pub struct Region {
     /// Which one it is.
     pub name: RegionName,
     /// Guest-physical address; `None` where the guest does not see it.
-    pub ipa: Option<u64>,
+    pub ipa: Option<Ipa>,
     /// Physical address; `None` where the kernel chooses.
-    pub pa: Option<u64>,
+    pub pa: Option<Pa>,
     /// Bytes, whole pages.
     pub size: u64,
     /// Who may touch it.
@@ -186,14 +188,14 @@ pub struct Prefill {
 impl Region {
     /// Where the guest sees it.
     #[must_use]
-    pub fn guest_span(&self) -> Option<Span> {
-        self.ipa.map(|ipa| Span::new(ipa, self.size))
+    pub fn guest_span(&self) -> Option<Span<Ipa>> {
+        Span::new(self.ipa?, self.size)
     }
 
     /// Where it is on the board.
     #[must_use]
-    pub fn physical_span(&self) -> Option<Span> {
-        self.pa.map(|pa| Span::new(pa, self.size))
+    pub fn physical_span(&self) -> Option<Span<Pa>> {
+        Span::new(self.pa?, self.size)
     }
 }
 
@@ -212,6 +214,50 @@ mod vaddr {
     pub const KERNEL: u64 = 0x2000_0000;
     pub const INITRD: u64 = 0x4000_0000;
     pub const RAM: u64 = 0x1_0000_0000;
+}
+
+/// What the monitor emulates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Emulated {
+    /// Its name for people.
+    pub name: &'static str,
+    /// Where the guest sees it.
+    pub span: Span<Ipa>,
+}
+
+impl Emulated {
+    /// Its name within a sentence.
+    #[must_use]
+    pub fn noun_phrase(&self) -> String {
+        let acronym = self.name.chars().all(char::is_uppercase);
+        if acronym { self.name.into() } else { format!("the {}", self.name) }
+    }
+}
+
+/// What the monitor emulates for a guest with that clock and that interrupt controller.
+#[must_use]
+pub fn emulated(board: &Board, clock: Option<&Clock>, gic: u8, vcpus: u32) -> Vec<Emulated> {
+    let at = |name, span: Span| Emulated { name, span: span.ipa() };
+    let mut all = vec![at("marker page", board.marker.registers)];
+    all.extend(clock.map(|clock| at("real-time clock", clock.registers)));
+    match (gic, &board.gic.v2, &board.gic.v3) {
+        (2, Some(gic), _) => all.push(at("GICD", gic.distributor)),
+        (3, _, Some(gic)) => {
+            all.push(at("GICD", gic.distributor));
+            all.push(at("GICR", redistributors(gic.redistributors, vcpus)));
+        }
+        _ => {}
+    }
+    all
+}
+
+/// Bytes of the redistributor frames of one CPU (IHI 0069H, 12.10).
+pub(crate) const REDISTRIBUTOR_SIZE: u64 = 0x2_0000;
+
+/// The frames of the vCPUs that there are.
+pub(crate) fn redistributors(all: Span, vcpus: u32) -> Span {
+    let size = u64::from(vcpus).saturating_mul(REDISTRIBUTOR_SIZE);
+    Span::until(all.base(), all.end().min(all.base().saturating_add(size)))
 }
 
 /// What the memory of a guest follows from.
@@ -248,9 +294,10 @@ fn images(needs: &Needs<'_>) -> Vec<Region> {
     let mut all = vec![
         Region {
             name: RegionName::Ram,
-            ipa: Some(ram.base),
-            pa: needs.wish.identity.then_some(ram.base),
-            size: ram.size,
+            ipa: Some(ram.base()),
+            // The same numbers on the board.
+            pa: needs.wish.identity.then_some(Pa(ram.base().0)),
+            size: ram.size(),
             owner: Owner::Guest,
             kind: Kind::Normal,
             vaddr: Some(vaddr::RAM),
@@ -260,7 +307,7 @@ fn images(needs: &Needs<'_>) -> Vec<Region> {
         image(RegionName::Kernel, KERNEL_FILE, vaddr::KERNEL, needs.layout.kernel_file),
         image(RegionName::DeviceTree, TREE_FILE, vaddr::TREE, needs.dtb),
     ];
-    let initrd = needs.layout.initrd.size;
+    let initrd = needs.layout.initrd.size();
     if initrd != 0 {
         all.push(image(RegionName::Initrd, INITRD_FILE, vaddr::INITRD, initrd));
     }
@@ -268,8 +315,8 @@ fn images(needs: &Needs<'_>) -> Vec<Region> {
         all.push(Region {
             name: RegionName::Seed,
             ipa: None,
-            pa: Some(memory.base),
-            size: memory.size,
+            pa: Some(Pa(memory.base())),
+            size: memory.size(),
             owner: Owner::Monitor,
             kind: Kind::Normal,
             vaddr: Some(vaddr::SEED),
@@ -284,8 +331,8 @@ fn device(name: RegionName, span: Span, owner: Owner) -> Region {
     Region {
         name,
         ipa: None,
-        pa: Some(span.base),
-        size: span.size,
+        pa: Some(Pa(span.base())),
+        size: span.size(),
         owner,
         kind: Kind::Device,
         vaddr: None,
@@ -297,7 +344,7 @@ fn device(name: RegionName, span: Span, owner: Owner) -> Region {
 fn machine(needs: &Needs<'_>) -> Vec<Region> {
     let uart = needs.board.console.registers;
     let console = device(RegionName::Uart, uart, Owner::MonitorOnceStopped);
-    let mut all = vec![Region { ipa: Some(uart.base), vaddr: Some(vaddr::UART), ..console }];
+    let mut all = vec![Region { ipa: Some(Ipa(uart.base())), vaddr: Some(vaddr::UART), ..console }];
     let baremetal = needs.wish.host == Host::Baremetal;
     let mut monitor = |name, span| all.push(device(name, span, Owner::Monitor));
     match needs.gic {
@@ -308,7 +355,7 @@ fn machine(needs: &Needs<'_>) -> Vec<Region> {
                 monitor(RegionName::Gich, gic.virtual_control);
             }
             let gicv = device(RegionName::Gicv, gic.virtual_cpu_interface, Owner::Guest);
-            all.push(Region { ipa: Some(gic.cpu_interface.base), ..gicv });
+            all.push(Region { ipa: Some(Ipa(gic.cpu_interface.base())), ..gicv });
         }
         Gic::V3(gic) if baremetal => {
             monitor(RegionName::Gicd, gic.distributor);
@@ -336,27 +383,25 @@ fn passed(board: &Board, closure: &Closure) -> Vec<Region> {
         let name = device.path.rsplit('/').next().unwrap_or_default();
         let name = name.split('@').next().unwrap_or_default();
         for span in &device.registers {
-            let base = align_down(span.base, PAGE);
-            let pages_of = Span::new(base, align_up(span.end(), PAGE).saturating_sub(base));
-            if !uart.encloses(pages_of) {
-                pages.push((pages_of, name));
+            if !uart.encloses(span.pages()) {
+                pages.push((span.pages(), name));
             }
         }
     }
-    pages.sort_by_key(|(span, _)| span.base);
+    pages.sort_by_key(|(span, _)| span.base());
     let mut merged: Vec<(Span, &str)> = Vec::new();
     for (span, name) in pages {
         match merged.last_mut() {
-            Some((last, _)) if span.base <= last.end() => {
-                last.size = last.size.max(span.end().saturating_sub(last.base));
+            Some((last, _)) if span.base() <= last.end() => {
+                *last = Span::until(last.base(), last.end().max(span.end()));
             }
             _ => merged.push((span, name)),
         }
     }
     let region = |(span, name): (Span, &str)| {
         let name: String = name.chars().filter(char::is_ascii_alphanumeric).take(6).collect();
-        let name = RegionName::Other(format!("{name}-{:x}", span.base));
-        Region { ipa: Some(span.base), ..device(name, span, Owner::Guest) }
+        let name = RegionName::Other(format!("{name}-{:x}", span.base()));
+        Region { ipa: Some(Ipa(span.base())), ..device(name, span, Owner::Guest) }
     };
     merged.into_iter().map(region).collect()
 }
@@ -369,48 +414,49 @@ pub(crate) fn place(board: &Board, wish: &Wish, regions: &mut [Region]) -> Resul
             what: "no [baremetal] facts, so the bare-metal host does not run on it".into(),
         });
     };
-    let start = facts.monitor.base;
-    let mut next = facts.monitor.end();
+    let (memory, monitor) = (facts.memory.pa(), facts.monitor.pa());
+    let mut next = monitor.end();
     // Guest RAM last: it is the largest. The plan block first, where the monitor looks for it.
     let normal = |region: &&mut Region| region.kind == Kind::Normal;
     let (ram, images): (Vec<_>, Vec<_>) =
         regions.iter_mut().filter(normal).partition(|region| region.name == RegionName::Ram);
     for region in images.into_iter().chain(ram) {
-        let span = Span::new(region.pa.unwrap_or(align_up(next, LARGE_PAGE)), region.size);
+        let base = region.pa.unwrap_or(Pa(align_up(next.0, LARGE_PAGE)));
         // RAM with equal addresses may lie below the monitor as well as behind the images.
-        let taken = Span::new(start, next.saturating_sub(start));
-        if span.size != region.size || span.overlaps(taken) || !facts.memory.encloses(span) {
-            let end = facts.memory.end();
-            let left = end.saturating_sub(span.base.max(next));
+        let taken = Span::until(monitor.base(), next);
+        let fits = |span: &Span<Pa>| !span.overlaps(taken) && memory.encloses(*span);
+        let Some(span) = Span::new(base, region.size).filter(fits) else {
+            let end = memory.end();
+            let left = Span::until(base.max(next), end).size();
             let is_ram = region.name == RegionName::Ram;
             let way_out = match (is_ram, wish.identity) {
                 // The place is as large as asked for: the images lie in it.
                 (true, true) => "smaller images, or no --identity".into(),
-                (true, false) => most(left, &format!("with these images: memory ends at {end:#x}")),
-                (false, _) => format!("smaller images: memory ends at {end:#x}"),
+                (true, false) => most(left, &format!("with these images: memory ends at {end}")),
+                (false, _) => format!("smaller images: memory ends at {end}"),
             };
             return Err(PlanError::DoesNotFit {
                 what: if is_ram { "guest RAM".into() } else { format!("region {}", region.name) },
-                span: Span { base: span.base, size: region.size },
-                place: format!("the board's memory ({}, {taken} taken)", facts.memory),
+                extent: Extent { base: base.0, size: region.size },
+                place: format!("the board's memory ({memory}, {taken} taken)"),
                 left,
                 way_out,
             });
-        }
-        region.pa = Some(span.base);
+        };
+        region.pa = Some(span.base());
         next = next.max(span.end());
     }
     Ok(())
 }
 
 /// Refuses what the kernel cannot have left for a system.
-pub(crate) fn check(board: &Board, ram: Span, regions: &[Region]) -> Result<(), PlanError> {
+pub(crate) fn check(board: &Board, ram: Span<Ipa>, regions: &[Region]) -> Result<(), PlanError> {
     let memory = &board.microkit.memory;
     let normal = || regions.iter().filter(|region| region.kind == Kind::Normal);
     // The system image holds the files once more (compressed, but by how much is not known here).
     let files: u64 =
         normal().filter_map(|region| region.prefill.as_ref()).map(|prefill| prefill.size).sum();
-    let all = Span::new(memory.base, memory.size);
+    let all = memory.span();
     let inside = |region: &&Region| region.physical_span().is_none_or(|span| span.overlaps(all));
     let taken = |of_ram: bool| -> u64 {
         let wanted = normal().filter(|region| (region.name == RegionName::Ram) == of_ram);
@@ -424,7 +470,7 @@ pub(crate) fn check(board: &Board, ram: Span, regions: &[Region]) -> Result<(), 
     }
     Err(PlanError::DoesNotFit {
         what: "guest RAM".into(),
-        span: ram,
+        extent: ram.into(),
         place: format!("the board's memory ({})", Size(memory.size)),
         left,
         way_out: most(left, "with these images"),

@@ -16,14 +16,14 @@ pub(crate) fn table(plan: &Plan) -> Vec<Entry> {
     // What the guest reaches; its tree may promise more.
     let mut given: Vec<_> =
         plan.regions.iter().filter_map(crate::memory::Region::guest_span).collect();
-    given.extend(plan.emulated().into_iter().map(|(_, span)| span));
+    given.extend(plan.emulated().iter().map(|emulated| emulated.span));
     let mut table = Vec::new();
     for (id, node) in board.nodes() {
         if board.is_bus(id) || node.is_memory() {
             continue;
         }
         for span in &node.registers {
-            let state = if given.iter().any(|given| given.overlaps(*span)) {
+            let state = if given.iter().any(|given| given.overlaps(span.ipa())) {
                 NodeState::Given
             } else if node.enabled {
                 NodeState::Enabled
@@ -35,7 +35,7 @@ pub(crate) fn table(plan: &Plan) -> Vec<Entry> {
                 if own.enabled { GuestNode::Enabled } else { GuestNode::Disabled }
             });
             table.push(Entry {
-                window: Window { ipa: span.base, size: span.size },
+                window: Window { ipa: span.base(), size: span.size() },
                 state,
                 guest,
                 path: Text::new(&tail(&node.path, 72)),

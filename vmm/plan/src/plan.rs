@@ -3,9 +3,10 @@
 //! place. The files are written from it and from nothing else.
 
 use dtoolkit::model::DeviceTree;
+use vmm_core::addr::{Ipa, Pa};
 use vmm_core::plan::{MAX_INTERRUPTS, MAX_REGIONS, MAX_RULES};
 
-use crate::board::{Board, Clock, Gic, Idle, Seed};
+use crate::board::{Board, Clock, Gic, Idle, Seed, Window};
 use crate::closure::{Closure, Device, Missing, Unplanned};
 use crate::dt::{self, Tree};
 use crate::error::PlanError;
@@ -15,8 +16,8 @@ use crate::image::Images;
 use crate::initramfs::{Unpacked, unpacked};
 use crate::irq::{FIRST_SPI, GicInterrupt, Line};
 use crate::layout::Layout;
-use crate::memory::{self, Needs, Region, RegionName};
-use crate::span::{Span, length};
+use crate::memory::{self, Emulated, Needs, Region, RegionName};
+use crate::span::{Extent, Span, length};
 use crate::tree;
 use crate::wish::{Host, Wish};
 
@@ -100,12 +101,12 @@ impl Plan {
             None => tree::guest(board, wish, gic, &layout, &closure),
         };
         let dtb = tree.to_dtb();
-        if length(&dtb) > layout.tree.size {
+        if length(&dtb) > layout.tree.size() {
             return Err(PlanError::DoesNotFit {
                 what: "the device tree".into(),
-                span: Span::new(layout.tree.base, length(&dtb)),
+                extent: Extent { base: layout.tree.base().0, size: length(&dtb) },
                 place: "2 MiB (booting.rst)".into(),
-                left: layout.tree.size,
+                left: layout.tree.size(),
                 way_out: "pass fewer nodes through".into(),
             });
         }
@@ -170,20 +171,10 @@ impl Plan {
         self.board.clock.as_ref().filter(|_| self.region(&RegionName::Clock).is_some())
     }
 
-    /// What the monitor emulates, with the guest-physical addresses.
+    /// What the monitor emulates.
     #[must_use]
-    pub fn emulated(&self) -> Vec<(&'static str, Span)> {
-        let mut all = vec![("marker page", self.board.marker.registers)];
-        all.extend(self.clock().map(|clock| ("real-time clock", clock.registers)));
-        match (self.gic, &self.board.gic.v2, &self.board.gic.v3) {
-            (2, Some(gic), _) => all.push(("GICD", gic.distributor)),
-            (3, _, Some(gic)) => {
-                all.push(("GICD", gic.distributor));
-                all.push(("GICR", tree::redistributors(gic.redistributors, self.wish.vcpus)));
-            }
-            _ => {}
-        }
-        all
+    pub fn emulated(&self) -> Vec<Emulated> {
+        memory::emulated(&self.board, self.clock(), self.gic, self.wish.vcpus)
     }
 
     /// The region of that name.
@@ -255,18 +246,18 @@ fn too_large(plan: &Plan, closure: &Closure) -> Vec<Unplanned> {
 /// Whether a guest's tree with these `#address-cells` and `#size-cells` at its root, which are the
 /// board's own, can say where everything is.
 fn check_root(board: &Board, layout: &Layout, cells: (u32, u32)) -> Result<(), PlanError> {
-    let mut spans = vec![("guest RAM", layout.ram), ("the console", board.console.registers)];
+    let mut spans = vec![("guest RAM", layout.ram), ("the console", board.console.registers.ipa())];
     for gic in board.gics() {
-        spans.push(("the interrupt controller", gic.distributor()));
+        spans.push(("the interrupt controller", gic.distributor().ipa()));
         match gic {
-            Gic::V2(gic) => spans.push(("GICC", gic.cpu_interface)),
-            Gic::V3(gic) => spans.push(("GICR", gic.redistributors)),
+            Gic::V2(gic) => spans.push(("GICC", gic.cpu_interface.ipa())),
+            Gic::V3(gic) => spans.push(("GICR", gic.redistributors.ipa())),
         }
     }
     let small = u64::from(u32::MAX);
-    let wide = |span: &Span| {
-        (cells.0 == 1 && span.end() > small.saturating_add(1))
-            || (cells.1 == 1 && span.size > small)
+    let wide = |span: &Span<Ipa>| {
+        (cells.0 == 1 && span.end().0 > small.saturating_add(1))
+            || (cells.1 == 1 && span.size() > small)
     };
     let Some((what, span)) = spans.into_iter().find(|(_, span)| wide(span)) else { return Ok(()) };
     Err(PlanError::Tree {
@@ -320,37 +311,33 @@ fn check_initrd(images: &Images) -> Result<(), PlanError> {
 }
 
 /// Guest RAM as asked for.
-fn guest_ram(board: &Board, wish: &Wish) -> Result<Span, PlanError> {
+fn guest_ram(board: &Board, wish: &Wish) -> Result<Span<Ipa>, PlanError> {
     let mib = wish.ram_mib.unwrap_or(board.ram.default_mib);
     let size = board.ram_size(wish);
-    let base = if wish.identity { identity(board, wish.host, size)? } else { board.ram.base };
-    let span = Span::new(base, size);
-    if mib == 0 || !mib.is_multiple_of(2) || span.size != size {
-        return Err(PlanError::Wish {
-            what: "guest RAM in MiB",
-            value: mib.to_string(),
-            range: format!("a multiple of 2; this board's default is {}", board.ram.default_mib),
-        });
-    }
-    Ok(span)
+    let base = if wish.identity { identity(board, wish.host, size)?.0 } else { board.ram.base };
+    let whole = |_: &Span<Ipa>| mib != 0 && mib.is_multiple_of(2);
+    Span::new(Ipa(base), size).filter(whole).ok_or_else(|| PlanError::Wish {
+        what: "guest RAM in MiB",
+        value: mib.to_string(),
+        range: format!("a multiple of 2; this board's default is {}", board.ram.default_mib),
+    })
 }
 
 /// The first place for `size` bytes with equal guest and physical addresses.
-fn identity(board: &Board, host: Host, size: u64) -> Result<u64, PlanError> {
+fn identity(board: &Board, host: Host, size: u64) -> Result<Pa, PlanError> {
     // Without seL4 the monitor is where it is linked to, perhaps within a window.
     let monitor = board.baremetal.as_ref().filter(|_| host == Host::Baremetal);
-    let free = |window: Span| match monitor {
-        Some(facts) if window.overlaps(facts.monitor) => {
-            Span::new(window.base, facts.monitor.base.saturating_sub(window.base))
-        }
+    let monitor = monitor.map(|facts| facts.monitor.pa());
+    let free = |window: Span<Pa>| match monitor {
+        Some(monitor) if window.overlaps(monitor) => Span::until(window.base(), monitor.base()),
         _ => window,
     };
-    let windows = board.ram.identity.iter().map(|window| Span::new(window.base, window.size));
+    let windows = board.ram.identity.iter().map(Window::span);
     let windows: Vec<_> = windows.map(free).collect();
-    if let Some(window) = windows.iter().find(|window| window.size >= size) {
-        return Ok(window.base);
+    if let Some(window) = windows.iter().find(|window| window.size() >= size) {
+        return Ok(window.base());
     }
-    let Some(largest) = windows.into_iter().max_by_key(|window| window.size) else {
+    let Some(largest) = windows.into_iter().max_by_key(|window| window.size()) else {
         return Err(PlanError::BoardLacks {
             board: board.name.clone(),
             what: "no [[ram.identity]] in board.toml, no place for --identity".into(),
@@ -358,9 +345,9 @@ fn identity(board: &Board, host: Host, size: u64) -> Result<u64, PlanError> {
     };
     Err(PlanError::DoesNotFit {
         what: "guest RAM with equal guest and physical addresses".into(),
-        span: Span::new(largest.base, size),
+        extent: Extent { base: largest.base().0, size },
         place: format!("the largest place for it ({largest})"),
-        left: largest.size,
-        way_out: memory::most(largest.size, "with --identity"),
+        left: largest.size(),
+        way_out: memory::most(largest.size(), "with --identity"),
     })
 }

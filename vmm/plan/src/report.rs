@@ -339,7 +339,7 @@ fn device(ipa: u64, board: Option<&Board>) -> String {
         known.extend(board.gics().map(|gic| ("GICD", gic.distributor())));
         known.extend(board.gic.v3.as_ref().map(|gic| ("GICR", gic.redistributors)));
     }
-    let found = known.iter().find(|(_, span)| span.base <= ipa && ipa < span.end());
+    let found = known.iter().find(|(_, span)| span.base() <= ipa && ipa < span.end());
     found.map_or_else(|| format!("the page at {:#x}", ipa & !0xfff), |(name, _)| (*name).to_owned())
 }
 

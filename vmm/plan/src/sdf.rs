@@ -3,10 +3,11 @@
 //! Description File'), as far as it says what a guest gets.
 
 use roxmltree::{Document, Node};
+use vmm_core::addr::{Ipa, Pa};
 
 use crate::irq::{Line, Trigger};
 use crate::memory::{Kind, Owner, Prefill, Region, RegionName};
-use crate::span::{Size, Span};
+use crate::span::{Address, Size, Span};
 
 /// What a system file gives to its virtual machine, and what others have.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,7 +30,7 @@ const STOPPED_ONLY: &str = "uart_vaddr";
 ///
 /// # Errors
 /// It is no XML, an attribute is no number, or there is no virtual machine.
-pub fn read(text: &str, memory: Span) -> Result<System, String> {
+pub fn read(text: &str, memory: Span<Pa>) -> Result<System, String> {
     let document = Document::parse(text).map_err(|error| error.to_string())?;
     let domains: Vec<_> =
         document.descendants().filter(|node| node.has_tag_name("protection_domain")).collect();
@@ -78,24 +79,30 @@ fn number(node: Node<'_, '_>, attribute: &str) -> Result<Option<u64>, String> {
     value.map(Some).map_err(|_| format!("<{tag} {attribute}=\"{text}\">: no number"))
 }
 
-fn region(node: Node<'_, '_>, memory: Span) -> Result<Region, String> {
+fn region(node: Node<'_, '_>, memory: Span<Pa>) -> Result<Region, String> {
     let name = node.attribute("name").ok_or("a memory_region has no name")?;
     let size = number(node, "size")?.unwrap_or(0);
-    let pa = number(node, "phys_addr")?;
-    if pa.is_some_and(|pa| pa.checked_add(size).is_none()) {
-        return Err(format!("memory_region {name}: {} do not fit there", Size(size)));
-    }
-    let normal = pa.is_none_or(|pa| Span::new(pa, size).overlaps(memory));
+    let physical = match number(node, "phys_addr")? {
+        Some(pa) => Some(span(name, Pa(pa), size)?),
+        None => None,
+    };
+    let normal = physical.is_none_or(|span| span.overlaps(memory));
     Ok(Region {
         name: RegionName::from_symbol(name),
         ipa: None,
-        pa,
+        pa: physical.map(Span::base),
         size,
         owner: Owner::Monitor,
         kind: if normal { Kind::Normal } else { Kind::Device },
         vaddr: None,
         prefill: node.attribute("prefill_path").map(|file| Prefill { file: file.into(), size }),
     })
+}
+
+/// The addresses of a region.
+fn span<A: Address>(name: &str, base: A, size: u64) -> Result<Span<A>, String> {
+    Span::new(base, size)
+        .ok_or_else(|| format!("memory_region {name}: {} do not fit there", Size(size)))
 }
 
 /// Puts `region` into `out` once for each owner.
@@ -123,7 +130,8 @@ fn owners(
     let stopped_only = !monitor.is_empty() && monitor.iter().all(|(_, stopped_only)| *stopped_only);
     for (ipa, _) in &guest {
         let owner = if stopped_only { Owner::MonitorOnceStopped } else { Owner::Guest };
-        out.push(Region { ipa: *ipa, owner, ..region.clone() });
+        let ipa = ipa.map(|ipa| span(region.name.symbol(), Ipa(ipa), region.size)).transpose()?;
+        out.push(Region { ipa: ipa.map(Span::base), owner, ..region.clone() });
     }
     // Guest RAM is the monitor's as well: it places the images there.
     let shared = region.kind == Kind::Normal || stopped_only;
@@ -138,7 +146,9 @@ fn owners(
 mod tests {
     use super::*;
 
-    const MEMORY: Span = Span { base: 0x4000_0000, size: 0x8000_0000 };
+    fn memory() -> Span<Pa> {
+        Span::new(Pa(0x4000_0000), 0x8000_0000).unwrap()
+    }
 
     fn system(maps: &str) -> System {
         let text = format!(
@@ -151,7 +161,7 @@ mod tests {
              <map mr='uart' vaddr='0x9000000'/></virtual_machine></protection_domain>
              <protection_domain name='other'><irq irq='34' id='0'/></protection_domain></system>"
         );
-        read(&text, MEMORY).unwrap()
+        read(&text, memory()).unwrap()
     }
 
     #[test]
@@ -162,7 +172,7 @@ mod tests {
         assert_eq!(system.regions[0].kind, Kind::Normal);
         assert_eq!(
             (system.regions[1].ipa, system.regions[1].kind),
-            (Some(0x900_0000), Kind::Device)
+            (Some(Ipa(0x900_0000)), Kind::Device)
         );
         assert_eq!(system.lines, [Line { intid: 33, trigger: Trigger::Edge, channel: 1 }]);
         assert_eq!((system.foreign_lines, system.vcpus), (vec![34], 1));
@@ -186,7 +196,7 @@ mod tests {
                 "size=\"big\"",
             ),
         ] {
-            let error = read(text, MEMORY).unwrap_err();
+            let error = read(text, memory()).unwrap_err();
             assert!(error.contains(say), "{error}");
         }
     }

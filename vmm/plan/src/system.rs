@@ -18,7 +18,8 @@ const SLICE_US: u32 = 100_000;
 
 /// Large pages where size and every address allow them: the tool refuses others.
 fn page_size(region: &Region) -> u64 {
-    let mut all = [Some(region.size), region.pa, region.ipa, region.vaddr].into_iter().flatten();
+    let (pa, ipa) = (region.pa.map(|pa| pa.0), region.ipa.map(|ipa| ipa.0));
+    let mut all = [Some(region.size), pa, ipa, region.vaddr].into_iter().flatten();
     if all.all(|number| number.is_multiple_of(LARGE_PAGE)) { LARGE_PAGE } else { PAGE }
 }
 
@@ -95,7 +96,7 @@ fn memory_region(region: &Region, out: &mut String) -> std::fmt::Result {
         write!(out, " size=\"{:#x}\"", region.size)?;
     }
     if let Some(pa) = region.pa {
-        write!(out, " phys_addr=\"{pa:#x}\"")?;
+        write!(out, " phys_addr=\"{pa}\"")?;
     }
     writeln!(out, " />")
 }
@@ -128,7 +129,7 @@ fn guest_map(region: &Region, out: &mut String) -> std::fmt::Result {
     };
     writeln!(
         out,
-        "            <map mr=\"{}\" vaddr=\"{ipa:#x}\" perms=\"{perms}\" cached=\"{cached}\" />",
+        "            <map mr=\"{}\" vaddr=\"{ipa}\" perms=\"{perms}\" cached=\"{cached}\" />",
         region.name
     )
 }

@@ -10,7 +10,8 @@ use crate::board::{Board, Clock, ClockKind, Gic};
 use crate::closure::Closure;
 use crate::irq::Trigger;
 use crate::layout::Layout;
-use crate::span::Span;
+use crate::memory::redistributors;
+use crate::span::{Address, Span};
 use crate::wish::Wish;
 
 /// First cell of a shared and of a private interrupt (bindings/interrupt-controller/arm,gic.yaml).
@@ -53,10 +54,10 @@ fn cells(number: u64, cells: u32) -> Vec<u8> {
 }
 
 /// `reg` below a root with these `#address-cells` and `#size-cells`.
-fn reg(spans: &[Span], (address, size): (u32, u32)) -> Vec<u8> {
+fn reg<A: Address>(spans: &[Span<A>], (address, size): (u32, u32)) -> Vec<u8> {
     spans
         .iter()
-        .flat_map(|span| [cells(span.base, address), cells(span.size, size)].concat())
+        .flat_map(|span| [cells(span.base().number(), address), cells(span.size(), size)].concat())
         .collect()
 }
 
@@ -88,7 +89,7 @@ pub(crate) fn guest(
         .with("compatible", "linux,dummy-virt")
         .with("model", format!("{}, guest", board.title))
         .child(
-            Build::new(format!("memory@{:x}", layout.ram.base))
+            Build::new(format!("memory@{:x}", layout.ram.base().0))
                 .with("device_type", "memory")
                 .with("reg", reg(&[layout.ram], width)),
         )
@@ -104,9 +105,9 @@ pub(crate) fn guest(
         root.0.add_child(node.clone());
     }
     let clock = board.clock_beside(given.registers());
-    let base = board.console.registers.base;
+    let base = board.console.registers.base();
     let passed =
-        given.devices.iter().find(|device| device.registers.iter().any(|span| span.base == base));
+        given.devices.iter().find(|device| device.registers.iter().any(|span| span.base() == base));
     let feed = unused_phandle(given);
     if passed.is_none() || clock.is_some() {
         root = root.child(clock_node(board, feed));
@@ -173,10 +174,10 @@ fn chosen(
         node =
             node.with("rng-seed", vec![0_u8; RNG_SEED]).with("kaslr-seed", vec![0_u8; KASLR_SEED]);
     }
-    if layout.initrd.size != 0 {
+    if layout.initrd.size() != 0 {
         node = node
-            .with("linux,initrd-start", cells(layout.initrd.base, width.0))
-            .with("linux,initrd-end", cells(layout.initrd.end(), width.0));
+            .with("linux,initrd-start", cells(layout.initrd.base().0, width.0))
+            .with("linux,initrd-end", cells(layout.initrd.end().0, width.0));
     }
     node.0
 }
@@ -213,7 +214,7 @@ fn timer(board: &Board, gic: Gic<'_>, vcpus: u32) -> Build {
 }
 
 fn interrupt_controller(gic: Gic<'_>, vcpus: u32, given: &Closure) -> Build {
-    let node = Build::new(format!("interrupt-controller@{:x}", gic.distributor().base));
+    let node = Build::new(format!("interrupt-controller@{:x}", gic.distributor().base()));
     let node = match gic {
         Gic::V2(facts) => node
             .with("compatible", "arm,cortex-a15-gic")
@@ -228,15 +229,6 @@ fn interrupt_controller(gic: Gic<'_>, vcpus: u32, given: &Closure) -> Build {
         .with("#address-cells", 0_u32)
         .with("#interrupt-cells", 3_u32)
         .with("phandle", given.gic_phandle)
-}
-
-/// Bytes of the redistributor frames of one CPU (IHI 0069H, 12.10).
-pub(crate) const REDISTRIBUTOR_SIZE: u64 = 0x2_0000;
-
-/// The frames of the vCPUs that there are.
-pub(crate) fn redistributors(all: Span, vcpus: u32) -> Span {
-    let size = u64::from(vcpus).saturating_mul(REDISTRIBUTOR_SIZE);
-    Span::new(all.base, size.min(all.size))
 }
 
 /// A phandle that nothing in the guest's tree uses.
@@ -255,7 +247,7 @@ fn clock_node(board: &Board, phandle: u32) -> Build {
 /// The emulated real-time clock. Its driver takes an interrupt for an alarm: it has none.
 fn rtc(clock: &Clock, feed: u32, width: (u32, u32)) -> Build {
     let ClockKind::Pl031 = clock.kind;
-    Build::new(format!("rtc@{:x}", clock.registers.base))
+    Build::new(format!("rtc@{:x}", clock.registers.base()))
         .with("compatible", &["arm,pl031", "arm,primecell"][..])
         .with("reg", reg(&[clock.registers], width))
         // Linux's bus of PrimeCells asks for one (bindings/arm/primecell.yaml).
@@ -264,7 +256,7 @@ fn rtc(clock: &Clock, feed: u32, width: (u32, u32)) -> Build {
 }
 
 fn console_name(board: &Board) -> String {
-    format!("serial@{:x}", board.console.registers.base)
+    format!("serial@{:x}", board.console.registers.base())
 }
 
 fn uart(board: &Board, clock: u32, width: (u32, u32)) -> Build {

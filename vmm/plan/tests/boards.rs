@@ -5,6 +5,7 @@
 mod common;
 
 use common::{archive, board, boards, errors, evk, images, kernel};
+use vmm_core::addr::{Ipa, Pa};
 use vmm_core::plan::{NodeState, PlanBlock as Block};
 use vmm_plan::check::Subject;
 use vmm_plan::dt::{self, Tree, is_gic};
@@ -44,7 +45,7 @@ fn the_monitor_reads_every_plan_block() {
                 .copy_from_slice(&bytes);
             let block = Block::read(zerocopy::IntoBytes::as_bytes(aligned.as_slice())).unwrap();
             assert_eq!(block.facts().board.as_str(), board.name);
-            assert_eq!(block.facts().ram.size, plan.layout.ram.size);
+            assert_eq!(block.facts().ram.size, plan.layout.ram.size());
             assert_eq!(block.regions().count(), plan.regions.len());
             assert_eq!(block.interrupts().count(), plan.lines.len());
         }
@@ -73,8 +74,7 @@ fn the_wish_or_the_board_decides_what_meets_nobody() {
 fn the_system_file_reads_back_as_what_was_planned() {
     for board in Board::all(&boards()).unwrap() {
         let plan = Plan::new(&board, &Wish::default(), images()).unwrap();
-        let memory = &board.microkit.memory;
-        let memory = vmm_plan::Span::new(memory.base, memory.size);
+        let memory = board.microkit.memory.span();
         let system = vmm_plan::sdf::read(&plan.system().unwrap(), memory).unwrap();
         let lines: Vec<_> =
             system.lines.iter().filter(|line| line.channel != plan.idle_channel).copied().collect();
@@ -120,7 +120,7 @@ fn one_wish_makes_a_maaxboard_guest_from_debians_tree() {
         .filter(|region| region.kind == Kind::Device && region.ipa.is_some())
         .collect();
     assert_eq!(pages.len(), 1);
-    assert_eq!((pages[0].ipa, pages[0].size), (Some(0x3086_0000), 0x1_0000));
+    assert_eq!((pages[0].ipa, pages[0].size), (Some(Ipa(0x3086_0000)), 0x1_0000));
     let guest = Tree::new(&plan.tree);
     assert!(guest.nodes().count() < 25, "{} nodes", guest.nodes().count());
     assert_eq!(plan.lines.len(), 1);
@@ -172,7 +172,7 @@ fn equal_addresses_take_the_places_that_the_board_has() {
     for host in [Host::Microkit, Host::Baremetal] {
         let plan = Plan::new(&maaxboard, &wish(1024, host), images()).unwrap();
         let ram = plan.region(&RegionName::Ram).unwrap();
-        assert_eq!((ram.ipa, ram.pa), (Some(0x6000_0000), Some(0x6000_0000)));
+        assert_eq!((ram.ipa, ram.pa), (Some(Ipa(0x6000_0000)), Some(Pa(0x6000_0000))));
         assert_eq!(errors(&Subject::from_plan(&plan)), []);
     }
     let error =
@@ -269,7 +269,7 @@ fn one_number_makes_processors_of_every_kind() {
         assert_eq!(flags, [4 | mask << 8; 4]);
         let (_, controller) = tree.nodes().find(|(_, node)| is_gic(node)).unwrap();
         if gic == 3 {
-            assert_eq!(controller.registers[1].size, u64::from(vcpus) * 0x2_0000);
+            assert_eq!(controller.registers[1].size(), u64::from(vcpus) * 0x2_0000);
         }
         if host == Host::Microkit {
             let system = plan.system().unwrap();
@@ -317,11 +317,11 @@ fn a_guest_has_a_clock_where_the_monitor_reads_one() {
         let plan = Plan::new(&board(name), wish, images).unwrap();
         let node = Tree::new(&plan.tree).by_path("/rtc@b001000").is_some();
         let read = plan.region(&RegionName::Clock).map(|region| (region.ipa, region.pa));
-        let emulated = plan.emulated().iter().any(|(what, _)| *what == "real-time clock");
+        let emulated = plan.emulated().iter().any(|emulated| emulated.name == "real-time clock");
         assert_eq!((node, emulated), (read.is_some(), read.is_some()));
         read
     };
-    let seen = Some((None, Some(0x0901_0000)));
+    let seen = Some((None, Some(Pa(0x0901_0000))));
     assert_eq!(clock("qemu", &Wish::default(), images()), seen);
     assert_eq!(clock("qemu", &Wish { host: Host::Baremetal, ..Wish::default() }, images()), seen);
     assert_eq!(clock("maaxboard", &Wish::default(), images()), None);

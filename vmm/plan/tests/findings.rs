@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use common::{Build, archive, board, board_tree, errors, images};
 use dtoolkit::model::{DeviceTree, DeviceTreeProperty};
+use vmm_core::addr::{Ipa, Pa};
 use vmm_plan::board::Board;
 use vmm_plan::check::{Initramfs, Subject};
 use vmm_plan::dt::Tree;
@@ -64,8 +65,8 @@ fn set(tree: &mut DeviceTree, path: &str, name: &str, value: impl dtoolkit::ToPr
 }
 
 fn device(name: &str, base: u64, size: u64, owner: Owner) -> Region {
-    let ipa = Some(base).filter(|_| owner != Owner::Monitor);
-    let (name, pa) = (RegionName::from_symbol(name), Some(base));
+    let ipa = Some(Ipa(base)).filter(|_| owner != Owner::Monitor);
+    let (name, pa) = (RegionName::from_symbol(name), Some(Pa(base)));
     Region { name, ipa, pa, size, owner, kind: Kind::Device, vaddr: None, prefill: None }
 }
 
@@ -111,7 +112,7 @@ fn every_rule_is_found() {
         &["two-owners"],
     );
     expect(
-        planted(|_, subject| region(subject, &RegionName::Ram).pa = Some(0x5800_0000)),
+        planted(|_, subject| region(subject, &RegionName::Ram).pa = Some(Pa(0x5800_0000))),
         &["mixed-memory"],
     );
     expect(
@@ -150,7 +151,7 @@ fn every_rule_is_found() {
             let node = Build::device("ethernet@a010000", "test,eth", 0xa01_0000, 0x800);
             subject.tree = clean.tree(|tree| tree.find_node_mut("/soc").unwrap().add_child(node.0));
             subject.regions.push(device("eth", 0xa01_0000, 0x1000, Owner::Guest));
-            region(subject, &RegionName::Ram).pa = Some(0x4000_0000);
+            region(subject, &RegionName::Ram).pa = Some(Pa(0x4000_0000));
             // It is there, too.
             subject.regions.retain(|region| region.name != RegionName::Seed);
         }),
@@ -244,7 +245,7 @@ fn every_rule_is_found() {
         &["stdout-unmapped"],
     );
     expect(
-        planted(|_, subject| subject.kernel = Some(Span::new(0x4000_0000, 0x500_0000))),
+        planted(|_, subject| subject.kernel = Span::new(Ipa(0x4000_0000), 0x500_0000)),
         &["image-overlap"],
     );
     expect(

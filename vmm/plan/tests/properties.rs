@@ -7,10 +7,12 @@ mod common;
 use common::{Build, board, kernel};
 use dtoolkit::model::{DeviceTree, DeviceTreeNode};
 use proptest::prelude::*;
+use vmm_core::addr::Ipa;
 use vmm_plan::check::Subject;
 use vmm_plan::dt::{self, Tree};
 use vmm_plan::finding::Severity;
 use vmm_plan::memory::{Owner, Region};
+use vmm_plan::span::Address;
 use vmm_plan::wish::{Need, Pass};
 use vmm_plan::{Host, Images, Plan, Span, Wish};
 
@@ -123,27 +125,29 @@ prop_compose! {
 }
 
 /// Pairs of spans that overlap.
-fn overlaps(spans: &[Span]) -> usize {
+fn overlaps<A: Address>(spans: &[Span<A>]) -> usize {
     let pairs =
         spans.iter().enumerate().flat_map(|(i, a)| spans[i + 1..].iter().map(move |b| (a, b)));
     pairs
         .filter(|(a, b)| {
-            a.base < b.base + b.size && b.base < a.base + a.size && a.size > 0 && b.size > 0
+            let (first, second) = (a.base().number(), b.base().number());
+            first < second + b.size() && second < first + a.size() && a.size() > 0 && b.size() > 0
         })
         .count()
 }
 
 fn holds(plan: &Plan) -> Result<(), TestCaseError> {
     // What the guest sees: regions, and what the monitor emulates.
-    let mut guest: Vec<Span> = plan.regions.iter().filter_map(Region::guest_span).collect();
-    guest.push(Span::new(plan.board.marker.registers.base, 0x1000));
-    guest.push(Span::new(0x800_0000, 0x1_0000));
+    let at = |base, size| Span::new(Ipa(base), size).unwrap();
+    let mut guest: Vec<_> = plan.regions.iter().filter_map(Region::guest_span).collect();
+    guest.push(at(plan.board.marker.registers.base(), 0x1000));
+    guest.push(at(0x800_0000, 0x1_0000));
     if plan.gic == 3 {
-        guest.push(Span::new(0x80a_0000, u64::from(plan.wish.vcpus) * 0x2_0000));
+        guest.push(at(0x80a_0000, u64::from(plan.wish.vcpus) * 0x2_0000));
     }
     prop_assert_eq!(overlaps(&guest), 0, "guest {:?}", guest);
     // What the board has: each owner alone.
-    let physical: Vec<Span> = plan.regions.iter().filter_map(Region::physical_span).collect();
+    let physical: Vec<_> = plan.regions.iter().filter_map(Region::physical_span).collect();
     prop_assert_eq!(overlaps(&physical), 0, "physical {:?}", physical);
     let layout = &plan.layout;
     prop_assert_eq!(overlaps(&[layout.kernel, layout.tree, layout.initrd]), 0);

@@ -6,6 +6,7 @@ mod common;
 
 use common::{Build, board, board_tree, boards, images};
 use dtoolkit::model::{DeviceTree, DeviceTreeProperty};
+use vmm_core::addr::Ipa;
 use vmm_plan::check::Subject;
 use vmm_plan::dt::{self, Tree};
 use vmm_plan::finding::{Finding, Rule, Severity};
@@ -203,7 +204,7 @@ fn a_reg_that_leads_nowhere_is_named_with_the_reason() {
     assert_eq!(Subject::from_plan(&crossing).findings(), []);
     let region =
         crossing.regions.iter().find(|region| region.name.symbol().starts_with("gpio")).unwrap();
-    assert_eq!((region.ipa, region.size), (Some(0xc00_0000), 0x3000));
+    assert_eq!((region.ipa, region.size), (Some(Ipa(0xc00_0000)), 0x3000));
     // A bus alone gives nothing.
     let found = findings(&bus(window, 1, &[0x100, 0x10]), "bus@c000000");
     assert_eq!(ids(&found), ["registers-missing"]);

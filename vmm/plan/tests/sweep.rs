@@ -93,7 +93,7 @@ fn same_registers(
     if !registers.is_empty() {
         tally.count("nodes with reg");
     }
-    let found: Vec<_> = own.registers.iter().map(|span| (span.base, span.size)).collect();
+    let found: Vec<_> = own.registers.iter().map(|span| (span.base(), span.size())).collect();
     if found != wanted {
         return Err(format!("registers {found:x?}, by the specification {registers:x?}"));
     }

@@ -2,6 +2,7 @@
 //! The tables of a board file. Every one must name its source.
 
 use serde::Deserialize;
+use vmm_core::addr::Pa;
 
 use crate::firmware::CallRule;
 use crate::irq::Trigger;
@@ -95,6 +96,14 @@ pub struct Window {
     pub source: String,
 }
 
+impl Window {
+    /// The same as a range. Numbers of a board file are below 2^63, so that none is cut.
+    #[must_use]
+    pub fn span(&self) -> Span<Pa> {
+        Span::until(Pa(self.base), Pa(self.base.saturating_add(self.size)))
+    }
+}
+
 /// What the seed of the guest's random numbers is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -145,6 +154,14 @@ pub struct Memory {
     pub reserve: u64,
     /// Where that is from.
     pub source: String,
+}
+
+impl Memory {
+    /// The same as a range. Numbers of a board file are below 2^63, so that none is cut.
+    #[must_use]
+    pub fn span(&self) -> Span<Pa> {
+        Span::until(Pa(self.base), Pa(self.base.saturating_add(self.size)))
+    }
 }
 
 /// How the bare-metal host lays the board out.

@@ -10,7 +10,7 @@ pub use facts::*;
 use crate::error::PlanError;
 use crate::firmware::{CallAction, CallRule};
 use crate::irq::FIRST_SPECIAL;
-use crate::span::Span;
+use crate::span::{LARGE_PAGE, Span};
 use crate::wish::{Host, Wish};
 
 /// One of the board's interrupt controllers.
@@ -158,20 +158,20 @@ impl Board {
                 gic.virtual_cpu_interface.map(|span| ("gic.v3.virtual_cpu_interface", span)),
             );
         }
-        for (what, span) in pages {
-            let whole = span.size != 0 && [span.base, span.size].iter().all(|n| n % 0x1000 == 0);
-            if !whole || span.base.checked_add(span.size).is_none() {
-                return Err(format!("{what}: {span} is not a range of whole 4 KiB pages"));
+        for (place, span) in pages {
+            if span.is_empty() || span.pages() != span {
+                return Err(format!("{place}: {span} is not a range of whole 4 KiB pages"));
             }
         }
-        if let Some(Span { base, size }) = self.seed.as_ref().map(|seed| seed.memory)
-            && (size == 0
-                || [base, size].iter().any(|n| !n.is_multiple_of(crate::span::LARGE_PAGE)))
+        if let Some(memory) = self.seed.as_ref().map(|seed| seed.memory)
+            && (memory.is_empty()
+                || [memory.base(), memory.size()].iter().any(|n| !n.is_multiple_of(LARGE_PAGE)))
         {
+            let (base, size) = (memory.base(), memory.size());
             return Err(format!("seed.memory {base:#x}, {size:#x} bytes: no whole 2 MiB pages"));
         }
-        if !self.ram.base.is_multiple_of(crate::span::LARGE_PAGE) {
-            return Err(format!("ram.base {:#x} is not a multiple of 2 MiB", self.ram.base));
+        if !self.ram.base.is_multiple_of(LARGE_PAGE) {
+            return Err(format!("ram.base() {:#x} is not a multiple of 2 MiB", self.ram.base));
         }
         if !(64..=FIRST_SPECIAL).contains(&self.gic.intids) {
             return Err(format!(

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Findings about the facts of the board, held against the board's own device tree.
 
+use vmm_core::addr::Pa;
+
 use super::Subject;
 use crate::board::{Board, Gic};
 use crate::dt::{Node, Tree, is_gic};
@@ -68,10 +70,11 @@ fn gic(subject: &Subject<'_>, tree: &Tree, found: &mut Findings) {
     };
     // Machines without virtualisation leave the last two out.
     for ((name, fact), own) in registers.into_iter().zip(&node.registers) {
-        if own.base != fact.base {
+        if own.base() != fact.base() {
             let problem = format!(
                 "the board's tree has {name} at {:#x}, board.toml at {:#x}",
-                own.base, fact.base
+                own.base(),
+                fact.base()
             );
             found.add(Rule::BoardMismatch, node.path.clone(), problem, way_out(board));
         }
@@ -85,8 +88,8 @@ fn at_gic(node: &Node) -> Vec<GicInterrupt> {
 
 fn console(subject: &Subject<'_>, tree: &Tree, found: &mut Findings) {
     let facts = &subject.board.console;
-    let base = facts.registers.base;
-    let there = |node: &Node| node.registers.first().is_some_and(|own| own.base == base);
+    let base = facts.registers.base();
+    let there = |node: &Node| node.registers.first().is_some_and(|own| own.base() == base);
     let Some((_, node)) = tree.nodes().find(|(id, node)| !tree.is_bus(*id) && there(node)) else {
         let problem = format!(
             "board.toml has the console's UART at {base:#x}, and no node of the board's tree is there: the guest would be mute"
@@ -135,7 +138,7 @@ fn timer(subject: &Subject<'_>, tree: &Tree, found: &mut Findings) {
 }
 
 /// Physical memory that the plan takes, with what it is for.
-fn taken(subject: &Subject<'_>) -> Vec<(String, Span)> {
+fn taken(subject: &Subject<'_>) -> Vec<(String, Span<Pa>)> {
     let normal = subject.regions.iter().filter(|region| region.kind == Kind::Normal);
     let placed = normal
         .clone()
@@ -143,16 +146,16 @@ fn taken(subject: &Subject<'_>) -> Vec<(String, Span)> {
     let mut all: Vec<_> = placed.collect();
     let facts = &subject.board.microkit.memory;
     if subject.host == Host::Microkit && normal.clone().any(|region| region.pa.is_none()) {
-        let memory = Span::new(facts.base, facts.size);
-        all.push(("the memory that the kernel chooses from".into(), memory));
+        all.push(("the memory that the kernel chooses from".into(), facts.span()));
     }
     all
 }
 
 fn memory(subject: &Subject<'_>, tree: &Tree, found: &mut Findings) {
     let nodes = tree.nodes().filter(|(_, node)| node.enabled && node.is_memory());
-    let mut there: Vec<Span> = nodes.flat_map(|(_, node)| node.registers.clone()).collect();
-    there.sort_by_key(|span| span.base);
+    let memory = nodes.flat_map(|(_, node)| node.registers.iter().map(|span| span.pa()));
+    let mut there: Vec<Span<Pa>> = memory.collect();
+    there.sort_by_key(|span| span.base());
     let for_guests = subject.board.microkit.guest_memory.as_deref();
     let keeps = |node: &Node| {
         node.enabled
@@ -162,9 +165,9 @@ fn memory(subject: &Subject<'_>, tree: &Tree, found: &mut Findings) {
     };
     let nodes = tree.nodes().filter(|(_, node)| keeps(node));
     let mut reserved: Vec<_> = nodes
-        .flat_map(|(_, node)| node.registers.iter().map(|span| (node.path.clone(), *span)))
+        .flat_map(|(_, node)| node.registers.iter().map(|span| (node.path.clone(), span.pa())))
         .collect();
-    reserved.extend(tree.reserved().iter().map(|span| ("/memreserve/".to_owned(), *span)));
+    reserved.extend(tree.reserved().iter().map(|span| ("/memreserve/".to_owned(), span.pa())));
     let place = "place it elsewhere: [[ram.identity]], [microkit.memory] or [baremetal] of board.toml, or less RAM (--ram)";
     for (name, span) in taken(subject) {
         for (owner, theirs) in reserved.iter().filter(|(_, theirs)| theirs.overlaps(span)) {
@@ -176,7 +179,7 @@ fn memory(subject: &Subject<'_>, tree: &Tree, found: &mut Findings) {
         let hole = super::devices::uncovered(span, &there).filter(|_| !there.is_empty());
         if let Some(at) = hole {
             let problem = format!(
-                "it is at {span}, and by the memory nodes of the board's tree ({}) there is no memory at {at:#x}",
+                "it is at {span}, and by the memory nodes of the board's tree ({}) there is no memory at {at}",
                 super::memory::list(&there)
             );
             let way_out = format!(

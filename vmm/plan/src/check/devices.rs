@@ -2,11 +2,13 @@
 //! Findings about device registers: nodes against what is mapped.
 
 use super::Subject;
+use vmm_core::addr::Ipa;
+
 use super::memory::in_reserved;
 use crate::dt::{Node, is_gic};
 use crate::finding::{Findings, Rule};
 use crate::memory::Kind;
-use crate::span::Span;
+use crate::span::{Address, Span};
 
 pub(super) fn check(subject: &Subject<'_>, found: &mut Findings) {
     unmapped(subject, found);
@@ -15,10 +17,10 @@ pub(super) fn check(subject: &Subject<'_>, found: &mut Findings) {
 }
 
 /// The first address of `span` that is in none of `covers`.
-pub(super) fn uncovered(span: Span, covers: &[Span]) -> Option<u64> {
-    let mut at = span.base;
+pub(super) fn uncovered<A: Address>(span: Span<A>, covers: &[Span<A>]) -> Option<A> {
+    let mut at = span.base();
     while at < span.end() {
-        let cover = covers.iter().find(|cover| cover.base <= at && at < cover.end());
+        let cover = covers.iter().find(|cover| cover.contains(at));
         match cover {
             Some(cover) => at = cover.end(),
             None => return Some(at),
@@ -29,17 +31,17 @@ pub(super) fn uncovered(span: Span, covers: &[Span]) -> Option<u64> {
 
 fn unmapped(subject: &Subject<'_>, found: &mut Findings) {
     let mut covers: Vec<_> = subject.guest_regions().map(|(_, span)| span).collect();
-    covers.extend(subject.emulated().into_iter().map(|(_, span)| span));
+    covers.extend(subject.emulated().iter().map(|emulated| emulated.span));
     for (id, node) in subject.enabled() {
         // The interrupt controller has a finding of its own.
         if subject.tree.is_bus(id) || node.is_memory() || is_gic(node) || in_reserved(&node.path) {
             continue;
         }
         if let Some((span, at)) =
-            node.registers.iter().find_map(|span| Some((span, uncovered(*span, &covers)?)))
+            node.registers.iter().find_map(|span| Some((span, uncovered(span.ipa(), &covers)?)))
         {
             let problem = format!(
-                "its driver will touch {at:#x} (registers {span}), which the guest does not have"
+                "its driver will touch {at} (registers {span}), which the guest does not have"
             );
             let way_out = "give the node status = \"disabled\", take its driver out of the kernel, or pass the device through (--pass)";
             found.add(Rule::NodeUnmapped, node.path.clone(), problem, way_out);
@@ -48,11 +50,11 @@ fn unmapped(subject: &Subject<'_>, found: &mut Findings) {
 }
 
 fn without_node(subject: &Subject<'_>, found: &mut Findings) {
-    let touches = |span: Span| {
+    let touches = |span: Span<Ipa>| {
         subject.tree.nodes().any(|(id, node)| {
             node.enabled
                 && !subject.tree.is_bus(id)
-                && node.registers.iter().any(|own| own.overlaps(span))
+                && node.registers.iter().any(|own| own.ipa().overlaps(span))
         })
     };
     for (region, span) in subject.guest_regions() {
@@ -78,7 +80,7 @@ fn neighbours(subject: &Subject<'_>, found: &mut Findings) {
         let exposed: Vec<_> = board
             .nodes()
             .filter(|(id, node)| !board.is_bus(*id) && !node.is_memory())
-            .filter(|(_, node)| node.registers.iter().any(|own| own.overlaps(span)))
+            .filter(|(_, node)| node.registers.iter().any(|own| own.pa().overlaps(span)))
             .filter(|(_, node)| !subject.given(&node.registers))
             .map(|(_, node): (_, &Node)| node.path.as_str())
             .collect();

@@ -10,7 +10,7 @@ use crate::span::Span;
 
 pub(super) fn check(subject: &Subject<'_>, found: &mut Findings) {
     let masters = Masters::built_in();
-    let equal = subject.ram().all(|(region, span)| region.pa == Some(span.base));
+    let equal = subject.ram().all(|(region, span)| region.pa.map(|pa| pa.0) == Some(span.base().0));
     let mut judged: Vec<(&str, Dma, bool)> = Vec::new();
     for (node, tree, id) in within_reach(subject) {
         // The guest's tree and the board's mostly say the same.
@@ -33,19 +33,19 @@ pub(super) fn check(subject: &Subject<'_>, found: &mut Findings) {
 fn within_reach<'s>(subject: &'s Subject<'_>) -> Vec<(&'s Node, &'s Tree, NodeId)> {
     let regions: Vec<_> =
         subject.guest_regions().filter(|(region, _)| region.kind == Kind::Device).collect();
-    let seen: Vec<Span> = regions.iter().map(|(_, span)| *span).collect();
-    let real: Vec<Span> = regions.iter().filter_map(|(region, _)| region.physical_span()).collect();
-    let within = |node: &Node, spans: &[Span]| {
-        node.registers.iter().any(|own| spans.iter().any(|span| span.overlaps(*own)))
-    };
+    let seen: Vec<_> = regions.iter().map(|(_, span)| *span).collect();
+    let real: Vec<_> = regions.iter().filter_map(|(region, _)| region.physical_span()).collect();
+    let seen_in = |own: &Span| seen.iter().any(|span| span.overlaps(own.ipa()));
+    let really_in = |own: &Span| real.iter().any(|span| span.overlaps(own.pa()));
     // The guest's interrupt controller has findings of its own.
-    let own_device = |node: &Node| node.enabled && !is_gic(node) && within(node, &seen);
+    let own_device =
+        |node: &Node| node.enabled && !is_gic(node) && node.registers.iter().any(seen_in);
     // What only hands addresses through is no device.
     let is_bus = |node: &Node| node.is("simple-bus") || node.is("simple-pm-bus");
     let own = subject.tree.nodes().filter(|(_, node)| own_device(node));
     let own = own.map(|(id, node)| (node, &subject.tree, id));
     let board = subject.board_tree.into_iter().flat_map(|tree| {
-        let there = tree.nodes().filter(|(_, node)| within(node, &real));
+        let there = tree.nodes().filter(|(_, node)| node.registers.iter().any(really_in));
         there.map(move |(id, node)| (node, tree, id))
     });
     own.chain(board).filter(|(node, ..)| !is_bus(node) && !node.is_memory()).collect()

@@ -2,6 +2,8 @@
 //! Findings about the images in guest RAM.
 
 use super::Subject;
+use vmm_core::addr::Ipa;
+
 use super::machine::arguments;
 use crate::dt::number;
 use crate::finding::{Findings, Rule};
@@ -14,23 +16,23 @@ pub(super) fn check(subject: &Subject<'_>, found: &mut Findings) {
 }
 
 /// The initial RAM file system as `chosen` says.
-fn initrd(subject: &Subject<'_>) -> Option<Span> {
+fn initrd(subject: &Subject<'_>) -> Option<Span<Ipa>> {
     let chosen = subject.tree.node(subject.tree.by_path("/chosen")?);
     let place = |name: &str| {
         Some(number(&chosen.cells(name))).filter(|_| chosen.properties.contains_key(name))
     };
     let (start, end) = (place("linux,initrd-start")?, place("linux,initrd-end")?);
-    Some(Span::new(start, end.saturating_sub(start)))
+    Some(Span::until(Ipa(start), Ipa(end)))
 }
 
 fn overlap(subject: &Subject<'_>, found: &mut Findings) {
     let told = initrd(subject);
     if let (Some(told), Some(initramfs)) = (told, subject.initramfs)
-        && told.size != initramfs.packed
+        && told.size() != initramfs.packed
     {
         let problem = format!(
             "chosen says {told} ({}), the file has {}",
-            Size(told.size),
+            Size(told.size()),
             Size(initramfs.packed)
         );
         found.add(
@@ -66,8 +68,8 @@ fn overlap(subject: &Subject<'_>, found: &mut Findings) {
 
 fn unpacking(subject: &Subject<'_>, found: &mut Findings) {
     let Some(initramfs) = subject.initramfs else { return };
-    let ram = subject.ram().map(|(_, span)| span.size).max().unwrap_or(0);
-    let kernel = subject.kernel.map_or(0, |span| span.size);
+    let ram = subject.ram().map(|(_, span)| span.size()).max().unwrap_or(0);
+    let kernel = subject.kernel.map_or(0, |span| span.size());
     let arguments = arguments(subject);
     let most = limit(ram, kernel, initramfs.packed, &arguments);
     if arguments.split(' ').any(|word| word == "rootfstype=ramfs") {

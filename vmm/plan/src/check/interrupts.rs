@@ -100,7 +100,9 @@ fn lines(subject: &Subject<'_>, found: &mut Findings) {
 fn missing(subject: &Subject<'_>, found: &mut Findings) {
     let mapped = |node: &Node| {
         let first = node.registers.first();
-        first.is_some_and(|first| subject.guest_regions().any(|(_, span)| span.overlaps(*first)))
+        first.is_some_and(|first| {
+            subject.guest_regions().any(|(_, span)| span.overlaps(first.ipa()))
+        })
     };
     for (_, node) in subject.enabled().filter(|(_, node)| !is_gic(node) && mapped(node)) {
         for interrupt in &node.interrupts {

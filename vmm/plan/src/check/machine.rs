@@ -6,9 +6,9 @@ use super::Subject;
 use crate::board::Gic;
 use crate::dt::{Node, is_gic, number};
 use crate::finding::{Findings, Rule};
+use crate::memory::REDISTRIBUTOR_SIZE;
 use crate::plan::Plan;
 use crate::span::Span;
-use crate::tree::REDISTRIBUTOR_SIZE;
 use crate::wish::Host;
 
 pub(super) fn check(subject: &Subject<'_>, found: &mut Findings) {
@@ -62,18 +62,18 @@ fn gic(subject: &Subject<'_>, found: &mut Findings) {
         found.add(Rule::GicMismatch, node.path.clone(), problem, way_out);
         return;
     }
-    let at = |index: usize| node.registers.get(index).map(|span| span.base);
+    let at = |index: usize| node.registers.get(index).map(|span| span.base());
     for (index, name, fact) in [(0, "GICD", facts.distributor()), (1, second_name, second)] {
-        if at(index) != Some(fact.base) {
+        if at(index) != Some(fact.base()) {
             let found_at = at(index).map_or("nowhere".into(), |base| format!("at {base:#x}"));
             let problem =
-                format!("the guest's tree has {name} {found_at}, the facts say {:#x}", fact.base);
+                format!("the guest's tree has {name} {found_at}, the facts say {:#x}", fact.base());
             found.add(Rule::GicMismatch, node.path.clone(), problem, way_out);
         }
     }
-    let frames = node.registers.get(1).map_or(0, |span| span.size);
+    let frames = node.registers.get(1).map_or(0, |span| span.size());
     let needed = u64::from(subject.vcpus).saturating_mul(REDISTRIBUTOR_SIZE);
-    if subject.gic == 3 && at(1) == Some(second.base) && frames < needed {
+    if subject.gic == 3 && at(1) == Some(second.base()) && frames < needed {
         let problem = format!(
             "the guest's tree has {frames:#x} bytes of GICR, its {} virtual CPUs need {needed:#x}",
             subject.vcpus
@@ -86,7 +86,7 @@ fn gicv(subject: &Subject<'_>, found: &mut Findings) {
     let facts = subject.board.gic.v3.as_ref().and_then(|gic| gic.virtual_cpu_interface);
     let Some(gicv) = facts.filter(|_| subject.gic == 3) else { return };
     for (region, _) in subject.guest_regions() {
-        if region.physical_span().is_some_and(|span| span.overlaps(gicv)) {
+        if region.physical_span().is_some_and(|span| span.overlaps(gicv.pa())) {
             let problem = format!(
                 "it maps the virtual CPU interface ({gicv}), but a GICv3 guest uses system registers"
             );
@@ -172,7 +172,7 @@ fn console(subject: &Subject<'_>, found: &mut Findings) {
     let mapped = |registers: &[Span]| {
         registers
             .first()
-            .is_some_and(|own| subject.guest_regions().any(|(_, span)| span.encloses(*own)))
+            .is_some_and(|own| subject.guest_regions().any(|(_, span)| span.encloses(own.ipa())))
     };
     match tree.stdout().map(|id| tree.node(id)) {
         Some(node) if !node.enabled => {
@@ -240,7 +240,7 @@ fn uarts<'s>(subject: &'s Subject<'_>) -> Vec<(String, &'s Node)> {
     let tree = &subject.tree;
     let mapped = |node: &Node| {
         let mut regions = subject.guest_regions();
-        node.registers.first().is_some_and(|own| regions.any(|(_, span)| span.encloses(*own)))
+        node.registers.first().is_some_and(|own| regions.any(|(_, span)| span.encloses(own.ipa())))
     };
     let number = |node: &Node| {
         let aliases = tree.node(tree.by_path("/aliases")?);

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Findings about regions: overlap, owners, size, and what the guest's tree says of memory.
 
+use vmm_core::addr::{Ipa, Pa};
+
 use super::Subject;
 use crate::finding::{Findings, Rule};
 use crate::memory::{Kind, Region};
-use crate::span::{Size, Span};
+use crate::span::{Address, Size, Span};
 use crate::wish::Host;
 
 pub(super) fn check(subject: &Subject<'_>, found: &mut Findings) {
@@ -18,9 +20,9 @@ pub(super) fn check(subject: &Subject<'_>, found: &mut Findings) {
 
 /// Where seL4's guests end on a processor with 40 bits of physical address, as the boards have
 /// (include/arch/arm/arch/64/mode/hardware.h, USER_TOP).
-const SEL4_END: u64 = 1 << 40;
+const SEL4_END: Ipa = Ipa(1 << 40);
 /// Where the bare-metal host's guests end (vmm/hosts/baremetal/src/stage2.rs).
-const BAREMETAL_END: u64 = 1 << 32;
+const BAREMETAL_END: Ipa = Ipa(1 << 32);
 
 fn out_of_range(subject: &Subject<'_>, found: &mut Findings) {
     let (end, whose) = match subject.host {
@@ -29,26 +31,26 @@ fn out_of_range(subject: &Subject<'_>, found: &mut Findings) {
     };
     for (region, span) in subject.guest_regions().filter(|(_, span)| span.end() > end) {
         let problem =
-            format!("it is at {span}, and {whose} maps nothing for a guest from {end:#x} on");
+            format!("it is at {span}, and {whose} maps nothing for a guest from {end} on");
         let about = format!("region {}", region.name);
         found.add(Rule::RegionOutOfRange, about, problem, "keep the device from the guest");
     }
 }
 
-pub(super) fn list(spans: &[Span]) -> String {
+pub(super) fn list<A: Address>(spans: &[Span<A>]) -> String {
     if spans.is_empty() {
         return "nothing".into();
     }
-    spans.iter().map(Span::to_string).collect::<Vec<_>>().join(", ")
+    spans.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 fn memory_node(subject: &Subject<'_>, found: &mut Findings) {
-    let merge = |mut spans: Vec<Span>| {
-        spans.sort_by_key(|span| span.base);
-        spans.into_iter().fold(Vec::new(), |mut merged: Vec<Span>, span| {
+    let merge = |mut spans: Vec<Span<Ipa>>| {
+        spans.sort_by_key(|span| span.base());
+        spans.into_iter().fold(Vec::new(), |mut merged: Vec<Span<Ipa>>, span| {
             match merged.last_mut() {
-                Some(last) if last.end() == span.base => {
-                    last.size = last.size.saturating_add(span.size)
+                Some(last) if last.end() == span.base() => {
+                    *last = Span::until(last.base(), span.end());
                 }
                 _ => merged.push(span),
             }
@@ -56,7 +58,8 @@ fn memory_node(subject: &Subject<'_>, found: &mut Findings) {
         })
     };
     let nodes = subject.tree.nodes().filter(|(_, node)| node.enabled && node.is_memory());
-    let told = merge(nodes.flat_map(|(_, node)| node.registers.clone()).collect());
+    let told =
+        merge(nodes.flat_map(|(_, node)| node.registers.iter().map(|span| span.ipa())).collect());
     let given = merge(subject.ram().map(|(_, span)| span).collect());
     if told != given {
         let problem = format!("the guest's tree says {}, its RAM is {}", list(&told), list(&given));
@@ -70,11 +73,12 @@ fn memory_node(subject: &Subject<'_>, found: &mut Findings) {
 }
 
 fn guest_overlap(subject: &Subject<'_>, found: &mut Findings) {
-    let mut all: Vec<(String, Span)> = subject
+    let mut all: Vec<(String, Span<Ipa>)> = subject
         .guest_regions()
         .map(|(region, span)| (format!("region {}", region.name), span))
         .collect();
-    all.extend(subject.emulated().into_iter().map(|(name, span)| (name.to_owned(), span)));
+    let emulated = subject.emulated().into_iter();
+    all.extend(emulated.map(|emulated| (emulated.noun_phrase(), emulated.span)));
     for (index, (name, span)) in all.iter().enumerate() {
         for (other_name, other) in all.iter().skip(index.saturating_add(1)) {
             if span.overlaps(*other) {
@@ -95,7 +99,7 @@ fn guest_overlap(subject: &Subject<'_>, found: &mut Findings) {
             subject.enabled().filter(|(_, node)| !node.is_memory() && !in_reserved(&node.path))
         {
             if let Some(registers) =
-                node.registers.iter().find(|registers| registers.overlaps(span))
+                node.registers.iter().find(|registers| registers.ipa().overlaps(span))
             {
                 let problem =
                     format!("RAM ({span}) covers the registers of {} ({registers})", node.path);
@@ -112,7 +116,7 @@ pub(super) fn in_reserved(path: &str) -> bool {
 }
 
 fn two_owners(subject: &Subject<'_>, found: &mut Findings) {
-    let physical: Vec<(&Region, Span)> = subject
+    let physical: Vec<(&Region, Span<Pa>)> = subject
         .regions
         .iter()
         .filter_map(|region| Some((region, region.physical_span()?)))
@@ -147,11 +151,11 @@ fn two_owners(subject: &Subject<'_>, found: &mut Findings) {
 }
 
 /// The board's normal memory, as the host has it.
-fn normal_memory(subject: &Subject<'_>) -> Span {
+fn normal_memory(subject: &Subject<'_>) -> Span<Pa> {
     let facts = &subject.board.microkit.memory;
     match (subject.host, &subject.board.baremetal) {
-        (Host::Baremetal, Some(facts)) => facts.memory,
-        _ => Span::new(facts.base, facts.size),
+        (Host::Baremetal, Some(facts)) => facts.memory.pa(),
+        _ => facts.span(),
     }
 }
 
@@ -171,7 +175,7 @@ fn too_large(subject: &Subject<'_>, found: &mut Findings) {
     let memory = normal_memory(subject);
     let normal = || subject.regions.iter().filter(|region| region.kind == Kind::Normal);
     // On Microkit the system image holds the files once more, and the kernel keeps some memory.
-    let mut left = memory.size;
+    let mut left = memory.size();
     if subject.host == Host::Microkit {
         let files =
             normal().filter_map(|region| region.prefill.as_ref()).map(|prefill| prefill.size);
@@ -182,7 +186,7 @@ fn too_large(subject: &Subject<'_>, found: &mut Findings) {
         normal().filter(|region| region.physical_span().is_none_or(|span| span.overlaps(memory)))
     {
         if region.size > left {
-            let (size, all) = (Size(region.size), Size(memory.size));
+            let (size, all) = (Size(region.size), Size(memory.size()));
             let problem = format!("{size} asked for, {} of the board's {all} are left", Size(left));
             found.add(
                 Rule::RegionTooLarge,

@@ -12,6 +12,8 @@ mod providers;
 
 pub(crate) use machine::console_words;
 
+use vmm_core::addr::Ipa;
+
 use crate::board::Board;
 use crate::closure::{Missing, Unplanned};
 use crate::dt::{Node, NodeId, Tree};
@@ -20,11 +22,10 @@ use crate::finding::{Finding, Findings};
 use crate::image::KernelHeader;
 use crate::initramfs::{Unpacked, unpacked};
 use crate::irq::Line;
-use crate::memory::{Kind, Region, RegionName};
+use crate::memory::{Emulated, Kind, Region, RegionName, emulated};
 use crate::plan::Plan;
 use crate::sdf::System;
 use crate::span::{LARGE_PAGE, Span, align_up, length};
-use crate::tree::redistributors;
 use crate::wish::Host;
 
 /// An initial RAM file system and where the guest is told that it is.
@@ -58,9 +59,9 @@ pub struct Subject<'a> {
     /// Interrupts that others have.
     pub foreign_lines: Vec<u32>,
     /// The kernel with its zeroed data; `None` if it is not known.
-    pub kernel: Option<Span>,
+    pub kernel: Option<Span<Ipa>>,
     /// The device tree; `None` where nobody says where it goes.
-    pub tree_span: Option<Span>,
+    pub tree_span: Option<Span<Ipa>>,
     /// The initial RAM file system; `None` if it is not known or there is none.
     pub initramfs: Option<Initramfs>,
     /// Firmware calls that are answered or forwarded.
@@ -95,7 +96,7 @@ impl<'a> Subject<'a> {
             lines: plan.lines.clone(),
             foreign_lines: idle.into_iter().collect(),
             kernel: Some(layout.kernel),
-            tree_span: Some(Span::new(layout.tree.base, length(&plan.dtb))),
+            tree_span: Span::new(layout.tree.base(), length(&plan.dtb)),
             initramfs: initrd
                 .map(|image| Initramfs { packed: length(image), unpacked: unpacked(image) }),
             functions: plan.rules().map(|rule| rule.function).collect(),
@@ -124,10 +125,9 @@ impl<'a> Subject<'a> {
         let ram = system.regions.iter().find(|region| is_ram(region)).and_then(Region::guest_span);
         let gic = board.gic_for(Host::Microkit, None)?.version();
         let kernel = header.zip(ram).map(|(header, ram)| {
-            Span::new(
-                align_up(ram.base, LARGE_PAGE).saturating_add(header.text_offset),
-                header.image_size,
-            )
+            let base = align_up(ram.base().0, LARGE_PAGE).saturating_add(header.text_offset);
+            // One that leaves the address space is found where it ends: in no RAM.
+            Span::until(Ipa(base), Ipa(base.saturating_add(header.image_size)))
         });
         Ok(Self {
             board,
@@ -173,31 +173,20 @@ impl<'a> Subject<'a> {
     }
 
     /// Regions that the guest sees, with their guest-physical places.
-    fn guest_regions(&self) -> impl Iterator<Item = (&Region, Span)> {
+    fn guest_regions(&self) -> impl Iterator<Item = (&Region, Span<Ipa>)> {
         self.regions.iter().filter_map(|region| Some((region, region.guest_span()?)))
     }
 
     /// Guest RAM.
-    fn ram(&self) -> impl Iterator<Item = (&Region, Span)> {
+    fn ram(&self) -> impl Iterator<Item = (&Region, Span<Ipa>)> {
         self.guest_regions().filter(|(region, _)| is_ram(region))
     }
 
-    /// Ranges that the monitor emulates: interrupt controller, marker and real-time clock.
-    fn emulated(&self) -> Vec<(&'static str, Span)> {
-        let mut all = vec![("the marker page", self.board.marker.registers)];
-        if self.regions.iter().any(|region| region.name == RegionName::Clock) {
-            let clock = self.board.clock.as_ref();
-            all.extend(clock.map(|clock| ("the real-time clock", clock.registers)));
-        }
-        match (self.gic, &self.board.gic.v2, &self.board.gic.v3) {
-            (2, Some(gic), _) => all.push(("GICD", gic.distributor)),
-            (3, _, Some(gic)) => {
-                all.push(("GICD", gic.distributor));
-                all.push(("GICR", redistributors(gic.redistributors, self.vcpus)));
-            }
-            _ => {}
-        }
-        all
+    /// What the monitor emulates: interrupt controller, marker and real-time clock.
+    fn emulated(&self) -> Vec<Emulated> {
+        let clock = self.regions.iter().any(|region| region.name == RegionName::Clock);
+        let clock = self.board.clock.as_ref().filter(|_| clock);
+        emulated(self.board, clock, self.gic, self.vcpus)
     }
 
     /// Enabled nodes of the guest's tree that a driver may bind to.

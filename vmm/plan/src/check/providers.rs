@@ -86,15 +86,16 @@ fn providers(tree: &Tree, of: NodeId) -> BTreeSet<NodeId> {
 
 fn console_providers(subject: &Subject<'_>, found: &mut Findings) {
     let tree = subject.board_tree.unwrap_or(&subject.tree);
-    let base = subject.board.console.registers.base;
-    let console =
-        tree.nodes().find(|(_, node)| node.registers.first().is_some_and(|span| span.base == base));
+    let base = subject.board.console.registers.base();
+    let console = tree
+        .nodes()
+        .find(|(_, node)| node.registers.first().is_some_and(|span| span.base() == base));
     let Some((console, _)) = console else { return };
     for provider in providers(tree, console) {
         let node = tree.node(provider);
         let mapped = |span: &Span| {
             let physical = subject.guest_regions().filter_map(|(region, _)| region.physical_span());
-            physical.into_iter().any(|region| region.overlaps(*span))
+            physical.into_iter().any(|region| region.overlaps(span.pa()))
         };
         if node.registers.iter().any(mapped) {
             let problem = format!(

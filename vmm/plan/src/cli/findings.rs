@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use vmm_core::addr::Ipa;
 use vmm_plan::check::Subject;
 use vmm_plan::finding::{Finding, errors, refusal};
 use vmm_plan::memory::Kind;
@@ -70,11 +71,11 @@ fn print(findings: &[Finding]) {
 fn summary(plan: &Plan) {
     let layout = &plan.layout;
     println!("{} on {}, GICv{}", plan.board.name, plan.wish.host.name(), plan.gic);
-    let line = |what: &str, span: Span| println!("  {what:<12} {span} {}", Size(span.size));
+    let line = |what: &str, span: Span<Ipa>| println!("  {what:<12} {span} {}", Size(span.size()));
     line("guest RAM", layout.ram);
     line("kernel", layout.kernel);
     line("device tree", layout.tree);
-    if layout.initrd.size != 0 {
+    if layout.initrd.size() != 0 {
         line("initrd", layout.initrd);
     }
     for load in plan.loads() {
@@ -122,8 +123,7 @@ fn foreign(boards: &Path, guest: &Guest, path: &Path) -> Result<Vec<Finding>, Pl
     let board_tree = guest.board_tree()?;
     let text = input::read(path, "a system file", MAX_SYSTEM)?;
     let text = String::from_utf8_lossy(&text);
-    let memory = &board.microkit.memory;
-    let system = sdf::read(&text, Span::new(memory.base, memory.size))
+    let system = sdf::read(&text, board.microkit.memory.span())
         .map_err(|why| PlanError::BoardFile { path: path.display().to_string(), why })?;
     let Some(dtb) = guest.dtb() else {
         return Err(PlanError::Wish {

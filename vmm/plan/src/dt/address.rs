@@ -3,7 +3,7 @@
 //! (drivers/of/address.c).
 
 use super::{Node, NodeId, Tree, number};
-use crate::span::Span;
+use crate::span::{Extent, Span};
 
 /// Why an entry of `reg` leads to no registers of the CPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,13 +20,13 @@ pub enum Unreachable {
     /// The bus has no `ranges`: nothing on it is at an address of the CPU.
     NoRanges(NodeId),
     /// The address is in no window of the bus's `ranges`.
-    Outside(NodeId, Span),
+    Outside(NodeId, Extent),
     /// `reg` ends within an entry: so many cells, in entries of that many.
     Short(usize, usize),
     /// The entry has a size of 0.
     Empty(u64),
     /// It goes beyond 64 bits.
-    Wraps(Span),
+    Wraps(Extent),
 }
 
 impl Unreachable {
@@ -42,15 +42,15 @@ impl Unreachable {
             Self::NoRanges(bus) => {
                 format!("{} has no ranges: what is below has no address of a CPU", path(bus))
             }
-            Self::Outside(bus, span) => {
-                format!("{:#x} is in no window of the ranges of {}", span.base, path(bus))
+            Self::Outside(bus, entry) => {
+                format!("{:#x} is in no window of the ranges of {}", entry.base, path(bus))
             }
             Self::Short(cells, width) => {
                 format!("reg has {cells} cells, and its entries have {width} each")
             }
             Self::Empty(base) => format!("the entry at {base:#x} has a size of 0"),
-            Self::Wraps(span) => {
-                format!("{:#x} with {:#x} bytes goes beyond 64 bits", span.base, span.size)
+            Self::Wraps(entry) => {
+                format!("{:#x} with {:#x} bytes goes beyond 64 bits", entry.base, entry.size)
             }
         }
     }
@@ -92,12 +92,12 @@ pub(super) fn registers(tree: &Tree, id: NodeId) -> (Vec<Span>, Vec<Unreachable>
     }
     for entry in entries {
         let (base, size) = entry.split_at_checked(address).unwrap_or_default();
-        let span = Span { base: number(base), size: number(size) };
-        if span.size == 0 {
-            not.push(Unreachable::Empty(span.base));
+        let entry = Extent { base: number(base), size: number(size) };
+        if entry.size == 0 {
+            not.push(Unreachable::Empty(entry.base));
             continue;
         }
-        match translate(tree, parent, span) {
+        match translate(tree, parent, entry) {
             Ok(span) => found.push(span),
             Err(why) => not.push(why),
         }
@@ -105,9 +105,9 @@ pub(super) fn registers(tree: &Tree, id: NodeId) -> (Vec<Span>, Vec<Unreachable>
     (found, not)
 }
 
-/// `span` below the node `bus`, as an address of the root. Where it starts decides which window of
+/// `entry` below the node `bus`, as an address of the root. Where it starts decides which window of
 /// `ranges` it is in, as in Linux's `of_translate_address`; its size stays.
-fn translate(tree: &Tree, bus: NodeId, mut span: Span) -> Result<Span, Unreachable> {
+fn translate(tree: &Tree, bus: NodeId, mut entry: Extent) -> Result<Span, Unreachable> {
     for id in tree.up(bus) {
         let node: &Node = tree.node(id);
         let Some(parent) = node.parent else { break };
@@ -119,13 +119,14 @@ fn translate(tree: &Tree, bus: NodeId, mut span: Span) -> Result<Span, Unreachab
         let (child, size) = widths(tree, id)?;
         let cells = node.cells("ranges");
         let width = child.saturating_add(above).saturating_add(size);
-        let base = cells.chunks_exact(width).find_map(|entry| {
-            let (from, rest) = entry.split_at_checked(child)?;
+        let base = cells.chunks_exact(width).find_map(|window| {
+            let (from, rest) = window.split_at_checked(child)?;
             let (to, size) = rest.split_at_checked(above)?;
-            let offset = span.base.checked_sub(number(from))?;
+            let offset = entry.base.checked_sub(number(from))?;
             (offset < number(size)).then_some(number(to).checked_add(offset))
         });
-        span.base = base.ok_or(Unreachable::Outside(id, span))?.ok_or(Unreachable::Wraps(span))?;
+        entry.base =
+            base.ok_or(Unreachable::Outside(id, entry))?.ok_or(Unreachable::Wraps(entry))?;
     }
-    span.base.checked_add(span.size).map(|_| span).ok_or(Unreachable::Wraps(span))
+    Span::new(entry.base, entry.size).ok_or(Unreachable::Wraps(entry))
 }

@@ -132,7 +132,9 @@ impl Tree {
         let mut index = Self::default();
         index.add(&tree.root, None, true, 0);
         let reserved = tree.memory_reservations.iter();
-        index.reserved = reserved.map(|entry| Span::new(entry.address(), entry.size())).collect();
+        // One that leaves the address space keeps all from its beginning.
+        let span = |at: u64, size| Span::until(at, at.saturating_add(size));
+        index.reserved = reserved.map(|entry| span(entry.address(), entry.size())).collect();
         for id in 0..index.nodes.len() {
             let node = index.node(id);
             if let Some(phandle) = node.phandle() {

@@ -45,7 +45,7 @@ fn registers(own: &dt::Node, entries: &[Register]) -> Option<String> {
         _ => None,
     });
     let count = wanted.clone().count();
-    let found = own.registers.iter().map(|span| (span.base, span.size));
+    let found = own.registers.iter().map(|span| (span.base(), span.size()));
     for span in found.clone() {
         if !wanted.any(|wanted| wanted == span) {
             return Some(format!("register {span:x?}, by the specification {entries:x?}"));
