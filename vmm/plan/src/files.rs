@@ -116,7 +116,7 @@ impl Plan {
     /// The guest's tree for people.
     #[must_use]
     pub fn tree_source(&self) -> String {
-        // Names from Linux' own trees may be longer than dtoolkit allows (see `dt::read`).
+        // It is this planner's own writing; a checked reading would refuse long names (see dt/blob.rs).
         dtoolkit::fdt::Fdt::new_unchecked(&self.dtb).to_string()
     }
 

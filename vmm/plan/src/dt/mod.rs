@@ -3,6 +3,7 @@
 //! as the GIC numbers them, references as nodes. Nothing in a tree can make this panic.
 
 mod address;
+mod blob;
 mod interrupts;
 mod read;
 mod references;
