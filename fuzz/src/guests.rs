@@ -4,7 +4,7 @@
 
 use std::sync::LazyLock;
 
-use vmm_plan::check::Subject;
+use vmm_plan::check::CheckInput;
 use vmm_plan::finding::Severity;
 use vmm_plan::memory::Region;
 use vmm_plan::span::Address;
@@ -104,7 +104,7 @@ pub fn run(bytes: &[u8]) {
         Err(error) => assert!(!error.to_string().is_empty()),
         Ok(plan) => {
             use_plan(&plan);
-            if Subject::from_plan(&plan)
+            if CheckInput::from_plan(&plan)
                 .findings()
                 .iter()
                 .all(|finding| finding.severity == Severity::Note)

@@ -3,7 +3,7 @@
 
 use std::sync::LazyLock;
 
-use vmm_plan::check::Subject;
+use vmm_plan::check::{CheckInput, Files};
 use vmm_plan::dt::Tree;
 use vmm_plan::{Board, Images, Plan, Wish, sdf};
 
@@ -24,9 +24,9 @@ pub fn run(bytes: &[u8]) {
     assert!(system.vcpus >= 1);
     // Checked with the tree of a guest that is well.
     let tree = Tree::new(&PLAN.tree);
-    let kernel = &PLAN.images.kernel;
-    let subject =
-        Subject::from_files(&PLAN.board, Some(&tree), system, tree.clone(), Some(kernel), None);
+    let kernel = Some(&PLAN.images.kernel[..]);
+    let files = Files { system, tree: tree.clone(), kernel, initrd: None };
+    let subject = CheckInput::from_files(&PLAN.board, Some(&tree), files);
     for finding in subject.unwrap().findings() {
         assert!(!finding.to_string().is_empty());
     }

@@ -3,7 +3,7 @@
 
 use std::sync::LazyLock;
 
-use vmm_plan::check::Subject;
+use vmm_plan::check::CheckInput;
 use vmm_plan::closure::Closure;
 use vmm_plan::drivers::Drivers;
 use vmm_plan::wish::Pass;
@@ -16,7 +16,7 @@ static DRIVERS: LazyLock<Drivers> = LazyLock::new(Drivers::built_in);
 
 /// What `guestplan` does with a plan.
 pub fn use_plan(plan: &Plan) {
-    for finding in Subject::from_plan(plan).findings() {
+    for finding in CheckInput::from_plan(plan).findings() {
         assert!(!finding.to_string().is_empty());
     }
     // More lines, rules or regions than the block has room for is an answer.

@@ -13,7 +13,7 @@ use crate::boot;
 use crate::emulator::Mishap;
 use crate::error::{Error, Result};
 use crate::image::{self, Image};
-use crate::options::{BootOptions, HostName, Machine, Place};
+use crate::options::{BootOptions, GuestConfig, HostName, Machine};
 use crate::session::Step;
 use crate::ways_out;
 
@@ -104,20 +104,20 @@ const FORGED: &str = r#"printf '\n@{"v":1,"event":"stop","kind":"unknown-exit"}\
 ///
 /// # Errors
 /// docs/failures.md cannot be read, or a drill cannot be prepared.
-pub fn run(root: &Path, place: &Place) -> Result<u8> {
+pub fn run(root: &Path, config: &GuestConfig) -> Result<u8> {
     let table = root.join(TABLE);
     let table = fs::read_to_string(&table).map_err(|e| Error::file("read", &table, &e))?;
     let mut code = 0;
     crate::show::out(format_args!("| What goes wrong | Exit code | What is said |\n|---|---|---|"));
     for &(name, trouble) in DRILLS {
         let of_qemu = matches!(trouble, Trouble::Pass(..) | Trouble::NotGiven(_));
-        if of_qemu && !is_qemu(&place.board) {
+        if of_qemu && !is_qemu(&config.board) {
             crate::show::err(format_args!(
                 "{name}: left out, its node is in the tree of QEMU's machine"
             ));
             continue;
         }
-        let (exit_code, sentence) = attempt(root, place, trouble)?;
+        let (exit_code, sentence) = attempt(root, config, trouble)?;
         let sentence = sentence.replace(&format!("{}/", root.display()), "").replace('|', "\\|");
         let row = format!("| {name} | {exit_code} | {sentence} |");
         crate::show::out(format_args!("{row}"));
@@ -126,8 +126,8 @@ pub fn run(root: &Path, place: &Place) -> Result<u8> {
             code = 1;
         }
     }
-    if is_qemu(&place.board) {
-        for wrong in ways_out::run(root, place)? {
+    if is_qemu(&config.board) {
+        for wrong in ways_out::run(root, config)? {
             crate::show::err(format_args!("error: a way out leads nowhere: {wrong}"));
             code = 1;
         }
@@ -168,9 +168,9 @@ fn but_for_numbers(row: &str) -> String {
 }
 
 /// How `ci/boot` ends: its exit code, and the sentence that it prints last.
-fn attempt(root: &Path, place: &Place, trouble: Trouble) -> Result<(u8, String)> {
+fn attempt(root: &Path, config: &GuestConfig, trouble: Trouble) -> Result<(u8, String)> {
     let (kernel, initrd) = image::test_guest()?;
-    let mut machine = place.machine();
+    let mut machine = config.machine();
     let folder = folder(root, &machine);
     let mut timeout = BootOptions::default().timeout;
     let mut mishap = None;
@@ -210,17 +210,17 @@ fn attempt(root: &Path, place: &Place, trouble: Trouble) -> Result<(u8, String)>
         Trouble::Ram(mib) => machine.ram = Some(mib),
         Trouble::Command(command) => run.push(Step::command(command)),
         Trouble::Planned(..) => {}
-        Trouble::Emulator(what) => {
-            mishap = Some(what);
-            timeout = if what == Mishap::Unplugged { SILENCE } else { timeout };
+        Trouble::Emulator(kind) => {
+            mishap = Some(kind);
+            timeout = if kind == Mishap::Unplugged { SILENCE } else { timeout };
         }
     }
-    let touch = |folder: &Path| match trouble {
+    let after_planning = |folder: &Path| match trouble {
         Trouble::Planned(file, damage) => replace(&folder.join(file), damage),
         _ => Ok(()),
     };
     let options = BootOptions { machine, timeout, run, ..BootOptions::default() };
-    let ended = boot_once(root, &options, mishap, touch);
+    let ended = boot_once(root, &options, mishap, after_planning);
     Ok(ended.unwrap_or_else(|error| {
         let text = error.to_string();
         // Of several findings the first.
@@ -233,9 +233,9 @@ fn boot_once(
     root: &Path,
     options: &BootOptions,
     mishap: Option<Mishap>,
-    touch: impl Fn(&Path) -> Result<()>,
+    after_planning: impl Fn(&Path) -> Result<()>,
 ) -> Result<(u8, String)> {
-    let mut image = Image::prepare_with(root, &options.machine, touch)?;
+    let mut image = Image::prepare_with(root, &options.machine, after_planning)?;
     image.emulator.mishap = mishap;
     let run = boot::once(&image, &options.machine, boot::linux(options), 1)?;
     Ok((run.exit_code, run.message))

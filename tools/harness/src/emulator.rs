@@ -60,8 +60,8 @@ impl Emulator {
         command
     }
 
-    fn failed(&self, what: &str, error: &io::Error) -> Error {
-        Error::Emulator(format!("cannot {what} {}: {error}", self.program.display()))
+    fn failed(&self, verb: &str, error: &io::Error) -> Error {
+        Error::Emulator(format!("cannot {verb} {}: {error}", self.program.display()))
     }
 
     /// Runs the emulator under a session until it ends or the session ends it. Everything that

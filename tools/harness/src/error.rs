@@ -27,8 +27,8 @@ pub enum Error {
 impl Error {
     /// A file that cannot be read or written.
     #[must_use]
-    pub fn file(what: &str, path: &Path, error: &io::Error) -> Self {
-        Self::Usage(format!("cannot {what} {}: {error}", path.display()))
+    pub fn file(verb: &str, path: &Path, error: &io::Error) -> Self {
+        Self::Usage(format!("cannot {verb} {}: {error}", path.display()))
     }
 
     /// Exit code of the command.

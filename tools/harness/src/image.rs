@@ -137,9 +137,9 @@ impl Image {
     pub fn prepare_with(
         root: &Path,
         machine: &Machine,
-        touch: impl Fn(&Path) -> Result<()>,
+        after_planning: impl Fn(&Path) -> Result<()>,
     ) -> Result<Self> {
-        let Built { plan, folder, monitor, lock } = build(root, machine, name, touch)?;
+        let Built { plan, folder, monitor, lock } = build(root, machine, name, after_planning)?;
         let image = match machine.host {
             HostName::Microkit => Some(folder.join(vmm_plan::filenames::LOADER_FILE)),
             HostName::Baremetal | HostName::Bare => monitor.clone(),
@@ -274,14 +274,14 @@ pub fn build(
     root: &Path,
     machine: &Machine,
     name: fn(&Machine, &Facts) -> String,
-    touch: impl Fn(&Path) -> Result<()>,
+    after_planning: impl Fn(&Path) -> Result<()>,
 ) -> Result<Built> {
     let checked = plan(root, machine)?;
     let folder = root.join("build").join(name(machine, &checked.plan().facts()));
     let lock = lock(&folder)?;
     checked.write_to(&folder).map_err(usage)?;
     let plan = checked.into_plan();
-    touch(&folder)?;
+    after_planning(&folder)?;
     complete(&plan, &folder)?;
     let monitor = monitor(root, machine, &plan, &folder)?;
     Ok(Built { plan, folder, monitor, lock })

@@ -46,7 +46,7 @@ fn main() -> ExitCode {
         Task::Boot(options) => boot::run(&cli.root, options),
         Task::Build(options) => build::run(&cli.root, options),
         Task::Bench(options) => bench::run(&cli.root, options),
-        Task::Drills(place) => drill::run(&cli.root, place),
+        Task::Drills(config) => drill::run(&cli.root, config),
         Task::Soak(options) => soak::run(&cli.root, options),
         Task::Demo(options) => boot::demo(&cli.root, options),
     };

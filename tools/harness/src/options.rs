@@ -83,7 +83,7 @@ pub enum Task {
     /// Lets things go wrong, one after the other, and compares how each ends with
     /// docs/failures.md. Prints the table.
     #[command(override_usage = "ci/drills [OPTIONS] [BOARD]", after_help = ROWS_CODES)]
-    Drills(Place),
+    Drills(GuestConfig),
     /// Runs for long: a hostile guest, restarts in a row, idle and load.
     #[command(override_usage = "ci/soak [OPTIONS] [BOARD]", after_help = ROWS_CODES)]
     Soak(SoakOptions),
@@ -354,7 +354,7 @@ pub struct BenchOptions {
 
 /// Where the usual guest runs.
 #[derive(Clone, Debug, Default, Args)]
-pub struct Place {
+pub struct GuestConfig {
     /// Folder under boards/, or its alias.
     #[arg(default_value = "qemu_virt_aarch64")]
     pub board: String,
@@ -369,7 +369,7 @@ pub struct Place {
     pub gic: Option<u8>,
 }
 
-impl Place {
+impl GuestConfig {
     /// The machine there, with the usual guest.
     #[must_use]
     pub fn machine(&self) -> Machine {
@@ -399,7 +399,7 @@ impl Machine {
 pub struct SoakOptions {
     /// Where.
     #[command(flatten)]
-    pub place: Place,
+    pub guest: GuestConfig,
     /// Minutes of the hostile guest, one seed after the other.
     #[arg(long, value_name = "MINUTES", default_value = "10", value_parser = minutes)]
     pub hostile: Duration,

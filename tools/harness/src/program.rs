@@ -258,10 +258,10 @@ fn run_cargo(mut cargo: Command, target: &Path, package: &str, library: &str) ->
 }
 
 /// Runs a build step; its words matter only when it fails. A terminal sees that it runs.
-fn run(command: Command, what: &str) -> Result<()> {
-    let failed = |why: &str| Error::Build(format!("{what} does not build: {why}"));
+fn run(command: Command, product: &str) -> Result<()> {
+    let failed = |why: &str| Error::Build(format!("{product} does not build: {why}"));
     let program = command.get_program().display().to_string();
-    let output = progress::output(command, &format!("building {what}, then: what boots it"))
+    let output = progress::output(command, &format!("building {product}, then: what boots it"))
         .map_err(|e| failed(&format!("cannot start {program}: {e}")))?;
     if output.status.success() {
         return Ok(());
@@ -269,7 +269,7 @@ fn run(command: Command, what: &str) -> Result<()> {
     let words = [output.stdout, output.stderr].concat();
     let words = String::from_utf8_lossy(&words);
     if let Some(why) = unavailable(&words) {
-        return Err(Error::Usage(format!("{what} does not build: {why}")));
+        return Err(Error::Usage(format!("{product} does not build: {why}")));
     }
     Err(failed(&format!("{}\n{}", output.status, words.trim_end())))
 }

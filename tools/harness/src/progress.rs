@@ -20,14 +20,14 @@ const WIDTH: usize = 79;
 ///
 /// # Errors
 /// It cannot be started or waited for.
-pub fn output(mut command: Command, what: &str) -> io::Result<Output> {
+pub fn output(mut command: Command, activity: &str) -> io::Result<Output> {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn()?;
     let last = Arc::new(Mutex::new(String::new()));
     let (done, running) = mpsc::channel::<()>();
     let ticker = io::stderr().is_terminal().then(|| {
-        let (what, last) = (what.to_owned(), Arc::clone(&last));
-        thread::spawn(move || tick(&what, &last, &running))
+        let (activity, last) = (activity.to_owned(), Arc::clone(&last));
+        thread::spawn(move || tick(&activity, &last, &running))
     });
     let words = child.stderr.take();
     let reader = thread::spawn(move || words.map(|words| read(words, &last)).unwrap_or_default());
@@ -63,12 +63,12 @@ fn read(from: impl Read, last: &Mutex<String>) -> Vec<u8> {
     }
 }
 
-fn tick(what: &str, last: &Mutex<String>, running: &Receiver<()>) {
+fn tick(activity: &str, last: &Mutex<String>, running: &Receiver<()>) {
     let started = Instant::now();
     let mut shown = false;
     while running.recv_timeout(STEP) == Err(RecvTimeoutError::Timeout) {
         let last = last.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        write(&line(what, started.elapsed(), &last));
+        write(&line(activity, started.elapsed(), &last));
         shown = true;
     }
     if shown {
@@ -82,9 +82,9 @@ fn write(text: &str) {
     let _ = write!(terminal, "\r\u{1b}[K{text}").and_then(|()| terminal.flush());
 }
 
-fn line(what: &str, elapsed: Duration, last: &str) -> String {
+fn line(activity: &str, elapsed: Duration, last: &str) -> String {
     let colon = if last.is_empty() { "" } else { ": " };
-    let text = format!("{what}, {} s{colon}{last}", elapsed.as_secs());
+    let text = format!("{activity}, {} s{colon}{last}", elapsed.as_secs());
     text.chars().filter(|c| !c.is_control()).take(WIDTH).collect()
 }
 

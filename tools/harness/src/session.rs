@@ -609,9 +609,9 @@ impl Session {
         let kind = stop.and_then(|event| event.kind.clone());
         let kind = kind.unwrap_or_else(|| "no kind given".into());
         // A host that has not started its guest says why in the event itself.
-        let what = stop.and_then(|event| event.what.as_deref());
+        let why = stop.and_then(|event| event.what.as_deref());
         let words = || self.record.words.iter().rev().find_map(|line| line.strip_prefix(STOPPED));
-        Outcome::Stopped(match what.or_else(words) {
+        Outcome::Stopped(match why.or_else(words) {
             Some(words) => format!("{kind}: {}", words.trim_end_matches('.')),
             None => kind,
         })

@@ -39,7 +39,7 @@ const ONCE: [Counter; 4] =
 
 /// What a part came to.
 #[derive(Debug, Default, PartialEq)]
-struct Part {
+struct SoakResult {
     /// One line.
     figures: String,
     /// What must not be.
@@ -51,14 +51,15 @@ struct Part {
 /// # Errors
 /// Something is missing or does not build.
 pub fn run(root: &Path, options: &SoakOptions) -> Result<u8> {
-    let machine = options.place.machine();
+    let machine = options.guest.machine();
     let mut complaints = 0_usize;
-    let mut tell = |name: &str, part: Part| {
-        crate::show::out(format_args!("{name}: {}", part.figures));
-        part.complaints
+    let mut tell = |name: &str, result: SoakResult| {
+        crate::show::out(format_args!("{name}: {}", result.figures));
+        result
+            .complaints
             .iter()
             .for_each(|complaint| crate::show::out(format_args!("{name}: FAILED: {complaint}")));
-        complaints = complaints.saturating_add(part.complaints.len());
+        complaints = complaints.saturating_add(result.complaints.len());
     };
     if !options.hostile.is_zero() {
         tell("hostile guest", hostile(root, &machine, options.hostile, options.seed)?);
@@ -73,7 +74,7 @@ pub fn run(root: &Path, options: &SoakOptions) -> Result<u8> {
 }
 
 /// Hostile guests, one seed after the other: each odd one may do what stops it. Then Linux boots.
-fn hostile(root: &Path, machine: &Machine, span: Duration, first: u64) -> Result<Part> {
+fn hostile(root: &Path, machine: &Machine, span: Duration, first: u64) -> Result<SoakResult> {
     let mut guests = vec![Guest::find(root, "hostile")?];
     if conformance::survives_stepping(root, machine)? {
         guests.push(Guest::find(root, "hostile-debug")?);
@@ -84,7 +85,7 @@ fn hostile(root: &Path, machine: &Machine, span: Duration, first: u64) -> Result
         drop(Image::prepare(root, &machine)?);
     }
     let started = Instant::now();
-    let mut part = Part::default();
+    let mut result = SoakResult::default();
     let mut ends: BTreeMap<String, u32> = BTreeMap::new();
     let mut attempts = 0_u64;
     for seed in first.. {
@@ -114,21 +115,23 @@ fn hostile(root: &Path, machine: &Machine, span: Duration, first: u64) -> Result
                 let kept = run.transcript.with_extension(format!("seed-{seed}.log"));
                 // Without the copy the seed still tells how to repeat it.
                 let _ = std::fs::rename(&run.transcript, &kept);
-                part.complaints.push(format!("seed {seed}: {why}; transcript: {}", kept.display()));
+                result
+                    .complaints
+                    .push(format!("seed {seed}: {why}; transcript: {}", kept.display()));
             }
         }
     }
     let after = linux(root, machine, vec![Step::command("true")], BootOptions::default().total())?;
     if after.exit_code != 0 {
-        part.complaints.push(format!("the boot after it: {}", after.message));
+        result.complaints.push(format!("the boot after it: {}", after.message));
     }
     let ends: Vec<_> = ends.iter().map(|(end, count)| format!("{count} {end}")).collect();
-    part.figures = format!(
+    result.figures = format!(
         "{:.1} minutes, {attempts} attempts in guests that passed; ends: {}; Linux boots after it",
         started.elapsed().as_secs_f64() / 60.0,
         ends.join(", ")
     );
-    Ok(part)
+    Ok(result)
 }
 
 /// Whose turn a seed is: every second one that may not be fatal is the second guest's.
@@ -164,7 +167,7 @@ fn attempted(text: &str) -> u64 {
 }
 
 /// Linux, restarted by its own `reboot`.
-fn reboots(root: &Path, machine: &Machine, count: u32) -> Result<Part> {
+fn reboots(root: &Path, machine: &Machine, count: u32) -> Result<SoakResult> {
     let restart = Step { restarts: true, ..Step::command("reboot -f") };
     let mut steps = vec![restart; count as usize];
     steps.push(Step::command("true"));
@@ -193,7 +196,7 @@ fn reboots(root: &Path, machine: &Machine, count: u32) -> Result<Part> {
         span(&each),
         held(&run.commands)
     );
-    Ok(Part { figures, complaints })
+    Ok(SoakResult { figures, complaints })
 }
 
 fn mmio_between(two: &[&Event], mmio: impl Fn(&Event) -> f64) -> f64 {
@@ -204,7 +207,7 @@ fn mmio_between(two: &[&Event], mmio: impl Fn(&Event) -> f64) -> f64 {
 }
 
 /// Idle and load in turn. The guest's clock is compared with this computer's at each end.
-fn idle_and_load(root: &Path, machine: &Machine, time: Duration) -> Result<Part> {
+fn idle_and_load(root: &Path, machine: &Machine, time: Duration) -> Result<SoakResult> {
     let marker = image::marker(root, machine)?;
     let (stretch, rounds) = stretches(time);
     let load = format!(
@@ -262,7 +265,7 @@ fn idle_and_load(root: &Path, machine: &Machine, time: Duration) -> Result<Part>
         span(&idle),
         held(&run.commands)
     );
-    Ok(Part { figures, complaints })
+    Ok(SoakResult { figures, complaints })
 }
 
 /// Seconds of one stretch, and how many pairs of them the time holds.
@@ -281,12 +284,12 @@ fn idle_rate(two: &[&Event]) -> Option<f64> {
 
 /// A complaint if the mean of the last quarter is more than `factor` times that of the first, and
 /// `slack` more.
-fn grows(what: &str, values: &[f64], factor: f64, slack: f64) -> Option<String> {
+fn grows(figure: &str, values: &[f64], factor: f64, slack: f64) -> Option<String> {
     let quarter = (values.len() / 4).max(1);
     let (first, last) =
         (mean(values.iter().take(quarter)), mean(values.iter().rev().take(quarter)));
     let (first, last) = (first?, last?);
-    (last > factor * first + slack).then(|| format!("{what}: from {first:.3} to {last:.3}"))
+    (last > factor * first + slack).then(|| format!("{figure}: from {first:.3} to {last:.3}"))
 }
 
 fn mean<'v>(values: impl ExactSizeIterator<Item = &'v f64>) -> Option<f64> {

@@ -12,7 +12,7 @@ use crate::boot;
 use crate::drill;
 use crate::error::{Error, Result};
 use crate::image::{self, Image};
-use crate::options::{BootOptions, Machine, Place};
+use crate::options::{BootOptions, GuestConfig, Machine};
 use crate::report::Run;
 
 /// A device of QEMU's machine that is easily given: a clock with a page of its own.
@@ -45,14 +45,14 @@ const IDENTIFIED: &str = "&{/pl031@9010000} { arm,primecell-periphid = <0x000410
 ///
 /// # Errors
 /// A guest cannot be prepared.
-pub fn run(root: &Path, place: &Place) -> Result<Vec<String>> {
+pub fn run(root: &Path, config: &GuestConfig) -> Result<Vec<String>> {
     let mut wrong = Vec::new();
-    let dtb = tree(root, &place.machine())?;
+    let dtb = tree(root, &config.machine())?;
     let Some(dtb) = appended(&dtb, IDENTIFIED, "identified.dtb")? else {
         crate::show::err(format_args!("the three ways out: left out, dtc is not installed"));
         return Ok(wrong);
     };
-    let with_tree = Machine { dtb: Some(dtb.clone()), ..place.machine() };
+    let with_tree = Machine { dtb: Some(dtb.clone()), ..config.machine() };
     let accepted = Accept::parse("node-unmapped").map_err(Error::Usage)?;
     let stopped = Machine { accept: vec![accepted], ..with_tree.clone() };
     let report = boot_once(root, &stopped)?;

@@ -23,11 +23,11 @@ fn window<A: Address>(span: Span<A>) -> Window {
 }
 
 /// Copies `from` into the fixed table `to`; the count, or an error naming `what`.
-fn fill<T>(to: &mut [T], from: Vec<T>, what: &'static str) -> Result<u32, PlanError> {
+fn fill<T>(to: &mut [T], from: Vec<T>, asked: &'static str) -> Result<u32, PlanError> {
     let (room, count) = (to.len(), from.len());
     if count > room {
         return Err(PlanError::Wish {
-            what,
+            asked,
             value: count.to_string(),
             range: format!("at most {room}"),
         });
@@ -87,7 +87,7 @@ pub(crate) fn write(plan: &Plan) -> Result<Vec<u8>, PlanError> {
     let room = plan.region(&RegionName::Plan).map_or(0, |region| region.size);
     if length(&bytes) > room {
         return Err(PlanError::Wish {
-            what: "the number of devices in the board's tree",
+            asked: "the number of devices in the board's tree",
             value: nodes.len().to_string(),
             range: format!("so many that the plan block keeps below {}", Size(room)),
         });
@@ -111,8 +111,8 @@ fn accepted(plan: &Plan) -> String {
 }
 
 /// The error for what a board or a wish cannot say.
-fn unheard_of(what: &'static str, value: u32, range: &str) -> PlanError {
-    PlanError::Wish { what, value: value.to_string(), range: range.into() }
+fn unheard_of(asked: &'static str, value: u32, range: &str) -> PlanError {
+    PlanError::Wish { asked, value: value.to_string(), range: range.into() }
 }
 
 fn gic(plan: &Plan, facts: &mut Facts) {

@@ -2,7 +2,7 @@
 //! Plan and check in one: what every command that builds or boots a guest goes through.
 
 use crate::board::Board;
-use crate::check::Subject;
+use crate::check::CheckInput;
 use crate::dt::Tree;
 use crate::error::PlanError;
 use crate::finding::{Finding, Severity};
@@ -31,7 +31,7 @@ impl Checked {
         board_tree: Option<Tree>,
     ) -> Result<Self, PlanError> {
         let mut plan = Plan::with_tree(board, wish, images, board_tree)?;
-        let mut findings = Subject::from_plan(&plan).findings();
+        let mut findings = CheckInput::from_plan(&plan).findings();
         accept(&mut findings, board.accept.iter().chain(&wish.accept));
         if findings.iter().any(|finding| finding.severity == Severity::Error) {
             return Err(PlanError::Findings { findings });

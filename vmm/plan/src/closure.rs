@@ -7,7 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use dtoolkit::model::{DeviceTreeNode, DeviceTreeProperty};
 
-use crate::dt::{Node, NodeId, Reference, Tree, Unreachable, Unresolved, companions, is_gic};
+use crate::dt::{
+    Cells, Node, NodeId, Reference, Tree, Unreachable, Unresolved, companions, is_gic,
+};
 use crate::error::PlanError;
 use crate::finding::Rule;
 use crate::irq::GicInterrupt;
@@ -71,7 +73,7 @@ pub struct Closure {
     /// The largest phandle in what came along.
     pub last_phandle: u32,
     /// `#address-cells` and `#size-cells` of the root.
-    pub cells: (u32, u32),
+    pub cells: Cells,
 }
 
 impl Closure {
@@ -121,7 +123,7 @@ impl Default for Closure {
             aliases: Vec::new(),
             gic_phandle: 1,
             last_phandle: 1,
-            cells: (2, 2),
+            cells: Cells { address: 2, size: 2 },
         }
     }
 }
@@ -147,13 +149,13 @@ impl Closure {
         let cells = root_cells(tree)?;
         for pass in passes {
             let id = tree.find(&pass.node).map_err(|range| PlanError::Wish {
-                what: "a node to pass through",
+                asked: "a node to pass through",
                 value: format!("'{}'", pass.node),
                 range: format!("a node of the board's tree ({range})"),
             })?;
             if builder.is_the_monitors(id) {
                 return Err(PlanError::Wish {
-                    what: "a node to pass through",
+                    asked: "a node to pass through",
                     value: format!("'{}'", pass.node),
                     range: "a device: processors, memory, PSCI, the CPUs' timer and the interrupt controller are the monitor's".into(),
                 });
@@ -171,12 +173,10 @@ impl Closure {
 }
 
 /// `#address-cells` and `#size-cells` of the root, which the guest's tree takes over.
-fn root_cells(tree: &Tree) -> Result<(u32, u32), PlanError> {
-    let root = tree.node(0);
-    let cells = |name, default| root.cell(name).unwrap_or(default);
-    match (cells("#address-cells", 2), cells("#size-cells", 1)) {
-        both @ (1 | 2, 1 | 2) => Ok(both),
-        (address, size) => Err(PlanError::Tree {
+fn root_cells(tree: &Tree) -> Result<Cells, PlanError> {
+    match Cells::below(tree.node(0)) {
+        both @ Cells { address: 1 | 2, size: 1 | 2 } => Ok(both),
+        Cells { address, size } => Err(PlanError::Tree {
             which: "of the board".into(),
             why: format!(
                 "its root has #address-cells = {address} and #size-cells = {size}: an address of an arm64 CPU and a size have 1 or 2 cells each"
@@ -420,7 +420,7 @@ impl Builder<'_> {
             many if many.len() == count => many.to_vec(),
             many => {
                 return Err(PlanError::Wish {
-                    what: "the number of clock rates",
+                    asked: "the number of clock rates",
                     value: many.len().to_string(),
                     range: format!("1 or {count}: {} has so many clocks", node.path),
                 });
@@ -511,7 +511,7 @@ impl Builder<'_> {
         });
     }
 
-    fn finish(self, cells: (u32, u32)) -> Closure {
+    fn finish(self, cells: Cells) -> Closure {
         let tree = self.tree;
         let root = tree.node(0);
         let mut nodes: Vec<_> = root

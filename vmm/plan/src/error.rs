@@ -44,20 +44,20 @@ pub enum PlanError {
         why: String,
     },
     /// The board has nothing of the kind asked for.
-    #[error("board {board}: {what}")]
+    #[error("board {board}: {lack}")]
     BoardLacks {
         /// The board.
         board: String,
         /// What it lacks, and what it has instead.
-        what: String,
+        lack: String,
     },
     /// The kernel's file is not an arm64 `Image`.
     #[error(
-        "{what}: the kernel must be an uncompressed arm64 Image (Documentation/arch/arm64/booting.rst)"
+        "{problem}: the kernel must be an uncompressed arm64 Image (Documentation/arch/arm64/booting.rst)"
     )]
     NotAnImage {
         /// What is wrong with the header.
-        what: String,
+        problem: String,
     },
     /// The kernel's file ends before what its header promises.
     #[error(
@@ -72,12 +72,12 @@ pub enum PlanError {
         bytes: u64,
     },
     /// A file with more bytes than could ever be used.
-    #[error("{path}: more than {}, too much for {what}", Size(*most))]
+    #[error("{path}: more than {}, too much for {purpose}", Size(*most))]
     TooLong {
         /// The file.
         path: String,
         /// What it was to be, and what bounds that.
-        what: &'static str,
+        purpose: &'static str,
         /// Most bytes of it.
         most: u64,
     },
@@ -100,24 +100,24 @@ pub enum PlanError {
         why: String,
     },
     /// A wish outside its range.
-    #[error("{what} is {value}: it must be {range}")]
+    #[error("{asked} is {value}: it must be {range}")]
     Wish {
         /// What was asked for.
-        what: &'static str,
+        asked: &'static str,
         /// How much or which.
         value: String,
         /// What there is.
         range: String,
     },
     /// Something is larger than the room left for it.
-    #[error("{what} takes {} ({extent}), but only {} of {place} are left for it: {way_out}", Size(extent.size), Size(*left))]
+    #[error("{thing} takes {} ({extent}), but only {} of {room} are left for it: {way_out}", Size(extent.size), Size(*left))]
     DoesNotFit {
         /// What does not fit.
-        what: String,
+        thing: String,
         /// Where it would go.
         extent: Extent,
         /// Where it would have to fit.
-        place: String,
+        room: String,
         /// Bytes left there.
         left: u64,
         /// What to do about it.

@@ -21,9 +21,9 @@ use crate::plan::Plan;
 #[must_use]
 pub fn esr(value: u64) -> String {
     let syndrome = Syndrome::decode(value);
-    let abort = |what: &str, abort: &Abort| {
+    let abort = |failure: &str, abort: &Abort| {
         let walk = if abort.walk { ", on a walk of the guest's translation tables" } else { "" };
-        format!("{what}: {}{walk}", status_words(abort.status))
+        format!("{failure}: {}{walk}", status_words(abort.status))
     };
     let words = match syndrome.class {
         Class::Wait { event: false, .. } => "the guest waits for an interrupt (WFI)".into(),
@@ -34,20 +34,20 @@ pub fn esr(value: u64) -> String {
             let verb = if access.read { "reads (MRS)" } else { "writes (MSR)" };
             format!("the guest {verb} the system register {}", access.register)
         }
-        Class::Fetch(what) => abort("an instruction fetch failed at stage 2", &what),
-        Class::Data(what, Some(access)) => {
+        Class::Fetch(details) => abort("an instruction fetch failed at stage 2", &details),
+        Class::Data(details, Some(access)) => {
             let verb = if access.write { "a store to" } else { "a load from" };
             let register =
                 access.reg.map_or("the zero register".into(), |reg| format!("X{}", reg.number()));
             format!(
                 "{}; {verb} a device or nowhere, {} byte(s), {register}",
-                abort("a data access failed at stage 2", &what),
+                abort("a data access failed at stage 2", &details),
                 access.size
             )
         }
-        Class::Data(what, None) => format!(
+        Class::Data(details, None) => format!(
             "{}; the syndrome does not say which register moves (a pair, a vector, or write-back)",
-            abort("a data access failed at stage 2", &what)
+            abort("a data access failed at stage 2", &details)
         ),
         Class::Other(class) => {
             format!("exception class {class:#x}, which never reaches this monitor in earnest")

@@ -120,7 +120,7 @@ impl KernelHeader {
     /// # Errors
     /// [`PlanError::NotAnImage`] says what is wrong, [`PlanError::CutShort`] what is missing.
     pub fn read(image: &[u8]) -> Result<Self, PlanError> {
-        let wrong = |what: String| PlanError::NotAnImage { what };
+        let wrong = |problem: String| PlanError::NotAnImage { problem };
         let word = |offset: usize| -> Result<u64, PlanError> {
             let bytes = offset.checked_add(8).and_then(|end| image.get(offset..end));
             let bytes = bytes.and_then(|bytes| bytes.try_into().ok());

@@ -24,7 +24,7 @@ pub fn most(ram: u64) -> u64 {
 ///
 /// # Errors
 /// It does not read, or has more than `most` bytes.
-pub fn read(path: &Path, what: &'static str, most: u64) -> Result<Vec<u8>, PlanError> {
+pub fn read(path: &Path, purpose: &'static str, most: u64) -> Result<Vec<u8>, PlanError> {
     let wrong = PlanError::file(path);
     let bytes = || -> std::io::Result<Option<Vec<u8>>> {
         let file = File::open(path)?;
@@ -36,6 +36,6 @@ pub fn read(path: &Path, what: &'static str, most: u64) -> Result<Vec<u8>, PlanE
         file.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
         Ok(Some(bytes).filter(|bytes| length(bytes) <= most))
     };
-    let too_long = || PlanError::TooLong { path: path.display().to_string(), what, most };
+    let too_long = || PlanError::TooLong { path: path.display().to_string(), purpose, most };
     bytes().map_err(wrong)?.ok_or_else(too_long)
 }

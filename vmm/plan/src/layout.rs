@@ -33,12 +33,12 @@ impl Layout {
     /// [`PlanError::DoesNotFit`] names the first image past the end, its size and what is left.
     pub fn new(ram: Span<Ipa>, images: &Images) -> Result<Self, PlanError> {
         let header = KernelHeader::read(&images.kernel)?;
-        let place = |what: &str, base: Ipa, size: u64| {
+        let place = |thing: &str, base: Ipa, size: u64| {
             let span = Span::new(base, size).filter(|span| ram.encloses(*span));
             span.ok_or_else(|| PlanError::DoesNotFit {
-                what: what.into(),
+                thing: thing.into(),
                 extent: Extent { base: base.0, size },
-                place: format!("guest RAM ({})", Size(ram.size())),
+                room: format!("guest RAM ({})", Size(ram.size())),
                 left: Span::until(base, ram.end()).size(),
                 way_out: "give the guest more RAM, or a smaller image".into(),
             })

@@ -411,7 +411,7 @@ pub(crate) fn place(board: &Board, wish: &Wish, regions: &mut [Region]) -> Resul
     let Some(facts) = board.baremetal.as_ref() else {
         return Err(PlanError::BoardLacks {
             board: board.name.clone(),
-            what: "no [baremetal] facts, so the bare-metal host does not run on it".into(),
+            lack: "no [baremetal] facts, so the bare-metal host does not run on it".into(),
         });
     };
     let (memory, monitor) = (facts.memory.pa(), facts.monitor.pa());
@@ -436,9 +436,9 @@ pub(crate) fn place(board: &Board, wish: &Wish, regions: &mut [Region]) -> Resul
                 (false, _) => format!("smaller images: memory ends at {end}"),
             };
             return Err(PlanError::DoesNotFit {
-                what: if is_ram { "guest RAM".into() } else { format!("region {}", region.name) },
+                thing: if is_ram { "guest RAM".into() } else { format!("region {}", region.name) },
                 extent: Extent { base: base.0, size: region.size },
-                place: format!("the board's memory ({memory}, {taken} taken)"),
+                room: format!("the board's memory ({memory}, {taken} taken)"),
                 left,
                 way_out,
             });
@@ -469,9 +469,9 @@ pub(crate) fn check(board: &Board, ram: Span<Ipa>, regions: &[Region]) -> Result
         return Ok(());
     }
     Err(PlanError::DoesNotFit {
-        what: "guest RAM".into(),
+        thing: "guest RAM".into(),
         extent: ram.into(),
-        place: format!("the board's memory ({})", Size(memory.size)),
+        room: format!("the board's memory ({})", Size(memory.size)),
         left,
         way_out: most(left, "with these images"),
     })

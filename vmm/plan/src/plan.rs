@@ -8,7 +8,7 @@ use vmm_core::plan::{MAX_INTERRUPTS, MAX_REGIONS, MAX_RULES};
 
 use crate::board::{Board, Clock, Gic, Idle, Seed, Window};
 use crate::closure::{Closure, Device, Missing, Unplanned};
-use crate::dt::{self, Tree};
+use crate::dt::{self, Cells, Tree};
 use crate::error::PlanError;
 use crate::finding::Rule;
 use crate::firmware::CallRule;
@@ -89,7 +89,7 @@ impl Plan {
             (None, None) => Closure::default(),
             (None, Some(pass)) => {
                 return Err(PlanError::Wish {
-                    what: "a node to pass through",
+                    asked: "a node to pass through",
                     value: format!("'{}'", pass.node),
                     range: "in the board's device tree, and none was given (--tree FILE)".into(),
                 });
@@ -103,9 +103,9 @@ impl Plan {
         let dtb = tree.to_dtb();
         if length(&dtb) > layout.tree.size() {
             return Err(PlanError::DoesNotFit {
-                what: "the device tree".into(),
+                thing: "the device tree".into(),
                 extent: Extent { base: layout.tree.base().0, size: length(&dtb) },
-                place: "2 MiB (booting.rst)".into(),
+                room: "2 MiB (booting.rst)".into(),
                 left: layout.tree.size(),
                 way_out: "pass fewer nodes through".into(),
             });
@@ -245,7 +245,7 @@ fn too_large(plan: &Plan, closure: &Closure) -> Vec<Unplanned> {
 
 /// Whether a guest's tree with these `#address-cells` and `#size-cells` at its root, which are the
 /// board's own, can say where everything is.
-fn check_root(board: &Board, layout: &Layout, cells: (u32, u32)) -> Result<(), PlanError> {
+fn check_root(board: &Board, layout: &Layout, cells: Cells) -> Result<(), PlanError> {
     let mut spans = vec![("guest RAM", layout.ram), ("the console", board.console.registers.ipa())];
     for gic in board.gics() {
         spans.push(("the interrupt controller", gic.distributor().ipa()));
@@ -256,15 +256,15 @@ fn check_root(board: &Board, layout: &Layout, cells: (u32, u32)) -> Result<(), P
     }
     let small = u64::from(u32::MAX);
     let wide = |span: &Span<Ipa>| {
-        (cells.0 == 1 && span.end().0 > small.saturating_add(1))
-            || (cells.1 == 1 && span.size() > small)
+        (cells.address == 1 && span.end().0 > small.saturating_add(1))
+            || (cells.size == 1 && span.size() > small)
     };
-    let Some((what, span)) = spans.into_iter().find(|(_, span)| wide(span)) else { return Ok(()) };
+    let Some((thing, span)) = spans.into_iter().find(|(_, span)| wide(span)) else { return Ok(()) };
     Err(PlanError::Tree {
         which: "of the board".into(),
         why: format!(
-            "its root has #address-cells = {} and #size-cells = {}, too few for {what} ({span}): give the guest less RAM or RAM below 4 GiB, or a tree whose root has 2 and 2",
-            cells.0, cells.1
+            "its root has #address-cells = {} and #size-cells = {}, too few for {thing} ({span}): give the guest less RAM or RAM below 4 GiB, or a tree whose root has 2 and 2",
+            cells.address, cells.size
         ),
     })
 }
@@ -288,7 +288,7 @@ fn lines(board: &Board, closure: &Closure) -> Vec<Line> {
 fn check_wish(board: &Board, wish: &Wish) -> Result<(), PlanError> {
     if wish.vcpus == 0 || wish.vcpus > board.cpu.max_vcpus {
         return Err(PlanError::Wish {
-            what: "the number of virtual CPUs",
+            asked: "the number of virtual CPUs",
             value: wish.vcpus.to_string(),
             range: format!("1 to {} on board {} (--cpus N)", board.cpu.max_vcpus, board.name),
         });
@@ -296,7 +296,7 @@ fn check_wish(board: &Board, wish: &Wish) -> Result<(), PlanError> {
     for rule in &wish.rules {
         board
             .check_rule(rule)
-            .map_err(|why| PlanError::BoardLacks { board: board.name.clone(), what: why })?;
+            .map_err(|why| PlanError::BoardLacks { board: board.name.clone(), lack: why })?;
     }
     Ok(())
 }
@@ -317,7 +317,7 @@ fn guest_ram(board: &Board, wish: &Wish) -> Result<Span<Ipa>, PlanError> {
     let base = if wish.identity { identity(board, wish.host, size)?.0 } else { board.ram.base };
     let whole = |_: &Span<Ipa>| mib != 0 && mib.is_multiple_of(2);
     Span::new(Ipa(base), size).filter(whole).ok_or_else(|| PlanError::Wish {
-        what: "guest RAM in MiB",
+        asked: "guest RAM in MiB",
         value: mib.to_string(),
         range: format!("a multiple of 2; this board's default is {}", board.ram.default_mib),
     })
@@ -340,13 +340,13 @@ fn identity(board: &Board, host: Host, size: u64) -> Result<Pa, PlanError> {
     let Some(largest) = windows.into_iter().max_by_key(|window| window.size()) else {
         return Err(PlanError::BoardLacks {
             board: board.name.clone(),
-            what: "no [[ram.identity]] in board.toml, no place for --identity".into(),
+            lack: "no [[ram.identity]] in board.toml, no place for --identity".into(),
         });
     };
     Err(PlanError::DoesNotFit {
-        what: "guest RAM with equal guest and physical addresses".into(),
+        thing: "guest RAM with equal guest and physical addresses".into(),
         extent: Extent { base: largest.base().0, size },
-        place: format!("the largest place for it ({largest})"),
+        room: format!("the largest place for it ({largest})"),
         left: largest.size(),
         way_out: memory::most(largest.size(), "with --identity"),
     })

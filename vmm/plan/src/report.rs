@@ -230,8 +230,8 @@ impl Report {
         let mut out = format!("{}\n", self.title());
         for (run, number) in self.runs.iter().zip(1..) {
             let _ = writeln!(out, "run {number}: {}, {:.1} s", run.outcome, run.seconds);
-            for (time, what) in run.milestones() {
-                let _ = writeln!(out, "  {time:>9.3} s  {what}");
+            for (time, event) in run.milestones() {
+                let _ = writeln!(out, "  {time:>9.3} s  {event}");
             }
             let exits: Vec<_> =
                 run.exits().iter().map(|(name, count)| format!("{name} {count}")).collect();
@@ -244,10 +244,10 @@ impl Report {
             let _ = writeln!(out, "  {count:>9} accesses to {device}");
         }
         let (boots, commands) = self.times();
-        for (what, times) in
+        for (title, times) in
             [("guest time to the first program", boots), ("commands at the shell", commands)]
         {
-            chart(&mut out, what, &histogram(times.into_iter()));
+            chart(&mut out, title, &histogram(times.into_iter()));
         }
         out
     }
@@ -278,10 +278,10 @@ impl Report {
         let mut y = 56_i64;
         svg.text(16, y, "head", "milestones, seconds from the monitor's start");
         let last = milestones.last().map_or(1.0, |(time, _)| time.max(0.001));
-        for (time, what) in &milestones {
+        for (time, event) in &milestones {
             y = y.saturating_add(20);
             svg.bar(260, y.saturating_sub(10), scale(*time / last), 12, "guest");
-            svg.text(16, y, "label", what);
+            svg.text(16, y, "label", event);
             svg.text_end(250, y, "address", &format!("{time:.3}"));
         }
         for (title, chart) in charts.iter().filter(|(_, chart)| !chart.is_empty()) {
@@ -308,7 +308,7 @@ fn chart(out: &mut String, title: &str, bins: &[(String, u64)]) {
     let most = bins.iter().map(|(_, count)| *count).max().unwrap_or(1).max(60);
     for (bin, count) in bins {
         let length = count.saturating_mul(60).div_ceil(most);
-        let bar = "#".repeat(usize::try_from(length).unwrap_or(60));
+        let bar: String = (0..length).map(|_| '#').collect();
         let _ = writeln!(out, "  {bin:>12} {count:>7} {bar}");
     }
 }

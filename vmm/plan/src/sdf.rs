@@ -38,9 +38,8 @@ pub fn read(text: &str, memory: Span<Pa>) -> Result<System, String> {
         .descendants()
         .find(|node| node.has_tag_name("virtual_machine"))
         .ok_or("the system file has no virtual_machine")?;
-    let mut system = System::default();
-    let vcpus = children(machine, "vcpu").count();
-    system.vcpus = u32::try_from(vcpus.max(1)).unwrap_or(u32::MAX);
+    let vcpus = children(machine, "vcpu").fold(0, |count: u32, _| count.saturating_add(1)).max(1);
+    let mut system = System { vcpus, ..System::default() };
     for node in document.root_element().children().filter(|node| node.has_tag_name("memory_region"))
     {
         let region = region(node, memory)?;
@@ -49,14 +48,14 @@ pub fn read(text: &str, memory: Span<Pa>) -> Result<System, String> {
     for domain in domains {
         let owner = machine.parent() == Some(domain);
         for irq in children(domain, "irq") {
-            let intid = u32::try_from(number(irq, "irq")?.unwrap_or(0)).unwrap_or(u32::MAX);
+            let intid = short(irq, "irq")?;
             if !owner {
                 system.foreign_lines.push(intid);
                 continue;
             }
             let edge = irq.attribute("trigger") == Some("edge");
             let trigger = if edge { Trigger::Edge } else { Trigger::Level };
-            let channel = u32::try_from(number(irq, "id")?.unwrap_or(0)).unwrap_or(u32::MAX);
+            let channel = short(irq, "id")?;
             system.lines.push(Line { intid, trigger, channel });
         }
     }
@@ -77,6 +76,13 @@ fn number(node: Node<'_, '_>, attribute: &str) -> Result<Option<u64>, String> {
     };
     let tag = node.tag_name().name();
     value.map(Some).map_err(|_| format!("<{tag} {attribute}=\"{text}\">: no number"))
+}
+
+/// A number of 32 bits in an attribute; 0 where there is none.
+fn short(node: Node<'_, '_>, attribute: &str) -> Result<u32, String> {
+    let value = number(node, attribute)?.unwrap_or(0);
+    let tag = node.tag_name().name();
+    value.try_into().map_err(|_| format!("<{tag} {attribute}=\"{value}\">: more than 32 bits"))
 }
 
 fn region(node: Node<'_, '_>, memory: Span<Pa>) -> Result<Region, String> {
@@ -191,6 +197,16 @@ mod tests {
         for (text, say) in [
             ("<system>", "closed"),
             ("<system/>", "no virtual_machine"),
+            (
+                "<system><protection_domain><irq irq='0x100000000' id='1'/><virtual_machine/>\
+                 </protection_domain></system>",
+                "more than 32 bits",
+            ),
+            (
+                "<system><memory_region name='a' size='0x1000'/><protection_domain><virtual_machine>\
+                 <map mr='a' vaddr='0xfffffffffffff001'/></virtual_machine></protection_domain></system>",
+                "do not fit there",
+            ),
             (
                 "<system><memory_region name='a' size='big'/><virtual_machine/></system>",
                 "size=\"big\"",

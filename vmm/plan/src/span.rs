@@ -197,7 +197,7 @@ pub const fn align_down(value: u64, align: u64) -> u64 {
 /// The length of `bytes` as an address-sized number.
 #[must_use]
 pub fn length(bytes: &[u8]) -> u64 {
-    u64::try_from(bytes.len()).unwrap_or(u64::MAX)
+    bytes.len() as u64
 }
 
 /// A number of bytes for people: "33.2 MiB", "64 KiB", "12 bytes".
@@ -206,15 +206,15 @@ pub struct Size(pub u64);
 
 impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (unit, name) = match self.0 {
+        let (shift, name) = match self.0 {
             0..0x400 => return write!(f, "{} bytes", self.0),
-            0x400..0x10_0000 => (0x400, "KiB"),
-            0x10_0000..0x4000_0000 => (0x10_0000, "MiB"),
-            _ => (0x4000_0000, "GiB"),
+            0x400..0x10_0000 => (10, "KiB"),
+            0x10_0000..0x4000_0000 => (20, "MiB"),
+            _ => (30, "GiB"),
         };
-        let whole = self.0.checked_div(unit).unwrap_or(0);
-        let rest = self.0.checked_rem(unit).unwrap_or(0);
-        let tenths = rest.saturating_mul(10).checked_div(unit).unwrap_or(0);
+        let whole = self.0 >> shift;
+        let rest = self.0 & !(u64::MAX << shift);
+        let tenths = rest.saturating_mul(10) >> shift;
         match tenths {
             0 if rest == 0 => write!(f, "{whole} {name}"),
             _ => write!(f, "{whole}.{tenths} {name}"),

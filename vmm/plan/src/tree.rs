@@ -8,6 +8,7 @@ use dtoolkit::model::{DeviceTree, DeviceTreeNode, DeviceTreeProperty};
 
 use crate::board::{Board, Clock, ClockKind, Gic};
 use crate::closure::Closure;
+use crate::dt::Cells;
 use crate::irq::Trigger;
 use crate::layout::Layout;
 use crate::memory::redistributors;
@@ -54,10 +55,12 @@ fn cells(number: u64, cells: u32) -> Vec<u8> {
 }
 
 /// `reg` below a root with these `#address-cells` and `#size-cells`.
-fn reg<A: Address>(spans: &[Span<A>], (address, size): (u32, u32)) -> Vec<u8> {
+fn reg<A: Address>(spans: &[Span<A>], width: Cells) -> Vec<u8> {
     spans
         .iter()
-        .flat_map(|span| [cells(span.base().number(), address), cells(span.size(), size)].concat())
+        .flat_map(|span| {
+            [cells(span.base().number(), width.address), cells(span.size(), width.size)].concat()
+        })
         .collect()
 }
 
@@ -83,8 +86,8 @@ pub(crate) fn guest(
     let mut tree = DeviceTree::new();
     let width = given.cells;
     let mut root = Build::new("")
-        .with("#address-cells", width.0)
-        .with("#size-cells", width.1)
+        .with("#address-cells", width.address)
+        .with("#size-cells", width.size)
         .with("interrupt-parent", given.gic_phandle)
         .with("compatible", "linux,dummy-virt")
         .with("model", format!("{}, guest", board.title))
@@ -144,7 +147,7 @@ pub(crate) fn given(
     layout: &Layout,
     wish: &Wish,
 ) -> DeviceTree {
-    let fresh = chosen(board, layout, wish, None, (2, 2));
+    let fresh = chosen(board, layout, wish, None, Cells { address: 2, size: 2 });
     let Some(old) = tree.root.child_mut("chosen") else {
         tree.root.add_child(fresh);
         return tree;
@@ -160,7 +163,7 @@ fn chosen(
     layout: &Layout,
     wish: &Wish,
     stdout: Option<String>,
-    width: (u32, u32),
+    width: Cells,
 ) -> DeviceTreeNode {
     let mut node = Build::new("chosen");
     if let Some(stdout) = stdout {
@@ -176,8 +179,8 @@ fn chosen(
     }
     if layout.initrd.size() != 0 {
         node = node
-            .with("linux,initrd-start", cells(layout.initrd.base().0, width.0))
-            .with("linux,initrd-end", cells(layout.initrd.end().0, width.0));
+            .with("linux,initrd-start", cells(layout.initrd.base().0, width.address))
+            .with("linux,initrd-end", cells(layout.initrd.end().0, width.address));
     }
     node.0
 }
@@ -245,7 +248,7 @@ fn clock_node(board: &Board, phandle: u32) -> Build {
 }
 
 /// The emulated real-time clock. Its driver takes an interrupt for an alarm: it has none.
-fn rtc(clock: &Clock, feed: u32, width: (u32, u32)) -> Build {
+fn rtc(clock: &Clock, feed: u32, width: Cells) -> Build {
     let ClockKind::Pl031 = clock.kind;
     Build::new(format!("rtc@{:x}", clock.registers.base()))
         .with("compatible", &["arm,pl031", "arm,primecell"][..])
@@ -259,7 +262,7 @@ fn console_name(board: &Board) -> String {
     format!("serial@{:x}", board.console.registers.base())
 }
 
-fn uart(board: &Board, clock: u32, width: (u32, u32)) -> Build {
+fn uart(board: &Board, clock: u32, width: Cells) -> Build {
     let facts = &board.console;
     Build::new(console_name(board))
         .with("compatible", strings(&facts.compatible))

@@ -7,7 +7,7 @@ mod common;
 use common::{archive, board, boards, errors, evk, images, kernel};
 use vmm_core::addr::{Ipa, Pa};
 use vmm_core::plan::{NodeState, PlanBlock as Block};
-use vmm_plan::check::Subject;
+use vmm_plan::check::{CheckInput, Files};
 use vmm_plan::dt::{self, Tree, is_gic};
 use vmm_plan::irq::{GicInterrupt, Trigger};
 use vmm_plan::memory::{Kind, RegionName};
@@ -27,7 +27,7 @@ fn every_board_is_clean_on_every_host() {
     for board in Board::all(&boards()).unwrap() {
         for wish in variants(&board) {
             let plan = Plan::new(&board, &wish, images()).unwrap();
-            assert_eq!(errors(&Subject::from_plan(&plan)), [], "{} {:?}", board.name, wish);
+            assert_eq!(errors(&CheckInput::from_plan(&plan)), [], "{} {:?}", board.name, wish);
             assert!(!plan.profiles().is_empty());
         }
     }
@@ -89,15 +89,9 @@ fn the_system_file_reads_back_as_what_was_planned() {
             );
         }
         let tree = dt::read("planned", &plan.dtb).unwrap().1;
-        let subject = Subject::from_files(
-            &board,
-            None,
-            system,
-            tree,
-            Some(&plan.images.kernel),
-            plan.images.initrd.as_deref(),
-        )
-        .unwrap();
+        let (kernel, initrd) = (Some(&plan.images.kernel[..]), plan.images.initrd.as_deref());
+        let files = Files { system, tree, kernel, initrd };
+        let subject = CheckInput::from_files(&board, None, files).unwrap();
         assert_eq!(errors(&subject), []);
     }
 }
@@ -113,7 +107,7 @@ fn one_wish_makes_a_maaxboard_guest_from_debians_tree() {
         ..Wish::default()
     };
     let plan = Plan::with_tree(&board, &wish, images(), Some(tree)).unwrap();
-    assert_eq!(errors(&Subject::from_plan(&plan)), []);
+    assert_eq!(errors(&CheckInput::from_plan(&plan)), []);
     let pages: Vec<_> = plan
         .regions
         .iter()
@@ -173,7 +167,7 @@ fn equal_addresses_take_the_places_that_the_board_has() {
         let plan = Plan::new(&maaxboard, &wish(1024, host), images()).unwrap();
         let ram = plan.region(&RegionName::Ram).unwrap();
         assert_eq!((ram.ipa, ram.pa), (Some(Ipa(0x6000_0000)), Some(Pa(0x6000_0000))));
-        assert_eq!(errors(&Subject::from_plan(&plan)), []);
+        assert_eq!(errors(&CheckInput::from_plan(&plan)), []);
     }
     let error =
         Plan::new(&maaxboard, &wish(1536, Host::Microkit), images()).unwrap_err().to_string();
@@ -251,7 +245,7 @@ fn one_number_makes_processors_of_every_kind() {
         let host = if (name, gic) == ("qemu", 3) { Host::Baremetal } else { Host::Microkit };
         let wish = Wish { gic: Some(gic), host, vcpus, cores, ..Wish::default() };
         let plan = Plan::new(&board(name), &wish, images()).unwrap();
-        assert_eq!(errors(&Subject::from_plan(&plan)), []);
+        assert_eq!(errors(&CheckInput::from_plan(&plan)), []);
         let tree = Tree::new(&plan.tree);
         let node = |path: &str| tree.node(tree.by_path(path).unwrap());
         let cpus: Vec<_> = tree.nodes().filter(|(_, n)| n.path.starts_with("/cpus/")).collect();

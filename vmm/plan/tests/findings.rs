@@ -9,7 +9,7 @@ use common::{Build, archive, board, board_tree, errors, images};
 use dtoolkit::model::{DeviceTree, DeviceTreeProperty};
 use vmm_core::addr::{Ipa, Pa};
 use vmm_plan::board::Board;
-use vmm_plan::check::{Initramfs, Subject};
+use vmm_plan::check::{CheckInput, Initramfs};
 use vmm_plan::dt::Tree;
 use vmm_plan::finding::{Rule, Severity};
 use vmm_plan::initramfs::Unpacked;
@@ -35,8 +35,8 @@ impl Clean {
         Self { board, plan }
     }
 
-    fn subject(&self) -> Subject<'_> {
-        Subject { board: &self.board, ..Subject::from_plan(&self.plan) }
+    fn subject(&self) -> CheckInput<'_> {
+        CheckInput { board: &self.board, ..CheckInput::from_plan(&self.plan) }
     }
 
     /// The guest's tree after `change`.
@@ -47,12 +47,12 @@ impl Clean {
     }
 }
 
-fn ids(subject: &Subject<'_>) -> BTreeSet<&'static str> {
+fn ids(subject: &CheckInput<'_>) -> BTreeSet<&'static str> {
     subject.findings().iter().map(|finding| finding.rule.id()).collect()
 }
 
 /// The ids of a clean guest after `plant`.
-fn planted(plant: impl FnOnce(&Clean, &mut Subject<'_>)) -> BTreeSet<&'static str> {
+fn planted(plant: impl FnOnce(&Clean, &mut CheckInput<'_>)) -> BTreeSet<&'static str> {
     let clean = Clean::new();
     let mut subject = clean.subject();
     plant(&clean, &mut subject);
@@ -70,7 +70,7 @@ fn device(name: &str, base: u64, size: u64, owner: Owner) -> Region {
     Region { name, ipa, pa, size, owner, kind: Kind::Device, vaddr: None, prefill: None }
 }
 
-fn region<'s>(subject: &'s mut Subject<'_>, name: &RegionName) -> &'s mut Region {
+fn region<'s>(subject: &'s mut CheckInput<'_>, name: &RegionName) -> &'s mut Region {
     subject.regions.iter_mut().find(|region| region.name == *name).unwrap()
 }
 
@@ -255,7 +255,7 @@ fn every_rule_is_found() {
         &["image-overlap"],
     );
     let packed = |unpacked| {
-        move |subject: &mut Subject<'_>| subject.initramfs.as_mut().unwrap().unpacked = unpacked
+        move |subject: &mut CheckInput<'_>| subject.initramfs.as_mut().unwrap().unpacked = unpacked
     };
     expect(
         planted(|_, subject| packed(Unpacked::Known(200 << 20))(subject)),
@@ -317,7 +317,7 @@ fn an_initrd_that_was_cut_short_is_not_planned() {
 fn the_virtual_cpu_interface_is_no_gicv3_guests() {
     let board = board("maaxboard");
     let plan = Plan::new(&board, &Wish::default(), images()).unwrap();
-    let mut subject = Subject::from_plan(&plan);
+    let mut subject = CheckInput::from_plan(&plan);
     assert_eq!(errors(&subject), []);
     subject.regions.push(device("gicv", 0x3102_0000, 0x1000, Owner::Guest));
     assert!(ids(&subject).contains("gicv-on-gicv3"));
@@ -333,9 +333,9 @@ fn a_provider_that_is_neither_given_nor_replaced_is_found_in_a_plan() {
     let bare = plan("serial1");
     let missing: Vec<_> = bare.missing.iter().map(|missing| missing.property.as_str()).collect();
     assert_eq!(missing, ["assigned-clocks", "clocks", "pinctrl-0", "power-domains"]);
-    assert!(ids(&Subject::from_plan(&bare)).contains("provider-missing"));
+    assert!(ids(&CheckInput::from_plan(&bare)).contains("provider-missing"));
     let helped = plan("serial1,clocks=24000000,drop=pins+power");
-    assert_eq!(Subject::from_plan(&helped).findings(), []);
+    assert_eq!(CheckInput::from_plan(&helped).findings(), []);
 }
 
 #[test]
@@ -354,7 +354,7 @@ fn of_four(name: &str, change: impl FnOnce(&mut DeviceTree)) -> BTreeSet<&'stati
     let board = board(name);
     let plan =
         Plan::new(&board, &Wish { vcpus: 4, cores: 4, ..Wish::default() }, images()).unwrap();
-    let mut subject = Subject::from_plan(&plan);
+    let mut subject = CheckInput::from_plan(&plan);
     let mut tree = plan.tree.clone();
     change(&mut tree);
     subject.tree = Tree::new(&tree);
@@ -367,7 +367,7 @@ fn of_four(name: &str, change: impl FnOnce(&mut DeviceTree)) -> BTreeSet<&'stati
 fn a_plan_says_what_it_has_no_seed_or_no_core_for() {
     let found = |name: &str, wish: Wish| {
         let plan = Plan::new(&board(name), &wish, images()).unwrap();
-        ids(&Subject::from_plan(&plan))
+        ids(&CheckInput::from_plan(&plan))
     };
     let entropy = BTreeSet::from(["no-entropy"]);
     assert!(found("qemu", Wish::default()).is_empty());

@@ -8,7 +8,7 @@ use common::{Build, board, kernel};
 use dtoolkit::model::{DeviceTree, DeviceTreeNode};
 use proptest::prelude::*;
 use vmm_core::addr::Ipa;
-use vmm_plan::check::Subject;
+use vmm_plan::check::CheckInput;
 use vmm_plan::dt::{self, Tree};
 use vmm_plan::finding::Severity;
 use vmm_plan::memory::{Owner, Region};
@@ -192,7 +192,7 @@ proptest! {
             }
         }
         if let Ok(plan) = Plan::with_tree(&board, &wish, images, Some(tree)) {
-            let findings = Subject::from_plan(&plan).findings();
+            let findings = CheckInput::from_plan(&plan).findings();
             if findings.iter().all(|finding| finding.severity == Severity::Note) {
                 holds(&plan)?;
             }
@@ -216,7 +216,7 @@ fn the_property_is_not_empty() {
     let tree = Tree::new(&tree(&devices));
     let wish = Wish { pass: vec![Pass::parse("/soc/dev0@a000000").unwrap()], ..Wish::default() };
     let plan = Plan::with_tree(&board("qemu"), &wish, common::images(), Some(tree)).unwrap();
-    assert_eq!(Subject::from_plan(&plan).findings(), []);
+    assert_eq!(CheckInput::from_plan(&plan).findings(), []);
     assert_eq!(plan.lines.len(), 2);
     holds(&plan).unwrap();
 }

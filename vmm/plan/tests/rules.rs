@@ -7,7 +7,7 @@ mod common;
 use common::{Build, board, board_tree, boards, images};
 use dtoolkit::model::{DeviceTree, DeviceTreeProperty};
 use vmm_core::addr::Ipa;
-use vmm_plan::check::Subject;
+use vmm_plan::check::CheckInput;
 use vmm_plan::dt::{self, Tree};
 use vmm_plan::finding::{Finding, Rule, Severity};
 use vmm_plan::irq::{GicInterrupt, Trigger};
@@ -35,7 +35,7 @@ fn plan(tree: &DeviceTree, wish: &Wish) -> Result<Plan, PlanError> {
 
 /// What is wrong with a plan that passes `pass`.
 fn findings(tree: &DeviceTree, pass: &str) -> Vec<Finding> {
-    Subject::from_plan(&plan(tree, &wish(pass)).unwrap()).findings()
+    CheckInput::from_plan(&plan(tree, &wish(pass)).unwrap()).findings()
 }
 
 fn ids(findings: &[Finding]) -> Vec<&'static str> {
@@ -86,7 +86,7 @@ fn what_is_not_known_to_leave_memory_alone_is_named() {
     // The board's own tree decides what is there, not what the guest's calls it.
     let board_tree = on_soc(Build::device("thing@b100000", "test,camera", 0xb10_0000, 0x1000));
     let plan = plan(&board_tree, &wish("thing")).unwrap();
-    let mut subject = Subject::from_plan(&plan);
+    let mut subject = CheckInput::from_plan(&plan);
     let mut guest = plan.tree.clone();
     set(&mut guest, "/soc/thing@b100000", "compatible", "arm,pl061");
     subject.tree = Tree::new(&guest);
@@ -131,7 +131,7 @@ fn an_interrupt_beyond_the_kernels_last_is_refused() {
     };
     let on = |host, spi| {
         let wish = Wish { host, ..wish("gpio") };
-        Subject::from_plan(&plan(&tree(spi), &wish).unwrap()).findings()
+        CheckInput::from_plan(&plan(&tree(spi), &wish).unwrap()).findings()
     };
     // seL4's MAX_IRQ is 159 on the QEMU board: SPI 127 is the last.
     assert_eq!(on(Host::Microkit, 127), []);
@@ -158,7 +158,7 @@ fn large_pages_only_where_everything_is_aligned_to_them() {
         let name = format!("gpio@{base:x}");
         let tree = on_soc(gpio(&name).with("reg", [base, 0x20_0000]));
         let plan = plan(&tree, &wish("gpio")).unwrap();
-        assert_eq!(Subject::from_plan(&plan).findings(), []);
+        assert_eq!(CheckInput::from_plan(&plan).findings(), []);
         let system = plan.system().unwrap();
         let line = system.lines().find(|line| line.contains(&format!("phys_addr=\"{base:#x}\"")));
         line.unwrap().to_owned()
@@ -201,7 +201,7 @@ fn a_reg_that_leads_nowhere_is_named_with_the_reason() {
     }
     // Where it starts decides, as in Linux: the registers cross the window and are given whole.
     let crossing = plan(&bus(window, 1, &[0xf00, 0x1200]), &wish("gpio")).unwrap();
-    assert_eq!(Subject::from_plan(&crossing).findings(), []);
+    assert_eq!(CheckInput::from_plan(&crossing).findings(), []);
     let region =
         crossing.regions.iter().find(|region| region.name.symbol().starts_with("gpio")).unwrap();
     assert_eq!((region.ipa, region.size), (Some(Ipa(0xc00_0000)), 0x3000));
@@ -239,7 +239,7 @@ fn interrupts_through_a_nexus_are_followed() {
     };
     let tree = on_soc(bus(&[0x200, 5, 1, 0, 20, 4, 0x100, 5, 1, 0, 21, 1]));
     let plan = plan(&tree, &wish("gpio")).unwrap();
-    assert_eq!(Subject::from_plan(&plan).findings(), []);
+    assert_eq!(CheckInput::from_plan(&plan).findings(), []);
     assert!(plan.lines.iter().any(|line| (line.intid, line.trigger) == (53, Trigger::Edge)));
     let (_, guest) = dt::read("guest", &plan.dtb).unwrap();
     let node = guest.node(guest.by_path("/soc/bus@c000000/gpio@100").unwrap());
@@ -303,7 +303,7 @@ fn a_root_that_cannot_say_the_addresses_is_refused() {
 fn another_boards_tree_is_named() {
     let none = ["clocks"; 0];
     let of = |change: fn(&mut DeviceTree)| {
-        Subject::from_plan(&plan(&tree(change), &Wish::default()).unwrap()).findings()
+        CheckInput::from_plan(&plan(&tree(change), &Wish::default()).unwrap()).findings()
     };
     assert_eq!(ids(&of(|_| ())), none);
     let gic = "/gic@8000000";
@@ -314,7 +314,7 @@ fn another_boards_tree_is_named() {
     };
     let with_timer = |ppi| {
         let tree = tree(|tree| tree.root.add_child(timer(ppi).0));
-        Subject::from_plan(&plan(&tree, &Wish::default()).unwrap()).findings()
+        CheckInput::from_plan(&plan(&tree, &Wish::default()).unwrap()).findings()
     };
     assert_eq!(ids(&with_timer(14)), none);
     for (found, say) in [
@@ -369,7 +369,7 @@ fn memory_that_the_board_keeps_for_others_is_named() {
     };
     let on = |tree: &DeviceTree, host| {
         let wish = Wish { host, ..Wish::default() };
-        Subject::from_plan(&plan(tree, &wish).unwrap()).findings()
+        CheckInput::from_plan(&plan(tree, &wish).unwrap()).findings()
     };
     // On seL4 the kernel chooses from 0x60000000..0xc0000000, on bare metal RAM is placed.
     for (host, base) in [(Host::Microkit, 0x7000_0000), (Host::Baremetal, 0x5800_0000)] {
@@ -394,7 +394,7 @@ fn memory_that_the_board_keeps_for_others_is_named() {
     reserve.memory_reservations.push(entry);
     let (_, read) = dt::read("reserve", &reserve.to_dtb()).unwrap();
     let plan = Plan::with_tree(&board("qemu"), &Wish::default(), images(), Some(read)).unwrap();
-    let found = Subject::from_plan(&plan).findings();
+    let found = CheckInput::from_plan(&plan).findings();
     assert_eq!(ids(&found), ["ram-over-reserved"]);
     assert!(found[0].problem.contains("/memreserve/"), "{}", found[0]);
 
@@ -476,7 +476,7 @@ fn no_reference_dangles_in_a_plan() {
             Plan::with_tree(&board("qemu"), &both, images(), Some(Tree::new(&tree))).unwrap();
         assert_eq!(whole.missing, [], "{name}");
         // A guest's tree of somebody else's making.
-        let mut subject = Subject::from_plan(&plan);
+        let mut subject = CheckInput::from_plan(&plan);
         let mut foreign = plan.tree.clone();
         set(&mut foreign, "/soc/gpio@b700000", name, value);
         subject.tree = Tree::new(&foreign);
@@ -519,9 +519,9 @@ fn more_interrupts_than_the_monitor_has_room_for_are_found() {
     };
     // One is the console's.
     let room = u32::try_from(vmm_core::plan::MAX_INTERRUPTS).unwrap() - 1;
-    assert_eq!(Subject::from_plan(&plan(room)).findings(), []);
+    assert_eq!(CheckInput::from_plan(&plan(room)).findings(), []);
     assert!(plan(room).block().is_ok());
-    let found = Subject::from_plan(&plan(room + 1)).findings();
+    let found = CheckInput::from_plan(&plan(room + 1)).findings();
     assert_eq!(ids(&found), ["plan-too-large"]);
     assert_eq!(found[0].subject, "device interrupts");
     assert!(found[0].problem.contains("60 of /soc/gpio@b300000"), "{}", found[0]);
@@ -581,7 +581,7 @@ fn a_console_that_the_guest_does_not_have_is_found() {
         let found = |append: &str| {
             let wish = Wish { append: append.into(), ..Wish::default() };
             let plan = Plan::new(&board(name), &wish, images()).unwrap();
-            common::errors(&Subject::from_plan(&plan))
+            common::errors(&CheckInput::from_plan(&plan))
         };
         for clean in [
             "",
@@ -651,7 +651,7 @@ fn the_trees_of_the_sdk_make_clean_plans() {
             let (_, read) = dt::read("kernel.dtb", &bytes).unwrap();
             let wish = Wish { host, ..Wish::default() };
             let plan = Plan::with_tree(&board, &wish, images(), Some(read)).unwrap();
-            let found = Subject::from_plan(&plan).findings();
+            let found = CheckInput::from_plan(&plan).findings();
             let errors: Vec<_> = found.iter().filter(|f| f.severity == Severity::Error).collect();
             assert!(errors.is_empty(), "{name} {host:?} {errors:?}");
         }

@@ -50,12 +50,12 @@ struct Plan {
     commands: Vec<Behaviour>,
     leaving: Vec<u8>,
     reports: bool,
-    end: End,
+    end: GuestExit,
 }
 
 /// How the machine ends.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum End {
+enum GuestExit {
     /// By the monitor's power-off, which it reports before.
     Off,
     /// The emulator's process is killed.
@@ -128,13 +128,14 @@ fn behaviour() -> impl Strategy<Value = Behaviour> {
 }
 
 fn plan() -> impl Strategy<Value = Plan> {
-    let end = prop_oneof![8 => Just(End::Off), 1 => Just(End::Killed), 1 => Just(End::Silent)];
+    let end = prop_oneof![8 => Just(GuestExit::Off), 1 => Just(GuestExit::Killed), 1 => Just(GuestExit::Silent)];
     (noise(), vec(behaviour(), 1..4), noise(), any::<bool>(), end).prop_map(
         |(boot, commands, leaving, reports, end)| {
             let noises = commands.iter().map(|command| &command.noise).chain([&boot, &leaving]);
             let off = b"\"off\"";
             let forged = noises.flat_map(|noise| noise.windows(off.len())).any(|part| part == off);
-            let end = if end == End::Silent && (forged || !reports) { End::Off } else { end };
+            let end =
+                if end == GuestExit::Silent && (forged || !reports) { GuestExit::Off } else { end };
             Plan { boot, commands, leaving, reports, end }
         },
     )
@@ -143,7 +144,7 @@ fn plan() -> impl Strategy<Value = Plan> {
 struct World {
     session: Session,
     now: Duration,
-    input: VecDeque<String>,
+    pending_commands: VecDeque<String>,
     prompt: String,
     reports: bool,
     events: u32,
@@ -168,7 +169,7 @@ impl World {
         Self {
             session: Session::new(script, NONCE),
             now: Duration::ZERO,
-            input: VecDeque::new(),
+            pending_commands: VecDeque::new(),
             prompt: String::new(),
             reports: plan.reports,
             events: 0,
@@ -184,7 +185,7 @@ impl World {
     fn take(&mut self, requests: Vec<Request>) {
         for request in requests {
             if let Request::Type(text) = request {
-                self.input.push_back(text);
+                self.pending_commands.push_back(text);
             }
         }
     }
@@ -231,7 +232,7 @@ impl World {
     }
 
     /// Reads a line. Says how the machine ends, if it does.
-    fn reads(&mut self, line: &str, plan: &Plan) -> Option<End> {
+    fn reads(&mut self, line: &str, plan: &Plan) -> Option<GuestExit> {
         let line = line.trim_end_matches('\n');
         if let Some((_, rest)) = line.split_once("PS1='") {
             self.says(format!("{line}\r\n").as_bytes());
@@ -263,8 +264,8 @@ impl World {
                 self.boots(&[]);
                 return None;
             }
-            Wrong::Off => return Some(End::Off),
-            Wrong::Killed => return Some(End::Killed),
+            Wrong::Off => return Some(GuestExit::Off),
+            Wrong::Killed => return Some(GuestExit::Killed),
             Wrong::Lies => {
                 self.says(b"\r\nharness-5ca1ab1e0000caff-1[0]# ");
                 self.waits(5);
@@ -284,19 +285,19 @@ impl World {
         self.monitor("start");
         self.boots(&plan.boot);
         while !self.over() {
-            let Some(line) = self.input.pop_front() else {
+            let Some(line) = self.pending_commands.pop_front() else {
                 self.waits(1);
                 continue;
             };
             match self.reads(&line, plan) {
                 None => {}
-                Some(End::Off) => {
+                Some(GuestExit::Off) => {
                     self.off = true;
                     self.monitor("off");
                     self.session.exited(Some(0), "");
                 }
-                Some(End::Killed) => self.session.exited(None, ""),
-                Some(End::Silent) => self.session.exited(Some(0), ""),
+                Some(GuestExit::Killed) => self.session.exited(None, ""),
+                Some(GuestExit::Silent) => self.session.exited(Some(0), ""),
             }
         }
         self.session.outcome().unwrap().code()
@@ -345,7 +346,7 @@ fn a_run_without_noise_passes() {
     for reports in [false, true] {
         let quiet = Behaviour { status: 0, noise: vec![], wrong: Wrong::No };
         let commands = vec![quiet.clone(), quiet];
-        let plan = Plan { boot: vec![], commands, leaving: vec![], reports, end: End::Off };
+        let plan = Plan { boot: vec![], commands, leaving: vec![], reports, end: GuestExit::Off };
         assert_eq!(World::new(&plan).runs(&plan), 0);
     }
 }

@@ -262,7 +262,7 @@ impl Board {
             let version = version.map_or("GIC".into(), |version| format!("GICv{version}"));
             PlanError::BoardLacks {
                 board: self.name.clone(),
-                what: format!("no {version} on {}; there is: {}", host.name(), has.join(", ")),
+                lack: format!("no {version} on {}; there is: {}", host.name(), has.join(", ")),
             }
         })
     }

@@ -3,7 +3,7 @@
 
 use vmm_core::addr::Pa;
 
-use super::Subject;
+use super::CheckInput;
 use crate::board::{Board, Gic};
 use crate::dt::{Node, Tree, is_gic};
 use crate::finding::{Findings, Rule};
@@ -12,7 +12,7 @@ use crate::memory::Kind;
 use crate::span::Span;
 use crate::wish::Host;
 
-pub(super) fn check(subject: &Subject<'_>, found: &mut Findings) {
+pub(super) fn check(subject: &CheckInput<'_>, found: &mut Findings) {
     let Some(tree) = subject.board_tree else { return };
     let root = tree.node(0);
     let board = subject.board;
@@ -43,7 +43,7 @@ fn names(list: &[String]) -> String {
     list.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ")
 }
 
-fn gic(subject: &Subject<'_>, tree: &Tree, found: &mut Findings) {
+fn gic(subject: &CheckInput<'_>, tree: &Tree, found: &mut Findings) {
     let board = subject.board;
     let Some(facts) = board.gics().find(|gic| gic.version() == subject.gic) else { return };
     let Some((_, node)) = tree.nodes().find(|(_, node)| is_gic(node)) else {
@@ -86,7 +86,7 @@ fn at_gic(node: &Node) -> Vec<GicInterrupt> {
     node.interrupts.iter().filter_map(|interrupt| interrupt.gic).collect()
 }
 
-fn console(subject: &Subject<'_>, tree: &Tree, found: &mut Findings) {
+fn console(subject: &CheckInput<'_>, tree: &Tree, found: &mut Findings) {
     let facts = &subject.board.console;
     let base = facts.registers.base();
     let there = |node: &Node| node.registers.first().is_some_and(|own| own.base() == base);
@@ -121,7 +121,7 @@ fn console(subject: &Subject<'_>, tree: &Tree, found: &mut Findings) {
     }
 }
 
-fn timer(subject: &Subject<'_>, tree: &Tree, found: &mut Findings) {
+fn timer(subject: &CheckInput<'_>, tree: &Tree, found: &mut Findings) {
     let facts = &subject.board.timer;
     let generic = |node: &Node| node.is("arm,armv8-timer") || node.is("arm,armv7-timer");
     let Some((_, node)) = tree.nodes().find(|(_, node)| generic(node)) else { return };
@@ -138,7 +138,7 @@ fn timer(subject: &Subject<'_>, tree: &Tree, found: &mut Findings) {
 }
 
 /// Physical memory that the plan takes, with what it is for.
-fn taken(subject: &Subject<'_>) -> Vec<(String, Span<Pa>)> {
+fn taken(subject: &CheckInput<'_>) -> Vec<(String, Span<Pa>)> {
     let normal = subject.regions.iter().filter(|region| region.kind == Kind::Normal);
     let placed = normal
         .clone()
@@ -151,7 +151,7 @@ fn taken(subject: &Subject<'_>) -> Vec<(String, Span<Pa>)> {
     all
 }
 
-fn memory(subject: &Subject<'_>, tree: &Tree, found: &mut Findings) {
+fn memory(subject: &CheckInput<'_>, tree: &Tree, found: &mut Findings) {
     let nodes = tree.nodes().filter(|(_, node)| node.enabled && node.is_memory());
     let memory = nodes.flat_map(|(_, node)| node.registers.iter().map(|span| span.pa()));
     let mut there: Vec<Span<Pa>> = memory.collect();

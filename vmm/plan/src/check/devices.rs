@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Findings about device registers: nodes against what is mapped.
 
-use super::Subject;
+use super::CheckInput;
 use vmm_core::addr::Ipa;
 
 use super::memory::in_reserved;
@@ -10,7 +10,7 @@ use crate::finding::{Findings, Rule};
 use crate::memory::Kind;
 use crate::span::{Address, Span};
 
-pub(super) fn check(subject: &Subject<'_>, found: &mut Findings) {
+pub(super) fn check(subject: &CheckInput<'_>, found: &mut Findings) {
     unmapped(subject, found);
     without_node(subject, found);
     neighbours(subject, found);
@@ -29,7 +29,7 @@ pub(super) fn uncovered<A: Address>(span: Span<A>, covers: &[Span<A>]) -> Option
     None
 }
 
-fn unmapped(subject: &Subject<'_>, found: &mut Findings) {
+fn unmapped(subject: &CheckInput<'_>, found: &mut Findings) {
     let mut covers: Vec<_> = subject.guest_regions().map(|(_, span)| span).collect();
     covers.extend(subject.emulated().iter().map(|emulated| emulated.span));
     for (id, node) in subject.enabled() {
@@ -49,7 +49,7 @@ fn unmapped(subject: &Subject<'_>, found: &mut Findings) {
     }
 }
 
-fn without_node(subject: &Subject<'_>, found: &mut Findings) {
+fn without_node(subject: &CheckInput<'_>, found: &mut Findings) {
     let touches = |span: Span<Ipa>| {
         subject.tree.nodes().any(|(id, node)| {
             node.enabled
@@ -71,7 +71,7 @@ fn without_node(subject: &Subject<'_>, found: &mut Findings) {
 }
 
 /// Devices of the board in a mapped page that the guest was not given.
-fn neighbours(subject: &Subject<'_>, found: &mut Findings) {
+fn neighbours(subject: &CheckInput<'_>, found: &mut Findings) {
     let board = subject.board_tree.unwrap_or(&subject.tree);
     for (region, _) in subject.guest_regions() {
         let Some(span) = region.physical_span().filter(|_| region.kind == Kind::Device) else {

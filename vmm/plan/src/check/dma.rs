@@ -1,25 +1,26 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Findings about devices that read and write memory on their own, and about buses behind a bridge.
 
-use super::Subject;
-use crate::dt::{Node, NodeId, Tree, is_gic};
+use super::CheckInput;
+use crate::dt::{Node, Tree, is_gic};
 use crate::finding::{Findings, Rule};
 use crate::masters::{Dma, Masters};
 use crate::memory::Kind;
 use crate::span::Span;
 
-pub(super) fn check(subject: &Subject<'_>, found: &mut Findings) {
+pub(super) fn check(subject: &CheckInput<'_>, found: &mut Findings) {
     let masters = Masters::built_in();
     let equal = subject.ram().all(|(region, span)| region.pa.map(|pa| pa.0) == Some(span.base().0));
-    let mut judged: Vec<(&str, Dma, bool)> = Vec::new();
-    for (node, tree, id) in within_reach(subject) {
+    let mut judged: Vec<Verdict<'_>> = Vec::new();
+    for node in within_reach(subject) {
         // The guest's tree and the board's mostly say the same.
-        let verdict = (node.path.as_str(), masters.of(node), is_bridge(tree, id));
+        let verdict =
+            Verdict { path: &node.path, dma: masters.of(node), is_bridge: is_bridge(node) };
         if judged.contains(&verdict) {
             continue;
         }
-        memory(node, &verdict.1, equal, found);
-        if verdict.2 {
+        memory(node, &verdict.dma, equal, found);
+        if verdict.is_bridge {
             let problem = "it is the bridge to a bus with addresses of its own (PCI): its windows, its interrupt lines and its MSI controller are not planned, so the guest is stopped by the first access behind it";
             let way_out = "keep it from the guest; a device behind it cannot be given either";
             found.add(Rule::BusBridge, node.path.clone(), problem, way_out);
@@ -28,9 +29,17 @@ pub(super) fn check(subject: &Subject<'_>, found: &mut Findings) {
     }
 }
 
+/// What is said of a node.
+#[derive(PartialEq)]
+struct Verdict<'n> {
+    path: &'n str,
+    dma: Dma,
+    is_bridge: bool,
+}
+
 /// Nodes with registers in a device region that the guest can reach: those of its own tree, and
 /// those that the board has there, whatever the guest's tree calls them.
-fn within_reach<'s>(subject: &'s Subject<'_>) -> Vec<(&'s Node, &'s Tree, NodeId)> {
+fn within_reach<'s>(subject: &'s CheckInput<'_>) -> Vec<&'s Node> {
     let regions: Vec<_> =
         subject.guest_regions().filter(|(region, _)| region.kind == Kind::Device).collect();
     let seen: Vec<_> = regions.iter().map(|(_, span)| *span).collect();
@@ -42,13 +51,10 @@ fn within_reach<'s>(subject: &'s Subject<'_>) -> Vec<(&'s Node, &'s Tree, NodeId
         |node: &Node| node.enabled && !is_gic(node) && node.registers.iter().any(seen_in);
     // What only hands addresses through is no device.
     let is_bus = |node: &Node| node.is("simple-bus") || node.is("simple-pm-bus");
-    let own = subject.tree.nodes().filter(|(_, node)| own_device(node));
-    let own = own.map(|(id, node)| (node, &subject.tree, id));
-    let board = subject.board_tree.into_iter().flat_map(|tree| {
-        let there = tree.nodes().filter(|(_, node)| node.registers.iter().any(really_in));
-        there.map(move |(id, node)| (node, tree, id))
-    });
-    own.chain(board).filter(|(node, ..)| !is_bus(node) && !node.is_memory()).collect()
+    let own = subject.tree.nodes().map(|(_, node)| node).filter(|node| own_device(node));
+    let board = subject.board_tree.into_iter().flat_map(Tree::nodes).map(|(_, node)| node);
+    let there = board.filter(|node| node.registers.iter().any(really_in));
+    own.chain(there).filter(|node| !is_bus(node) && !node.is_memory()).collect()
 }
 
 fn memory(node: &Node, dma: &Dma, equal: bool, found: &mut Findings) {
@@ -82,8 +88,7 @@ fn memory(node: &Node, dma: &Dma, equal: bool, found: &mut Findings) {
 }
 
 /// Whether behind this node is a bus whose addresses are not the CPU's: PCI, or NXP's fsl-mc.
-fn is_bridge(tree: &Tree, id: NodeId) -> bool {
-    let node = tree.node(id);
+fn is_bridge(node: &Node) -> bool {
     let pci = node.strings("device_type").first().is_some_and(|kind| kind == "pci");
     pci || (node.cell("#address-cells") == Some(3) && node.properties.contains_key("ranges"))
 }

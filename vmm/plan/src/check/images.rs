@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Findings about the images in guest RAM.
 
-use super::Subject;
+use super::CheckInput;
 use vmm_core::addr::Ipa;
 
 use super::machine::arguments;
@@ -10,13 +10,13 @@ use crate::finding::{Findings, Rule};
 use crate::initramfs::{Unpacked, limit};
 use crate::span::{Size, Span};
 
-pub(super) fn check(subject: &Subject<'_>, found: &mut Findings) {
+pub(super) fn check(subject: &CheckInput<'_>, found: &mut Findings) {
     overlap(subject, found);
     unpacking(subject, found);
 }
 
 /// The initial RAM file system as `chosen` says.
-fn initrd(subject: &Subject<'_>) -> Option<Span<Ipa>> {
+fn initrd(subject: &CheckInput<'_>) -> Option<Span<Ipa>> {
     let chosen = subject.tree.node(subject.tree.by_path("/chosen")?);
     let place = |name: &str| {
         Some(number(&chosen.cells(name))).filter(|_| chosen.properties.contains_key(name))
@@ -25,7 +25,7 @@ fn initrd(subject: &Subject<'_>) -> Option<Span<Ipa>> {
     Some(Span::until(Ipa(start), Ipa(end)))
 }
 
-fn overlap(subject: &Subject<'_>, found: &mut Findings) {
+fn overlap(subject: &CheckInput<'_>, found: &mut Findings) {
     let told = initrd(subject);
     if let (Some(told), Some(initramfs)) = (told, subject.initramfs)
         && told.size() != initramfs.packed
@@ -66,7 +66,7 @@ fn overlap(subject: &Subject<'_>, found: &mut Findings) {
     }
 }
 
-fn unpacking(subject: &Subject<'_>, found: &mut Findings) {
+fn unpacking(subject: &CheckInput<'_>, found: &mut Findings) {
     let Some(initramfs) = subject.initramfs else { return };
     let ram = subject.ram().map(|(_, span)| span.size()).max().unwrap_or(0);
     let kernel = subject.kernel.map_or(0, |span| span.size());

@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Findings about interrupts: the guest's tree against the lines passed through.
 
-use super::Subject;
+use super::CheckInput;
 use crate::dt::{Node, is_gic};
 use crate::finding::{Findings, Rule};
 use crate::irq::{FIRST_SPECIAL, FIRST_SPI, GicInterrupt, Trigger};
 use crate::wish::Host;
 
-pub(super) fn check(subject: &Subject<'_>, found: &mut Findings) {
+pub(super) fn check(subject: &CheckInput<'_>, found: &mut Findings) {
     range(subject, found);
     lines(subject, found);
     missing(subject, found);
 }
 
 /// Lines that the kernel, or the architecture, does not have.
-fn range(subject: &Subject<'_>, found: &mut Findings) {
+fn range(subject: &CheckInput<'_>, found: &mut Findings) {
     let limit = match subject.host {
         Host::Microkit => subject.board.gic.intids,
         Host::Baremetal => FIRST_SPECIAL,
@@ -36,7 +36,7 @@ fn range(subject: &Subject<'_>, found: &mut Findings) {
     }
 }
 
-fn lines(subject: &Subject<'_>, found: &mut Findings) {
+fn lines(subject: &CheckInput<'_>, found: &mut Findings) {
     let raised = |intid: u32, enabled: bool| -> Option<(&Node, Trigger)> {
         subject.tree.nodes().filter(|(_, node)| node.enabled == enabled).find_map(|(_, node)| {
             let gic = node.interrupts.iter().filter_map(|interrupt| interrupt.gic);
@@ -97,7 +97,7 @@ fn lines(subject: &Subject<'_>, found: &mut Findings) {
     }
 }
 
-fn missing(subject: &Subject<'_>, found: &mut Findings) {
+fn missing(subject: &CheckInput<'_>, found: &mut Findings) {
     let mapped = |node: &Node| {
         let first = node.registers.first();
         first.is_some_and(|first| {

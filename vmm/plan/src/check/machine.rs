@@ -2,7 +2,7 @@
 //! Findings about the machine that the guest's tree describes: interrupt controller, processors,
 //! console.
 
-use super::Subject;
+use super::CheckInput;
 use crate::board::Gic;
 use crate::dt::{Node, is_gic, number};
 use crate::finding::{Findings, Rule};
@@ -11,7 +11,7 @@ use crate::plan::Plan;
 use crate::span::Span;
 use crate::wish::Host;
 
-pub(super) fn check(subject: &Subject<'_>, found: &mut Findings) {
+pub(super) fn check(subject: &CheckInput<'_>, found: &mut Findings) {
     gic(subject, found);
     gicv(subject, found);
     processors(subject, found);
@@ -21,7 +21,7 @@ pub(super) fn check(subject: &Subject<'_>, found: &mut Findings) {
     cores(subject, found);
 }
 
-fn entropy(subject: &Subject<'_>, found: &mut Findings) {
+fn entropy(subject: &CheckInput<'_>, found: &mut Findings) {
     if !subject.entropy {
         let way_out = "a board with a [seed] in its board.toml, and no --no-entropy";
         found.add(
@@ -33,14 +33,14 @@ fn entropy(subject: &Subject<'_>, found: &mut Findings) {
     }
 }
 
-fn cores(subject: &Subject<'_>, found: &mut Findings) {
+fn cores(subject: &CheckInput<'_>, found: &mut Findings) {
     if subject.vcpus > subject.cores {
         let problem = format!("{} virtual CPUs take turns on {}", subject.vcpus, subject.cores);
         found.add(Rule::SharedCore, "/cpus", problem, "a kernel of as many cores (docs/sdk.md)");
     }
 }
 
-fn gic(subject: &Subject<'_>, found: &mut Findings) {
+fn gic(subject: &CheckInput<'_>, found: &mut Findings) {
     let Some(facts) = subject.board.gics().find(|gic| gic.version() == subject.gic) else { return };
     let (second, second_name) = match facts {
         Gic::V2(gic) => (gic.cpu_interface, "GICC"),
@@ -82,7 +82,7 @@ fn gic(subject: &Subject<'_>, found: &mut Findings) {
     }
 }
 
-fn gicv(subject: &Subject<'_>, found: &mut Findings) {
+fn gicv(subject: &CheckInput<'_>, found: &mut Findings) {
     let facts = subject.board.gic.v3.as_ref().and_then(|gic| gic.virtual_cpu_interface);
     let Some(gicv) = facts.filter(|_| subject.gic == 3) else { return };
     for (region, _) in subject.guest_regions() {
@@ -101,13 +101,13 @@ fn gicv(subject: &Subject<'_>, found: &mut Findings) {
 }
 
 /// The text of the guest's boot arguments.
-pub(super) fn arguments(subject: &Subject<'_>) -> String {
+pub(super) fn arguments(subject: &CheckInput<'_>) -> String {
     let chosen =
         subject.tree.by_path("/chosen").map(|id| subject.tree.node(id).strings("bootargs"));
     chosen.and_then(|texts| texts.into_iter().next()).unwrap_or_default()
 }
 
-fn processors(subject: &Subject<'_>, found: &mut Findings) {
+fn processors(subject: &CheckInput<'_>, found: &mut Findings) {
     let arguments = arguments(subject);
     let only_one = arguments.split(' ').any(|word| matches!(word, "maxcpus=1" | "nosmp"));
     let is_cpu = |node: &Node| {
@@ -116,7 +116,7 @@ fn processors(subject: &Subject<'_>, found: &mut Findings) {
     };
     let cpus = || subject.tree.nodes().filter(|(_, node)| node.enabled && is_cpu(node));
     let way_out = "let guestplan write the node, or disable the others";
-    let wanted = usize::try_from(subject.vcpus).unwrap_or(usize::MAX);
+    let wanted = subject.vcpus as usize;
     let count = cpus().count();
     if count != wanted && !(only_one && wanted == 1) {
         let problem = format!("the guest's tree has {count}, the monitor gives it {wanted}");
@@ -149,7 +149,7 @@ fn processors(subject: &Subject<'_>, found: &mut Findings) {
 }
 
 /// Whether PSCI starts the processor of this node: the monitor knows them by affinity, from 0.
-fn startable(subject: &Subject<'_>, node: &Node, found: &mut Findings) {
+fn startable(subject: &CheckInput<'_>, node: &Node, found: &mut Findings) {
     let affinity = number(&node.cells("reg"));
     if affinity >= u64::from(subject.vcpus) {
         let problem = format!(
@@ -166,7 +166,7 @@ fn startable(subject: &Subject<'_>, node: &Node, found: &mut Findings) {
     }
 }
 
-fn console(subject: &Subject<'_>, found: &mut Findings) {
+fn console(subject: &CheckInput<'_>, found: &mut Findings) {
     let tree = &subject.tree;
     let way_out = "pass the console's UART through, or let stdout-path name one that is";
     let mapped = |registers: &[Span]| {
@@ -236,7 +236,7 @@ const CONSOLES: [(&str, &str); 14] = [
 ];
 
 /// What Linux calls the guest's UARTs, with their nodes: `serialN` among the aliases is number N.
-fn uarts<'s>(subject: &'s Subject<'_>) -> Vec<(String, &'s Node)> {
+fn uarts<'s>(subject: &'s CheckInput<'_>) -> Vec<(String, &'s Node)> {
     let tree = &subject.tree;
     let mapped = |node: &Node| {
         let mut regions = subject.guest_regions();
@@ -265,7 +265,7 @@ fn consoles(arguments: &str) -> Vec<&str> {
 
 /// The console that the guest has and the one that its boot arguments ask for, in words.
 pub(crate) fn console_words(plan: &Plan) -> String {
-    let subject = Subject::from_plan(plan);
+    let subject = CheckInput::from_plan(plan);
     let (has, stdout) = (uarts(&subject), subject.tree.stdout().map(|id| subject.tree.node(id)));
     let is_stdout = |(_, node): &&(String, &Node)| stdout.is_some_and(|own| own.path == node.path);
     let console = match (has.iter().find(is_stdout).or_else(|| has.first()), stdout) {
@@ -281,7 +281,7 @@ pub(crate) fn console_words(plan: &Plan) -> String {
     }
 }
 
-fn command_line(subject: &Subject<'_>, found: &mut Findings) {
+fn command_line(subject: &CheckInput<'_>, found: &mut Findings) {
     let arguments = arguments(subject);
     if arguments.len() > MAX_ARGUMENTS {
         let kept = arguments.get(..MAX_ARGUMENTS).unwrap_or_default();

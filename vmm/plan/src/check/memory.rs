@@ -3,13 +3,13 @@
 
 use vmm_core::addr::{Ipa, Pa};
 
-use super::Subject;
+use super::CheckInput;
 use crate::finding::{Findings, Rule};
 use crate::memory::{Kind, Region};
 use crate::span::{Address, Size, Span};
 use crate::wish::Host;
 
-pub(super) fn check(subject: &Subject<'_>, found: &mut Findings) {
+pub(super) fn check(subject: &CheckInput<'_>, found: &mut Findings) {
     memory_node(subject, found);
     guest_overlap(subject, found);
     two_owners(subject, found);
@@ -24,7 +24,7 @@ const SEL4_END: Ipa = Ipa(1 << 40);
 /// Where the bare-metal host's guests end (vmm/hosts/baremetal/src/stage2.rs).
 const BAREMETAL_END: Ipa = Ipa(1 << 32);
 
-fn out_of_range(subject: &Subject<'_>, found: &mut Findings) {
+fn out_of_range(subject: &CheckInput<'_>, found: &mut Findings) {
     let (end, whose) = match subject.host {
         Host::Microkit => (SEL4_END, "seL4"),
         Host::Baremetal => (BAREMETAL_END, "the bare-metal host"),
@@ -44,7 +44,7 @@ pub(super) fn list<A: Address>(spans: &[Span<A>]) -> String {
     spans.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
-fn memory_node(subject: &Subject<'_>, found: &mut Findings) {
+fn memory_node(subject: &CheckInput<'_>, found: &mut Findings) {
     let merge = |mut spans: Vec<Span<Ipa>>| {
         spans.sort_by_key(|span| span.base());
         spans.into_iter().fold(Vec::new(), |mut merged: Vec<Span<Ipa>>, span| {
@@ -72,7 +72,7 @@ fn memory_node(subject: &Subject<'_>, found: &mut Findings) {
     }
 }
 
-fn guest_overlap(subject: &Subject<'_>, found: &mut Findings) {
+fn guest_overlap(subject: &CheckInput<'_>, found: &mut Findings) {
     let mut all: Vec<(String, Span<Ipa>)> = subject
         .guest_regions()
         .map(|(region, span)| (format!("region {}", region.name), span))
@@ -115,7 +115,7 @@ pub(super) fn in_reserved(path: &str) -> bool {
     path.starts_with("/reserved-memory")
 }
 
-fn two_owners(subject: &Subject<'_>, found: &mut Findings) {
+fn two_owners(subject: &CheckInput<'_>, found: &mut Findings) {
     let physical: Vec<(&Region, Span<Pa>)> = subject
         .regions
         .iter()
@@ -151,7 +151,7 @@ fn two_owners(subject: &Subject<'_>, found: &mut Findings) {
 }
 
 /// The board's normal memory, as the host has it.
-fn normal_memory(subject: &Subject<'_>) -> Span<Pa> {
+fn normal_memory(subject: &CheckInput<'_>) -> Span<Pa> {
     let facts = &subject.board.microkit.memory;
     match (subject.host, &subject.board.baremetal) {
         (Host::Baremetal, Some(facts)) => facts.memory.pa(),
@@ -159,7 +159,7 @@ fn normal_memory(subject: &Subject<'_>) -> Span<Pa> {
     }
 }
 
-fn mixed(subject: &Subject<'_>, found: &mut Findings) {
+fn mixed(subject: &CheckInput<'_>, found: &mut Findings) {
     let memory = normal_memory(subject);
     for region in &subject.regions {
         let Some(span) = region.physical_span() else { continue };
@@ -171,7 +171,7 @@ fn mixed(subject: &Subject<'_>, found: &mut Findings) {
     }
 }
 
-fn too_large(subject: &Subject<'_>, found: &mut Findings) {
+fn too_large(subject: &CheckInput<'_>, found: &mut Findings) {
     let memory = normal_memory(subject);
     let normal = || subject.regions.iter().filter(|region| region.kind == Kind::Normal);
     // On Microkit the system image holds the files once more, and the kernel keeps some memory.

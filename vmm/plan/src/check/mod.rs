@@ -37,9 +37,22 @@ pub struct Initramfs {
     pub unpacked: Unpacked,
 }
 
+/// Files of somebody else's making that make a guest.
+#[derive(Clone, Debug)]
+pub struct Files<'f> {
+    /// The Microkit system file.
+    pub system: System,
+    /// The guest's tree.
+    pub tree: Tree,
+    /// The kernel, where it is at hand.
+    pub kernel: Option<&'f [u8]>,
+    /// The initial RAM file system, where it is at hand.
+    pub initrd: Option<&'f [u8]>,
+}
+
 /// A guest to check: a plan of this crate, or files of somebody else's making.
 #[derive(Clone, Debug)]
-pub struct Subject<'a> {
+pub struct CheckInput<'a> {
     /// Facts of the board.
     pub board: &'a Board,
     /// The board's own tree.
@@ -78,7 +91,7 @@ pub struct Subject<'a> {
     pub debug_kernel: bool,
 }
 
-impl<'a> Subject<'a> {
+impl<'a> CheckInput<'a> {
     /// A plan of this crate.
     #[must_use]
     pub fn from_plan(plan: &'a Plan) -> Self {
@@ -116,11 +129,9 @@ impl<'a> Subject<'a> {
     pub fn from_files(
         board: &'a Board,
         board_tree: Option<&'a Tree>,
-        system: System,
-        tree: Tree,
-        kernel: Option<&[u8]>,
-        initrd: Option<&[u8]>,
+        files: Files<'_>,
     ) -> Result<Self, PlanError> {
+        let Files { system, tree, kernel, initrd } = files;
         let header = kernel.map(KernelHeader::read).transpose()?;
         let ram = system.regions.iter().find(|region| is_ram(region)).and_then(Region::guest_span);
         let gic = board.gic_for(Host::Microkit, None)?.version();

@@ -3,20 +3,20 @@
 
 use std::collections::BTreeSet;
 
-use super::Subject;
+use super::CheckInput;
 use super::machine::arguments;
 use crate::dt::{NodeId, Tree};
 use crate::finding::{Findings, Rule};
 use crate::span::Span;
 use crate::wish::Need;
 
-pub(super) fn check(subject: &Subject<'_>, found: &mut Findings) {
+pub(super) fn check(subject: &CheckInput<'_>, found: &mut Findings) {
     missing(subject, found);
     console_providers(subject, found);
     firmware(subject, found);
 }
 
-fn missing(subject: &Subject<'_>, found: &mut Findings) {
+fn missing(subject: &CheckInput<'_>, found: &mut Findings) {
     for missing in &subject.missing {
         let way_out = way_out(missing.need, Some(&missing.provider).filter(|_| missing.passable));
         let problem = format!(
@@ -84,7 +84,7 @@ fn providers(tree: &Tree, of: NodeId) -> BTreeSet<NodeId> {
     all
 }
 
-fn console_providers(subject: &Subject<'_>, found: &mut Findings) {
+fn console_providers(subject: &CheckInput<'_>, found: &mut Findings) {
     let tree = subject.board_tree.unwrap_or(&subject.tree);
     let base = subject.board.console.registers.base();
     let console = tree
@@ -148,7 +148,7 @@ const CALLERS: [Caller; 4] = [
     },
 ];
 
-fn firmware(subject: &Subject<'_>, found: &mut Findings) {
+fn firmware(subject: &CheckInput<'_>, found: &mut Findings) {
     let arguments = arguments(subject);
     let lists = arguments.split(' ').filter_map(|word| word.strip_prefix("initcall_blacklist="));
     let off: Vec<_> = lists.flat_map(|list| list.split(',')).collect();

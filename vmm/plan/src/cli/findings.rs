@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use vmm_core::addr::Ipa;
-use vmm_plan::check::Subject;
+use vmm_plan::check::{CheckInput, Files};
 use vmm_plan::finding::{Finding, errors, refusal};
 use vmm_plan::memory::Kind;
 use vmm_plan::span::{Size, Span};
@@ -71,7 +71,7 @@ fn print(findings: &[Finding]) {
 fn summary(plan: &Plan) {
     let layout = &plan.layout;
     println!("{} on {}, GICv{}", plan.board.name, plan.wish.host.name(), plan.gic);
-    let line = |what: &str, span: Span<Ipa>| println!("  {what:<12} {span} {}", Size(span.size()));
+    let line = |part: &str, span: Span<Ipa>| println!("  {part:<12} {span} {}", Size(span.size()));
     line("guest RAM", layout.ram);
     line("kernel", layout.kernel);
     line("device tree", layout.tree);
@@ -127,7 +127,7 @@ fn foreign(boards: &Path, guest: &Guest, path: &Path) -> Result<Vec<Finding>, Pl
         .map_err(|why| PlanError::BoardFile { path: path.display().to_string(), why })?;
     let Some(dtb) = guest.dtb() else {
         return Err(PlanError::Wish {
-            what: "the guest's tree",
+            asked: "the guest's tree",
             value: "not given".into(),
             range: "given with the system file (--dtb FILE)".into(),
         });
@@ -136,13 +136,6 @@ fn foreign(boards: &Path, guest: &Guest, path: &Path) -> Result<Vec<Finding>, Pl
     let normal = system.regions.iter().filter(|region| region.kind == Kind::Normal);
     let ram = normal.map(|region| region.size).max().unwrap_or(0);
     let [kernel, initrd] = guest.files(ram)?;
-    let subject = Subject::from_files(
-        &board,
-        board_tree.as_ref(),
-        system,
-        tree,
-        kernel.as_deref(),
-        initrd.as_deref(),
-    )?;
-    Ok(subject.findings())
+    let files = Files { system, tree, kernel: kernel.as_deref(), initrd: initrd.as_deref() };
+    Ok(CheckInput::from_files(&board, board_tree.as_ref(), files)?.findings())
 }

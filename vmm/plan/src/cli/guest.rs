@@ -101,7 +101,7 @@ impl Guest {
         match &self.kernel {
             Some(kernel) => Images::read(kernel, initrd, dtb, board.ram_size(&self.wish())),
             None if needed => Err(PlanError::Wish {
-                what: "the kernel",
+                asked: "the kernel",
                 value: "not given".into(),
                 range: "an arm64 Image (--kernel FILE)".into(),
             }),

@@ -85,7 +85,7 @@ fn explanation(boards: &Path, subject: &Subject) -> Result<String, PlanError> {
         Subject::Esr { value } => Ok(explain::esr(*value)),
         Subject::Smc { function, board } => {
             let function = u32::try_from(*function).map_err(|_| PlanError::Wish {
-                what: "a function identifier",
+                asked: "a function identifier",
                 value: format!("{function:#x}"),
                 range: "a number of 32 bits".into(),
             })?;
@@ -99,7 +99,7 @@ fn explanation(boards: &Path, subject: &Subject) -> Result<String, PlanError> {
             let rules = match id {
                 None => Rule::ALL.to_vec(),
                 Some(id) => vec![Rule::from_id(id).map_err(|_| PlanError::Wish {
-                    what: "a finding",
+                    asked: "a finding",
                     value: id.clone(),
                     range: Rule::ALL.iter().map(|rule| rule.id()).collect::<Vec<_>>().join(", "),
                 })?],

@@ -56,16 +56,31 @@ impl Unreachable {
     }
 }
 
+/// How many cells an address and a size have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cells {
+    /// `#address-cells`.
+    pub address: u32,
+    /// `#size-cells`.
+    pub size: u32,
+}
+
+impl Cells {
+    /// Those below `bus`; 2 and 1 where it does not say (Devicetree Specification 0.4, 2.3.5).
+    #[must_use]
+    pub fn below(bus: &Node) -> Self {
+        let cell = |name, default| bus.cell(name).unwrap_or(default);
+        Self { address: cell("#address-cells", 2), size: cell("#size-cells", 1) }
+    }
+}
+
 /// Cells of an address and of a size below `bus`. Three and more (PCI) are no address of a CPU.
 fn widths(tree: &Tree, bus: NodeId) -> Result<(usize, usize), Unreachable> {
-    let node = tree.node(bus);
-    let (address, size) =
-        (node.cell("#address-cells").unwrap_or(2), node.cell("#size-cells").unwrap_or(1));
-    match (address, size) {
-        (1 | 2, 0..=2) => {
-            Ok((if address == 1 { 1 } else { 2 }, usize::try_from(size).unwrap_or(2)))
+    match Cells::below(tree.node(bus)) {
+        Cells { address: address @ (1 | 2), size: size @ 0..=2 } => {
+            Ok((address as usize, size as usize))
         }
-        _ => Err(Unreachable::Cells { bus, address, size }),
+        Cells { address, size } => Err(Unreachable::Cells { bus, address, size }),
     }
 }
 
@@ -78,8 +93,8 @@ pub(super) fn registers(tree: &Tree, id: NodeId) -> (Vec<Span>, Vec<Unreachable>
     };
     let (address, size) = match widths(tree, parent) {
         Ok((address, size)) if size > 0 => (address, size),
-        Ok((address, _)) => {
-            let address = u32::try_from(address).unwrap_or(0);
+        Ok(_) => {
+            let Cells { address, .. } = Cells::below(tree.node(parent));
             return (found, vec![Unreachable::Cells { bus: parent, address, size: 0 }]);
         }
         Err(why) => return (found, vec![why]),

@@ -126,7 +126,7 @@ impl<'b> Blob<'b> {
         let mut properties = false;
         loop {
             let token = word(self.bytes, at);
-            let wrong = |what: &str| Err(format!("{what} at byte {at}"));
+            let wrong = |problem: &str| Err(format!("{problem} at byte {at}"));
             match token {
                 Some(BEGIN_NODE) => {
                     let name = self.node_name(at, open.is_empty())?;

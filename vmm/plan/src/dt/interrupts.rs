@@ -127,20 +127,20 @@ fn parent(tree: &Tree, id: NodeId) -> Result<NodeId, Unresolved> {
 fn width(tree: &Tree, controller: NodeId) -> usize {
     let cells = tree.node(controller).cell("#interrupt-cells").unwrap_or(1);
     // More than eight is no specifier of any binding; a wrong number must not loop for ever.
-    usize::try_from(cells.clamp(1, 8)).unwrap_or(1)
+    cells.clamp(1, 8) as usize
 }
 
 /// Cells of a unit address in the `interrupt-map` of `nexus`. Where it does not say, a node above
 /// does (drivers/of/irq.c, `of_irq_parse_raw`).
 fn address_width(tree: &Tree, nexus: NodeId) -> usize {
     let cells = tree.up(nexus).find_map(|id| tree.node(id).cell("#address-cells")).unwrap_or(2);
-    usize::try_from(cells.min(4)).unwrap_or(2)
+    cells.min(4) as usize
 }
 
 /// Cells of a unit address of a controller as it stands in an `interrupt-map`.
 fn parent_address_width(tree: &Tree, controller: NodeId) -> usize {
     let cells = tree.node(controller).cell("#address-cells").unwrap_or(0);
-    usize::try_from(cells.min(4)).unwrap_or(0)
+    cells.min(4) as usize
 }
 
 /// Cells before the phandle of an entry of the `interrupt-map` of `nexus`.

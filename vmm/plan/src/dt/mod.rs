@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, HashMap};
 use dtoolkit::model::{DeviceTree, DeviceTreeNode};
 use dtoolkit::{Node as _, Property as _};
 
-pub use address::Unreachable;
+pub use address::{Cells, Unreachable};
 pub use interrupts::{Interrupt, Unresolved, is_gic};
 pub use read::{MAX_DEPTH, read, read_file};
 pub use references::{Reference, companions};
@@ -63,8 +63,8 @@ pub struct Node {
 impl Node {
     /// Whether it is compatible with `what`.
     #[must_use]
-    pub fn is(&self, what: &str) -> bool {
-        self.compatible.iter().any(|compatible| compatible == what)
+    pub fn is(&self, name: &str) -> bool {
+        self.compatible.iter().any(|compatible| compatible == name)
     }
 
     /// A property as 32-bit numbers; empty if it is absent.
@@ -249,12 +249,12 @@ impl Tree {
     ///
     /// # Errors
     /// Nothing is called that, or more than one node is; the message lists what comes close.
-    pub fn find(&self, what: &str) -> Result<NodeId, String> {
-        if what.starts_with('/') {
-            return self.by_path(what).ok_or_else(|| format!("the tree has no node {what}"));
+    pub fn find(&self, name: &str) -> Result<NodeId, String> {
+        if name.starts_with('/') {
+            return self.by_path(name).ok_or_else(|| format!("the tree has no node {name}"));
         }
         for table in ["/aliases", "/__symbols__"] {
-            let path = self.by_path(table).map(|id| self.node(id).strings(what));
+            let path = self.by_path(table).map(|id| self.node(id).strings(name));
             let path = path.and_then(|path| path.first().cloned());
             if let Some(id) = path.and_then(|path| self.by_path(&path)) {
                 return Ok(id);
@@ -262,17 +262,17 @@ impl Tree {
         }
         let named: Vec<_> = self
             .nodes()
-            .filter(|(_, node)| node.name == what || node.base_name() == what)
+            .filter(|(_, node)| node.name == name || node.base_name() == name)
             .map(|(id, _)| id)
             .collect();
         match named.as_slice() {
             [one] => Ok(*one),
-            [] => Err(format!("the tree has no node, alias or label '{what}'; give its path")),
+            [] => Err(format!("the tree has no node, alias or label '{name}'; give its path")),
             many => {
                 let paths: Vec<_> =
                     many.iter().take(8).map(|&id| self.node(id).path.as_str()).collect();
                 Err(format!(
-                    "'{what}' is {} nodes: {}; give one path",
+                    "'{name}' is {} nodes: {}; give one path",
                     many.len(),
                     paths.join(", ")
                 ))

@@ -160,7 +160,7 @@ const MAKERS: [&str; 50] = [
 
 /// Cells of an entry, as its target says; no binding has so many as 16.
 fn clamp(cells: u32) -> usize {
-    usize::try_from(cells.min(16)).unwrap_or(16)
+    cells.min(16) as usize
 }
 
 /// Kind of a property, and how its phandles lie.

@@ -201,7 +201,7 @@ fn serial(name: &str, base: u32, spi: u32) -> Build {
 }
 
 /// What must not be in a plan; notes may.
-pub fn errors(subject: &vmm_plan::check::Subject<'_>) -> Vec<vmm_plan::finding::Finding> {
+pub fn errors(subject: &vmm_plan::check::CheckInput<'_>) -> Vec<vmm_plan::finding::Finding> {
     let mut findings = subject.findings();
     findings.retain(|finding| finding.severity == vmm_plan::finding::Severity::Error);
     findings
