@@ -45,7 +45,7 @@ impl Pair {
         }
         // A wire of no device: its line must not get through.
         fake.add_wire(50, false);
-        let mut model = Model::new(version, vcpus, lines, DEVICES.to_vec());
+        let mut model = Model::new(shape.version, vcpus, lines, DEVICES.to_vec());
         for v in 1..vcpus {
             gic.turn_on(&mut fake, Vcpu(v));
             model.turn_on(v);
@@ -138,12 +138,12 @@ impl Pair {
         let known = self.gic.write(&mut self.fake, vcpu, window, (offset, size), given);
         assert_eq!(
             known,
-            self.model.write(vcpu.0, window, (offset, size), value),
+            self.model.write(vcpu.0, window.into(), (offset, size), value),
             "{window:?} {offset:#x}"
         );
         self.settle();
         let place = (offset, size);
-        let due = self.model.read(&Wires(&self.fake), vcpu.0, window, place);
+        let due = self.model.read(&Wires(&self.fake), vcpu.0, window.into(), place);
         let read = self.gic.read(&mut self.fake, vcpu, window, place);
         assert_eq!(read, due, "{window:?} {offset:#x} {size}");
         Some(())
@@ -228,7 +228,7 @@ impl Pair {
         ];
         for (window, offset, size, value) in writes {
             assert!(self.gic.write(&mut self.fake, vcpu, window, (offset, size), value));
-            assert!(self.model.write(vcpu.0, window, (offset, size), value));
+            assert!(self.model.write(vcpu.0, window.into(), (offset, size), value));
         }
     }
 

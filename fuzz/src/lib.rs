@@ -24,23 +24,10 @@ pub mod systems;
 pub mod trees;
 
 // The guests of the core's own tests: same plan, same fake, same checks of the seam.
-#[allow(dead_code, missing_docs, reason = "the core's tests use the rest")]
-#[path = "../../vmm/core/tests/common/mod.rs"]
-mod common;
+use vmm_testkit as common;
 /// The reference distributor, which the core's exhaustive test uses, too.
-#[path = "../../vmm/core/tests/reference/mod.rs"]
-pub mod model;
-#[allow(dead_code, missing_docs, reason = "the core's tests use the rest")]
-#[path = "../../vmm/core/tests/monitor/world.rs"]
-mod world;
-
-// The planner's reading of device trees beside a second one, written apart.
-#[allow(dead_code, missing_docs, reason = "the planner's tests use the rest")]
-#[path = "../../vmm/plan/tests/common/same.rs"]
-mod same;
-#[allow(dead_code, missing_docs, reason = "the planner's tests use the rest")]
-#[path = "../../vmm/plan/tests/common/walk.rs"]
-mod walk;
+pub use vmm_testkit::reference as model;
+use vmm_testkit::{same, world};
 
 /// A target: its name, and what takes the bytes.
 pub type Target = (&'static str, fn(&[u8]));

@@ -16,10 +16,6 @@
 )]
 #![forbid(unsafe_code)]
 
-// The reference distributor is shared with crates that name this one.
-#[cfg(test)]
-extern crate self as vmm_core;
-
 pub mod addr;
 pub mod arm;
 pub mod boot;

@@ -14,14 +14,8 @@
     reason = "a panic is how a test fails"
 )]
 
-#[allow(dead_code, reason = "the other tests use the rest")]
-mod common;
-
 use std::path::{Path, PathBuf};
 
-use common::machine::CPU0;
-use common::spec::{EDGES, GICD, LEVELS, MARKER, kernel};
-use common::{Machine, Spec, tree};
 use vmm_core::addr::Ipa;
 use vmm_core::arm::pstate::Pstate;
 use vmm_core::boot::KERNEL_ALIGN;
@@ -33,6 +27,9 @@ use vmm_core::ids::{GicVersion, Trigger, VcpuCount};
 use vmm_core::ids::{Gpr, Intid, Vcpu};
 use vmm_core::plan::{DeviceKind, FLAG_TRACE, IdleKind, RuleAction, Window};
 use vmm_core::vm::Vm;
+use vmm_testkit::machine::CPU0;
+use vmm_testkit::spec::{EDGES, GICD, LEVELS, MARKER, kernel};
+use vmm_testkit::{Machine, Spec, tree};
 
 /// `0x` and hex digits, or decimal digits.
 fn number(text: &str) -> Result<u64, String> {

@@ -1,14 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! The tree reader against damaged trees: whatever the bytes, an answer and no crash, and what it
-//! reads is what a second reading of the specification reads (`common/walk.rs`) and what dtoolkit
+//! reads is what a second reading of the specification reads (`vmm_testkit::walk`) and what dtoolkit
 //! reads. The number of mutations comes from GUESTPLAN_FUZZ; issue 5 asks for 10 million (`--release`).
 
 mod common;
-#[path = "common/same.rs"]
-mod same;
-#[allow(dead_code, reason = "the sweep uses the rest")]
-#[path = "common/walk.rs"]
-mod walk;
 
 use common::{board_tree, evk};
 use dtoolkit::fdt::Fdt;
@@ -16,6 +11,7 @@ use dtoolkit::model::{DeviceTree, DeviceTreeNode};
 use vmm_plan::closure::Closure;
 use vmm_plan::dt;
 use vmm_plan::wish::Pass;
+use vmm_testkit::same;
 
 /// A small generator of numbers (xorshift64*); tests must not depend on the day.
 struct Random(u64);

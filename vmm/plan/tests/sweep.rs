@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Every arm64 device tree of Debian's kernel package, as the planner reads it and as a second
-//! reading of the specification does (`common/walk.rs`): the registers of each node, each interrupt,
+//! reading of the specification does (`vmm_testkit::walk`): the registers of each node, each interrupt,
 //! and nothing may differ. Plans of their devices that are clean are then given to Microkit's tool,
 //! which must take them. `ci/setup` keeps the trees in the cache; without them the sweep says so.
 
 mod common;
-#[path = "common/walk.rs"]
-mod walk;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -19,7 +17,7 @@ use vmm_plan::dt;
 use vmm_plan::irq::{GicInterrupt, Trigger};
 use vmm_plan::wish::{Accept, Need, Pass};
 use vmm_plan::{Board, Checked, PlanError, Wish};
-use walk::{Interrupt, Register, Walk};
+use vmm_testkit::walk::{Interrupt, Register, Walk};
 
 /// What was compared, and what of it the planner refuses by name.
 #[derive(Default)]

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! The controller beside a distributor that has no list registers (`tests/reference`), under a host
+//! The controller beside a distributor that has no list registers (`vmm_testkit::reference`), under a host
 //! that can read them, in every state that any sequence of events leads to: whatever the number of
 //! list registers, one fewer than interrupts too, what the guest takes next, and what it reads as
 //! pending and active, is the same.
@@ -15,10 +15,16 @@ use crate::fake::{Fake, Life, List};
 use crate::host::{Exit, Injection};
 use crate::ids::GicVersion as Version;
 
-#[path = "../../tests/reference/mod.rs"]
-mod reference;
+use vmm_testkit::reference::{self, Around, Model};
 
-use self::reference::{Around, Model};
+impl From<Window> for reference::Window {
+    fn from(window: Window) -> Self {
+        match window {
+            Window::Distributor => Self::Distributor,
+            Window::Redistributor(owner) => Self::Redistributor(owner.0),
+        }
+    }
+}
 
 /// An SGI that two vCPUs send, the virtual timer, a level line and an edge line.
 const KINDS: [u16; 4] = [1, 27, 33, 47];
@@ -79,7 +85,7 @@ impl State {
             fake.add_wire(*intid, *intid == 47);
         }
         let devices = lines.iter().map(|intid| (*intid, *intid == 47)).collect();
-        let mut model = Model::new(version, 2, 64, devices);
+        let mut model = Model::new(version as u32, 2, 64, devices);
         gic.turn_on(&mut fake, OTHER);
         model.turn_on(OTHER.0);
         let mut state = Self { gic, fake, model, kinds };
@@ -92,7 +98,7 @@ impl State {
         // Where a store is ignored, nobody looks at its value.
         let given = if self.gic.ignores(by, window, place) { 0 } else { value };
         assert!(self.gic.write(&mut self.fake, by, window, place, given));
-        assert!(self.model.write(by.0, window, place, value));
+        assert!(self.model.write(by.0, window.into(), place, value));
     }
 
     fn route(&mut self, intid: u16, target: u64) {
@@ -150,7 +156,7 @@ impl State {
                             place,
                             value
                         ));
-                        assert!(self.model.write(by, Window::Distributor, place, value));
+                        assert!(self.model.write(by, reference::Window::Distributor, place, value));
                     }
                     Version::V3 => {
                         let register = crate::arm::syndrome::SystemRegister::ICC_SGI1R;
@@ -265,7 +271,7 @@ impl State {
             let (window, frame) = self.frame(intid);
             for block in [0x300, 0x200] {
                 let place = (frame + block + u64::from(intid / 32) * 4, 4);
-                let due = twin.model.read(&Wires(&twin.fake), 0, window, place);
+                let due = twin.model.read(&Wires(&twin.fake), 0, window.into(), place);
                 let read = twin.gic.read(&mut twin.fake, CPU, window, place);
                 assert_eq!(read, due, "{window:?} {block:#x} of {intid}");
                 twin.settle();

@@ -10,8 +10,9 @@
     reason = "a panic is how a test fails"
 )]
 
-#[path = "../common/mod.rs"]
-mod common;
+extern crate vmm_testkit as common;
+
+use vmm_testkit::world;
 
 mod arbitrary;
 mod book;
@@ -36,4 +37,3 @@ mod routing;
 mod rtc;
 mod sleep;
 mod trng;
-mod world;

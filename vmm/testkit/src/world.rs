@@ -9,9 +9,9 @@ use vmm_core::fake::Life;
 use vmm_core::host::Exit;
 use vmm_core::ids::{Intid, Vcpu};
 
-use crate::common::machine::CPU0;
-use crate::common::spec::{EDGES, GICD, LEVELS};
-use crate::common::{Machine, Spec};
+use crate::machine::CPU0;
+use crate::spec::{EDGES, GICD, LEVELS};
+use crate::{Machine, Spec};
 
 /// SGIs, a PPI, the timer, device lines, and an SPI of no device.
 const PRIVATE: [u16; 5] = [0, 1, 15, 20, 27];

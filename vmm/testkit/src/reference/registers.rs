@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! The model's registers, byte by byte.
 
-use vmm_core::gic::Window;
+use super::Window;
 
 use super::{Around, Model};
 
@@ -92,7 +92,7 @@ impl Model {
                 })
             }
             (Window::Redistributor(owner), _) => {
-                let (own, v) = (owner.0 == v, owner.0);
+                let (own, v) = (owner == v, owner);
                 Some(match offset {
                     0x0004..0x0008 => word(0x43b),
                     0x0008..0x000c => word(u32::from(v == self.vcpus - 1) << 4 | u32::from(v) << 8),
@@ -271,7 +271,7 @@ impl Model {
                 true
             }
             (Window::Redistributor(owner), _) => {
-                let v = owner.0;
+                let v = owner;
                 match first {
                     0x14 if offset == 0x14 => self.asleep[usize::from(v)] = bytes[0] & 2 != 0,
                     0..0x100 | 0xffd0..0x1_0000 => {}
