@@ -280,7 +280,7 @@ impl Gic {
 /// The bit of the n-th interrupt of a word, if `set`.
 pub(super) fn bit_if(set: bool, index: usize) -> u32 {
     let bit = u32::try_from(index).ok().and_then(|index| 1_u32.checked_shl(index));
-    bit.filter(|_| set).unwrap_or(0)
+    bit.filter(|_| set).unwrap_or_default()
 }
 
 /// The interrupts of a word that GICv2 treats as SGIs.

@@ -370,7 +370,7 @@ impl Gic {
         value: u64,
     ) -> bool {
         let Some((first, shift, mask)) = lanes(offset, size) else { return false };
-        let low = u32::try_from(value & 0xffff_ffff).unwrap_or(0);
+        let [low, high] = halves(value);
         let mut word = |offset, value, mask| match (window, self.version) {
             (Window::Distributor, GicVersion::V2) => self.v2_write(host, vcpu, offset, value, mask),
             (Window::Distributor, GicVersion::V3) => self.v3_write(host, vcpu, offset, value, mask),
@@ -380,7 +380,6 @@ impl Gic {
         };
         let mut known = word(first, low.wrapping_shl(shift), mask.wrapping_shl(shift));
         if size == 8 {
-            let high = u32::try_from(value >> 32).unwrap_or(0);
             known &= word(first.wrapping_add(4), high, u32::MAX);
         }
         known
@@ -426,6 +425,12 @@ impl Emulated for Registers<'_> {
     fn ignores(&self, access: MmioAccess) -> bool {
         self.gic.ignores(access.vcpu, self.window, (access.offset, access.size))
     }
+}
+
+/// The lower and the upper half of a register of 64 bits.
+const fn halves(value: u64) -> [u32; 2] {
+    let [a, b, c, d, e, f, g, h] = value.to_le_bytes();
+    [u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h])]
 }
 
 /// The aligned word behind an access, the shift of its lowest byte in it and the mask of its

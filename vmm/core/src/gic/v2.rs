@@ -59,7 +59,8 @@ impl Gic {
 
     /// GICD_TYPER.ITLinesNumber: 32 * (N + 1) interrupts.
     pub(super) fn typer_lines(&self) -> u32 {
-        u32::try_from(self.words.saturating_sub(1)).unwrap_or(0) & 0x1f
+        let [last, ..] = self.words.saturating_sub(1).to_le_bytes(); // at most WORDS
+        u32::from(last & 0x1f)
     }
 
     /// GICD_SGIR (IHI 0048B, 4.3.15).
@@ -82,5 +83,6 @@ impl Gic {
 
 /// First SGI of a word of GICD_CPENDSGIR or GICD_SPENDSGIR.
 fn sgi_index(offset: u64) -> usize {
-    usize::try_from(offset & 0xf).unwrap_or(0)
+    let [low, ..] = offset.to_le_bytes();
+    usize::from(low & 0xf)
 }

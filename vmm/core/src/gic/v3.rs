@@ -5,7 +5,7 @@
 
 use super::blocks::{Block, bit_if};
 use super::v2::IIDR;
-use super::{CTLR_GROUPS, Gic, Window};
+use super::{CTLR_GROUPS, Gic, Window, halves, place};
 use crate::arm::syndrome::SystemRegister;
 use crate::host::Host;
 use crate::ids::{Intid, Vcpu};
@@ -88,10 +88,10 @@ impl Gic {
     /// Half of a GICD_IROUTER.
     fn router(&self, offset: u64) -> u32 {
         let (word, index) = router_place(offset);
-        let route =
-            self.bank(Vcpu(0), word).and_then(|bank| bank.route.get(index)).copied().unwrap_or(0);
-        let half = if offset & 4 == 0 { route } else { route >> 32 };
-        u32::try_from(half & 0xffff_ffff).unwrap_or(0)
+        // Interrupts that do not exist read as zero.
+        let route = self.bank(Vcpu(0), word).and_then(|bank| bank.route.get(index)).copied();
+        let [low, high] = halves(route.unwrap_or_default());
+        if offset & 4 == 0 { low } else { high }
     }
 
     fn set_router(&mut self, host: &mut dyn Host, offset: u64, value: u32, mask: u32) {
@@ -194,8 +194,8 @@ impl Gic {
             SystemRegister::ICC_ASGI1R | SystemRegister::ICC_SGI0R => false,
             _ => return false,
         };
-        let number = u16::try_from(value >> 24 & 0xf).unwrap_or(0);
-        let Some(intid) = Intid::new(number) else { return true };
+        let [_, _, _, number, ..] = value.to_le_bytes();
+        let Some(intid) = Intid::new(u16::from(number & 0xf)) else { return true };
         let to_others = value >> 40 & 1 == 1;
         // Affinity 1 to 3 and the range selector: vCPUs have zero in all of them.
         let elsewhere =
@@ -207,9 +207,7 @@ impl Gic {
             } else {
                 listed.wrapping_shr(u32::from(target.0)) & 1 == 1
             };
-            let group0 = self
-                .bank(target, 0)
-                .is_some_and(|bank| bank.group.wrapping_shr(u32::from(number)) & 1 == 0);
+            let group0 = self.bank(target, 0).is_some_and(|bank| bank.group & place(intid).1 == 0);
             if named && (any_group || group0) {
                 self.send(host, source, target, intid);
             }
@@ -220,6 +218,7 @@ impl Gic {
 
 /// Word and index of the interrupt that a GICD_IROUTER belongs to.
 fn router_place(offset: u64) -> (usize, usize) {
-    let number = usize::try_from((offset & 0x1fff) / 8).unwrap_or(0);
+    let [low, high, ..] = offset.to_le_bytes();
+    let number = usize::from(u16::from_le_bytes([low, high & 0x1f])) / 8;
     (number / 32, number % 32)
 }

@@ -102,6 +102,7 @@ impl Storm {
     /// What the guest is stopped for, if it has gone on for long enough.
     pub(super) fn verdict(&self, hertz: u64) -> Option<Fault> {
         let over = self.count >= STORM && self.ticks >= hertz / PART;
+        // A counter without a frequency tells no time.
         let milliseconds = self.ticks.saturating_mul(1000).checked_div(hertz).unwrap_or(0);
         self.line.filter(|_| over).map(|intid| Fault::InterruptStorm {
             intid,

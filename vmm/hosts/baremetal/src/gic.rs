@@ -44,6 +44,12 @@ read_sysreg!(ich_eisr_el2: s3_4_c12_c11_3, u64, safe);
 read_write_sysreg!(ich_ap0r0_el2: s3_4_c12_c8_0, u64, safe_read, safe_write);
 read_write_sysreg!(ich_ap1r0_el2: s3_4_c12_c9_0, u64, safe_read, safe_write);
 
+/// The lower half of a word.
+const fn low(word: u64) -> u32 {
+    let [a, b, c, d, ..] = word.to_le_bytes();
+    u32::from_le_bytes([a, b, c, d])
+}
+
 macro_rules! list_registers {
     ($($slot:literal: $register:literal),*) => {
         /// Writes a list register, if there is something to write, and reads it.
@@ -98,7 +104,7 @@ impl OwnLists {
                     // SAFETY: reading GICH_LRn (IHI 0048B, 5.3.9) changes nothing.
                     unsafe { read_volatile(with_exposed_provenance_mut::<u32>(at)) >> 28 }
                 }
-                None => u32::try_from(ich_lr(slot, None) >> 62).unwrap_or(0),
+                None => low(ich_lr(slot, None) >> 62),
             };
             let [state, ..] = (state & 0b11).to_le_bytes();
             states | state.wrapping_shl(u32::from(slot).wrapping_mul(2))
@@ -374,7 +380,7 @@ impl Gic {
                 field!(*lists, hcr).write(bits | counted);
             }
             Self::V3 { .. } => {
-                let hcr = u32::try_from(read_ich_hcr_el2().bits() & 0xffff_ffff).unwrap_or(0);
+                let hcr = low(read_ich_hcr_el2().bits());
                 let counted = u64::from(counted(hcr));
                 let traps = u64::from(ends) << 14;
                 let hcr = IchHcrEl2::from_bits_retain(u64::from(bits) | traps | counted);
@@ -399,7 +405,7 @@ impl Gic {
                 // SAFETY: the virtual interface stays on, for EL1 alone.
                 unsafe { write_ich_hcr_el2(none) };
                 let two_steps = read_ich_vmcr_el2().bits() >> 9 & 1 == 1;
-                (u32::try_from(hcr.bits() & u64::from(EOI_COUNT)).unwrap_or(0), two_steps)
+                (low(hcr.bits()) & EOI_COUNT, two_steps)
             }
         };
         if two_steps { 0 } else { (count >> EOI_COUNT.trailing_zeros()).to_le_bytes()[0] }

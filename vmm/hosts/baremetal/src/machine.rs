@@ -276,7 +276,7 @@ impl Host for Here<'_> {
     }
 
     fn reg(&mut self, _vcpu: Vcpu, reg: Gpr) -> u64 {
-        self.context.x.get(usize::from(reg.number())).copied().unwrap_or(0)
+        self.context.x.get(usize::from(reg.number())).copied().unwrap_or_default()
     }
 
     fn set_reg(&mut self, _vcpu: Vcpu, reg: Gpr, value: u64) {

@@ -87,6 +87,7 @@ pub fn prepare(me: Vcpu) {
     el2::write_cntvoff_el2(CntvoffEl2::empty());
     // Debug and performance counters are the guest's, all of them (HPMN; D24.5.19); HSTR_EL2 traps
     // AArch32 only. Both reset to values that the architecture does not name.
+    // Without any, HPMN is reserved: zero.
     let counters = registers::event_counters().unwrap_or(0);
     el2::write_mdcr_el2(MdcrEl2::from_bits_retain(counters));
     el2::write_hstr_el2(0);

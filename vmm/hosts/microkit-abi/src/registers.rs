@@ -117,7 +117,7 @@ impl RegisterFile {
     #[must_use]
     pub fn get(&self, place: Place) -> u64 {
         if place.index() < self.known {
-            self.words.get(place.index()).copied().unwrap_or(0)
+            self.words.get(place.index()).copied().unwrap_or_default()
         } else {
             0
         }

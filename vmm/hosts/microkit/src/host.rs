@@ -128,6 +128,7 @@ impl Sel4 {
             }
         }
         let seed = plan.regions().find(|region| region.name.as_str() == "seed");
+        // No region: no bytes.
         let seed_size =
             seed.and_then(|region| usize::try_from(region.window.size).ok()).unwrap_or(0);
         Ok(Self {

@@ -140,6 +140,7 @@ impl Gpt {
     /// Ticks of this timer, rounded down, in so many of the generic timer's.
     fn gpt_ticks(&self, ticks: u64) -> u64 {
         let product = u128::from(ticks).saturating_mul(u128::from(GPT_HERTZ));
+        // A counter without a frequency never gets on: no tick is due.
         let quotient = product.checked_div(u128::from(self.hertz)).unwrap_or(0);
         u64::try_from(quotient).unwrap_or(u64::MAX)
     }
