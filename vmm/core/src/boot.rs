@@ -7,7 +7,7 @@ use zerocopy::{FromBytes, Immutable, KnownLayout};
 use crate::addr::{Ipa, IpaRange};
 use crate::chosen;
 use crate::entropy::Generator;
-use crate::host::{Entry, Host, Image, MemoryOp, MemoryRefused};
+use crate::host::{Entry, GuestMemory, Image, MemoryOp, MemoryRefused};
 use crate::plan::{PlanBlock, Window, checksum};
 use crate::tree::{self, TreeError};
 
@@ -151,17 +151,17 @@ pub fn kernel_span(header: &KernelHeader, file: u64) -> u64 {
 ///
 /// # Errors
 /// [`BootError`] says which image, where, and what is there.
-pub fn check(plan: &PlanBlock<'_>, host: &dyn Host) -> Result<Entry, BootError> {
+pub fn check(plan: &PlanBlock<'_>, memory: &dyn GuestMemory) -> Result<Entry, BootError> {
     let facts = plan.facts();
     let ram = facts.ram.range();
-    let header = kernel_header(host.image(Image::Kernel))?;
+    let header = kernel_header(memory.image(Image::Kernel))?;
     let images = [
         (Image::Kernel, facts.kernel, kernel_span(&header, facts.kernel.size)),
         (Image::DeviceTree, facts.device_tree, facts.device_tree.size),
         (Image::Initrd, facts.initrd, facts.initrd.size),
     ];
     for (image, window, span) in images {
-        let have = host.image(image).len() as u64;
+        let have = memory.image(image).len() as u64;
         if have != window.size {
             return Err(BootError::Size { image, have, planned: window.size });
         }
@@ -194,7 +194,7 @@ pub fn check(plan: &PlanBlock<'_>, host: &dyn Host) -> Result<Entry, BootError> 
     if facts.device_tree.size > TREE_MAX {
         return Err(BootError::TreeSize { size: facts.device_tree.size });
     }
-    let tree = host.image(Image::DeviceTree);
+    let tree = memory.image(Image::DeviceTree);
     if checksum(tree) != facts.device_tree_checksum {
         return Err(BootError::TreeChecksum);
     }
@@ -216,11 +216,11 @@ pub fn check(plan: &PlanBlock<'_>, host: &dyn Host) -> Result<Entry, BootError> 
 /// The host refuses a step.
 pub fn place(
     plan: &PlanBlock<'_>,
-    host: &mut dyn Host,
+    memory: &mut dyn GuestMemory,
     generator: Option<&mut Generator>,
 ) -> Result<(), BootError> {
     let facts = plan.facts();
-    host.memory(MemoryOp::CleanInvalidate(facts.ram.range()))?;
+    memory.memory(MemoryOp::CleanInvalidate(facts.ram.range()))?;
     let mut generator = generator;
     for (image, window) in [
         (Image::Kernel, facts.kernel),
@@ -228,14 +228,14 @@ pub fn place(
         (Image::Initrd, facts.initrd),
     ] {
         if window.size != 0 {
-            host.memory(MemoryOp::Copy(image, Ipa(window.ipa)))?;
+            memory.memory(MemoryOp::Copy(image, Ipa(window.ipa)))?;
             if image == Image::DeviceTree {
-                seed(window, host, generator.take())?;
+                seed(window, memory, generator.take())?;
             }
-            host.memory(MemoryOp::Clean(window.range()))?;
+            memory.memory(MemoryOp::Clean(window.range()))?;
         }
     }
-    host.memory(MemoryOp::InvalidateInstructions(facts.kernel.range()))?;
+    memory.memory(MemoryOp::InvalidateInstructions(facts.kernel.range()))?;
     Ok(())
 }
 
@@ -246,11 +246,11 @@ const SEEDS: [&str; 2] = ["rng-seed", "kaslr-seed"];
 /// properties are taken out: a guest would believe their zeros.
 fn seed(
     tree: Window,
-    host: &mut dyn Host,
+    memory: &mut dyn GuestMemory,
     mut generator: Option<&mut Generator>,
 ) -> Result<(), MemoryRefused> {
     for name in SEEDS {
-        let Some(property) = chosen::property(host.image(Image::DeviceTree), name) else {
+        let Some(property) = chosen::property(memory.image(Image::DeviceTree), name) else {
             continue;
         };
         for at in property.words() {
@@ -259,7 +259,7 @@ fn seed(
                 Some(generator) if property.value.contains(&at) => generator.bytes(),
                 Some(_) => continue,
             };
-            host.memory(MemoryOp::Store(Ipa(tree.ipa.wrapping_add(at as u64)), word))?;
+            memory.memory(MemoryOp::Store(Ipa(tree.ipa.wrapping_add(at as u64)), word))?;
         }
     }
     Ok(())

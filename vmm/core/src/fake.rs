@@ -17,8 +17,9 @@ use std::vec::Vec;
 
 use crate::addr::IpaRange;
 use crate::host::{
-    ENTRY_SCTLR_EL1, ENTRY_SPSR, El1, Entry, Exit, Host, HostStats, Image, InjectRefused,
-    Injection, ListState, MemoryOp, MemoryRefused, VirtualTimer,
+    Clock, Console, ENTRY_SCTLR_EL1, ENTRY_SPSR, El1, Entry, Exit, Firmware, GuestMemory, Host,
+    HostStats, Image, InjectRefused, Injection, Interrupts, ListState, MemoryOp, MemoryRefused,
+    StoppedVcpu, Vcpus, VirtualTimer,
 };
 use crate::ids::{Gpr, Intid, Vcpu};
 
@@ -73,7 +74,7 @@ pub struct Cpu {
     pub lists: [List; 16],
     /// What was active when its list register was emptied.
     pub aside: Vec<Injection>,
-    /// What the core has asked for with [`Host::attend`].
+    /// What the core has asked for with [`crate::host::Interrupts::attend`].
     pub attends: (bool, bool),
     /// Slots that the kernel's shadow knows to be active.
     pub shadow_active: [bool; 16],
@@ -136,13 +137,13 @@ pub struct Fake {
     pub overwritten: Vec<Overwritten>,
     /// Memory steps so far.
     pub memory_log: Vec<MemoryOp>,
-    /// What [`Host::wall_clock`] says.
+    /// What [`crate::host::Clock::wall_clock`] says.
     pub wall_clock: u32,
     /// Firmware calls so far.
     pub smc_log: Vec<[u64; 8]>,
     /// What the firmware answers.
     pub smc_answer: [u64; 4],
-    /// What [`Host::stats`] says; the fake has no kernel that counts.
+    /// What [`crate::host::Host::stats`] says; the fake has no kernel that counts.
     pub stats: HostStats,
     /// Guest RAM with its caches.
     pub ram: Ram,
@@ -333,15 +334,7 @@ impl Fake {
     }
 }
 
-impl Host for Fake {
-    fn slots(&self) -> u8 {
-        self.slots
-    }
-
-    fn frequency(&self) -> u64 {
-        self.frequency
-    }
-
+impl StoppedVcpu for Fake {
     fn reg(&mut self, vcpu: Vcpu, reg: Gpr) -> u64 {
         self.cpu(vcpu).and_then(|cpu| cpu.regs.get(usize::from(reg.number())).copied()).unwrap_or(0)
     }
@@ -404,6 +397,48 @@ impl Host for Fake {
 
     fn virtual_timer(&mut self, vcpu: Vcpu) -> VirtualTimer {
         self.cpu(vcpu).map(|cpu| cpu.timer).unwrap_or_default()
+    }
+}
+
+impl Vcpus for Fake {
+    fn last_pc(&mut self, vcpu: Vcpu) -> Option<u64> {
+        let reads = self.reads;
+        self.cpu(vcpu).filter(|_| !reads).map(|cpu| cpu.pc)
+    }
+
+    fn start(&mut self, vcpu: Vcpu, entry: Entry) {
+        self.forget_exits(vcpu);
+        if let Some(cpu) = self.cpu(vcpu) {
+            cpu.regs = [0; 31];
+            if let Some(x0) = cpu.regs.first_mut() {
+                *x0 = entry.x0;
+            }
+            cpu.pc = entry.pc.0;
+            cpu.pstate = ENTRY_SPSR;
+            cpu.el1 = [ENTRY_SCTLR_EL1, 0, 0, 0, 0, 0];
+            cpu.timer = VirtualTimer::default();
+            cpu.aside.clear();
+            cpu.life = Life::Running;
+        }
+    }
+
+    fn stop(&mut self, vcpu: Vcpu) {
+        self.forget_exits(vcpu);
+        if let Some(cpu) = self.cpu(vcpu) {
+            cpu.life = Life::Off;
+        }
+    }
+
+    fn wake(&mut self, vcpu: Vcpu) {
+        if let Some(cpu) = self.cpu(vcpu) {
+            cpu.life = Life::Running;
+        }
+    }
+}
+
+impl Interrupts for Fake {
+    fn slots(&self) -> u8 {
+        self.slots
     }
 
     fn inject(&mut self, vcpu: Vcpu, slot: u8, irq: Injection) -> Result<(), InjectRefused> {
@@ -470,11 +505,6 @@ impl Host for Fake {
         Some(wire.high)
     }
 
-    fn last_pc(&mut self, vcpu: Vcpu) -> Option<u64> {
-        let reads = self.reads;
-        self.cpu(vcpu).filter(|_| !reads).map(|cpu| cpu.pc)
-    }
-
     fn ack_timer(&mut self, vcpu: Vcpu) {
         if let Some(cpu) = self.cpu(vcpu) {
             cpu.timer_masked = false;
@@ -486,36 +516,9 @@ impl Host for Fake {
             wire.masked = false;
         }
     }
+}
 
-    fn start(&mut self, vcpu: Vcpu, entry: Entry) {
-        self.forget_exits(vcpu);
-        if let Some(cpu) = self.cpu(vcpu) {
-            cpu.regs = [0; 31];
-            if let Some(x0) = cpu.regs.first_mut() {
-                *x0 = entry.x0;
-            }
-            cpu.pc = entry.pc.0;
-            cpu.pstate = ENTRY_SPSR;
-            cpu.el1 = [ENTRY_SCTLR_EL1, 0, 0, 0, 0, 0];
-            cpu.timer = VirtualTimer::default();
-            cpu.aside.clear();
-            cpu.life = Life::Running;
-        }
-    }
-
-    fn stop(&mut self, vcpu: Vcpu) {
-        self.forget_exits(vcpu);
-        if let Some(cpu) = self.cpu(vcpu) {
-            cpu.life = Life::Off;
-        }
-    }
-
-    fn wake(&mut self, vcpu: Vcpu) {
-        if let Some(cpu) = self.cpu(vcpu) {
-            cpu.life = Life::Running;
-        }
-    }
-
+impl GuestMemory for Fake {
     fn image(&self, image: Image) -> &[u8] {
         self.images.get(image_index(image)).map(Vec::as_slice).unwrap_or_default()
     }
@@ -546,10 +549,11 @@ impl Host for Fake {
         }
         Ok(())
     }
+}
 
-    fn smc(&mut self, args: [u64; 8]) -> [u64; 4] {
-        self.smc_log.push(args);
-        self.smc_answer
+impl Clock for Fake {
+    fn frequency(&self) -> u64 {
+        self.frequency
     }
 
     fn wall_clock(&mut self) -> u32 {
@@ -559,11 +563,22 @@ impl Host for Fake {
     fn now(&mut self) -> u64 {
         self.now
     }
+}
 
+impl Console for Fake {
     fn print(&mut self, text: &str) {
         self.printed.push_str(text);
     }
+}
 
+impl Firmware for Fake {
+    fn smc(&mut self, args: [u64; 8]) -> [u64; 4] {
+        self.smc_log.push(args);
+        self.smc_answer
+    }
+}
+
+impl Host for Fake {
     fn stats(&self) -> HostStats {
         self.stats
     }

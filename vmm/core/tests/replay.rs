@@ -20,8 +20,8 @@ use vmm_core::addr::Ipa;
 use vmm_core::arm::pstate::Pstate;
 use vmm_core::boot::KERNEL_ALIGN;
 use vmm_core::host::{
-    Action, El1, Entry, Exit, Host, Image, InjectRefused, Injection, MemoryOp, MemoryRefused,
-    VirtualTimer,
+    Action, Clock, Console, El1, Entry, Exit, Firmware, GuestMemory, Host, Image, InjectRefused,
+    Injection, Interrupts, MemoryOp, MemoryRefused, StoppedVcpu, Vcpus, VirtualTimer,
 };
 use vmm_core::ids::{GicVersion, Trigger, VcpuCount};
 use vmm_core::ids::{Gpr, Intid, Vcpu};
@@ -147,13 +147,7 @@ impl Recorded<'_> {
     }
 }
 
-impl Host for Recorded<'_> {
-    fn slots(&self) -> u8 {
-        self.spec.slots
-    }
-    fn frequency(&self) -> u64 {
-        self.hz
-    }
+impl StoppedVcpu for Recorded<'_> {
     fn reg(&mut self, _: Vcpu, _: Gpr) -> u64 {
         self.result(0)
     }
@@ -182,14 +176,26 @@ impl Host for Recorded<'_> {
     fn virtual_timer(&mut self, _: Vcpu) -> VirtualTimer {
         VirtualTimer { ctl: self.result(1), cval: self.result(0) }
     }
+}
+
+impl Vcpus for Recorded<'_> {
+    fn start(&mut self, _: Vcpu, _: Entry) {}
+    fn stop(&mut self, _: Vcpu) {}
+    fn wake(&mut self, _: Vcpu) {}
+}
+
+impl Interrupts for Recorded<'_> {
+    fn slots(&self) -> u8 {
+        self.spec.slots
+    }
     fn inject(&mut self, _: Vcpu, slot: u8, _: Injection) -> Result<(), InjectRefused> {
         if self.word(0) == "refused" { Err(InjectRefused { slot }) } else { Ok(()) }
     }
     fn ack_timer(&mut self, _: Vcpu) {}
     fn ack_line(&mut self, _: Intid) {}
-    fn start(&mut self, _: Vcpu, _: Entry) {}
-    fn stop(&mut self, _: Vcpu) {}
-    fn wake(&mut self, _: Vcpu) {}
+}
+
+impl GuestMemory for Recorded<'_> {
     fn image(&self, image: Image) -> &[u8] {
         match image {
             Image::Kernel => &self.spec.kernel,
@@ -203,8 +209,11 @@ impl Host for Recorded<'_> {
     fn memory(&mut self, _: MemoryOp) -> Result<(), MemoryRefused> {
         Ok(())
     }
-    fn smc(&mut self, _: [u64; 8]) -> [u64; 4] {
-        [self.result(3), self.result(2), self.result(1), self.result(0)]
+}
+
+impl Clock for Recorded<'_> {
+    fn frequency(&self) -> u64 {
+        self.hz
     }
     fn wall_clock(&mut self) -> u32 {
         self.result(0) as u32
@@ -212,6 +221,9 @@ impl Host for Recorded<'_> {
     fn now(&mut self) -> u64 {
         self.result(0)
     }
+}
+
+impl Console for Recorded<'_> {
     fn print(&mut self, text: &str) {
         self.partial.push_str(text);
         while let Some(end) = self.partial.find('\n') {
@@ -222,6 +234,14 @@ impl Host for Recorded<'_> {
         }
     }
 }
+
+impl Firmware for Recorded<'_> {
+    fn smc(&mut self, _: [u64; 8]) -> [u64; 4] {
+        [self.result(3), self.result(2), self.result(1), self.result(0)]
+    }
+}
+
+impl Host for Recorded<'_> {}
 
 /// An exit as `trace_exit` prints it.
 fn exit(line: &str) -> Result<(Vcpu, Exit), String> {

@@ -8,8 +8,9 @@ use vmm_core::addr::Ipa;
 use vmm_core::arm::pstate::Pstate;
 use vmm_core::fake::{Fake, Life, List};
 use vmm_core::host::{
-    Action, El1, Entry, Exit, Host, HostStats, Image, InjectRefused, Injection, ListState,
-    MemoryOp, MemoryRefused, VirtualTimer,
+    Action, Clock, Console, El1, Entry, Exit, Firmware, GuestMemory, Host, HostStats, Image,
+    InjectRefused, Injection, Interrupts, ListState, MemoryOp, MemoryRefused, StoppedVcpu, Vcpus,
+    VirtualTimer,
 };
 use vmm_core::ids::{Gpr, Intid, Vcpu};
 use vmm_core::vm::Vm;
@@ -35,13 +36,7 @@ impl Checked<'_> {
     }
 }
 
-impl Host for Checked<'_> {
-    fn slots(&self) -> u8 {
-        self.fake.slots()
-    }
-    fn frequency(&self) -> u64 {
-        self.fake.frequency()
-    }
+impl StoppedVcpu for Checked<'_> {
     fn reg(&mut self, vcpu: Vcpu, reg: Gpr) -> u64 {
         self.may_touch(vcpu);
         self.fake.reg(vcpu, reg)
@@ -93,6 +88,32 @@ impl Host for Checked<'_> {
         self.may_touch(vcpu);
         self.fake.virtual_timer(vcpu)
     }
+}
+
+impl Vcpus for Checked<'_> {
+    fn last_pc(&mut self, vcpu: Vcpu) -> Option<u64> {
+        self.fake.last_pc(vcpu)
+    }
+    fn start(&mut self, vcpu: Vcpu, entry: Entry) {
+        let off = self.life(vcpu) == Life::Off || self.exiting == Some(vcpu);
+        assert!(off || self.life(vcpu) == Life::Parked, "{vcpu} runs already");
+        self.fake.start(vcpu, entry);
+    }
+    fn stop(&mut self, vcpu: Vcpu) {
+        assert!(self.life(vcpu) != Life::Off && self.exiting != Some(vcpu), "{vcpu} needs no stop");
+        self.fake.stop(vcpu);
+    }
+    fn wake(&mut self, vcpu: Vcpu) {
+        assert_ne!(self.life(vcpu), Life::Off, "{vcpu} is off");
+        assert_ne!(self.exiting, Some(vcpu), "{vcpu} is awake: its own exit is being handled");
+        self.fake.wake(vcpu);
+    }
+}
+
+impl Interrupts for Checked<'_> {
+    fn slots(&self) -> u8 {
+        self.fake.slots()
+    }
     fn inject(&mut self, vcpu: Vcpu, slot: u8, irq: Injection) -> Result<(), InjectRefused> {
         assert!(irq.priority < 32 && irq.group < 2, "{irq:?}");
         assert!(slot < self.fake.slots, "list register {slot} does not exist");
@@ -115,29 +136,15 @@ impl Host for Checked<'_> {
     fn line_level(&mut self, intid: Intid) -> Option<bool> {
         self.fake.line_level(intid)
     }
-    fn last_pc(&mut self, vcpu: Vcpu) -> Option<u64> {
-        self.fake.last_pc(vcpu)
-    }
     fn ack_timer(&mut self, vcpu: Vcpu) {
         self.fake.ack_timer(vcpu);
     }
     fn ack_line(&mut self, intid: Intid) {
         self.fake.ack_line(intid);
     }
-    fn start(&mut self, vcpu: Vcpu, entry: Entry) {
-        let off = self.life(vcpu) == Life::Off || self.exiting == Some(vcpu);
-        assert!(off || self.life(vcpu) == Life::Parked, "{vcpu} runs already");
-        self.fake.start(vcpu, entry);
-    }
-    fn stop(&mut self, vcpu: Vcpu) {
-        assert!(self.life(vcpu) != Life::Off && self.exiting != Some(vcpu), "{vcpu} needs no stop");
-        self.fake.stop(vcpu);
-    }
-    fn wake(&mut self, vcpu: Vcpu) {
-        assert_ne!(self.life(vcpu), Life::Off, "{vcpu} is off");
-        assert_ne!(self.exiting, Some(vcpu), "{vcpu} is awake: its own exit is being handled");
-        self.fake.wake(vcpu);
-    }
+}
+
+impl GuestMemory for Checked<'_> {
     fn image(&self, image: Image) -> &[u8] {
         self.fake.image(image)
     }
@@ -147,8 +154,11 @@ impl Host for Checked<'_> {
     fn memory(&mut self, op: MemoryOp) -> Result<(), MemoryRefused> {
         self.fake.memory(op)
     }
-    fn smc(&mut self, args: [u64; 8]) -> [u64; 4] {
-        self.fake.smc(args)
+}
+
+impl Clock for Checked<'_> {
+    fn frequency(&self) -> u64 {
+        self.fake.frequency()
     }
     fn wall_clock(&mut self) -> u32 {
         self.fake.wall_clock()
@@ -156,9 +166,21 @@ impl Host for Checked<'_> {
     fn now(&mut self) -> u64 {
         self.fake.now()
     }
+}
+
+impl Console for Checked<'_> {
     fn print(&mut self, text: &str) {
         self.fake.print(text);
     }
+}
+
+impl Firmware for Checked<'_> {
+    fn smc(&mut self, args: [u64; 8]) -> [u64; 4] {
+        self.fake.smc(args)
+    }
+}
+
+impl Host for Checked<'_> {
     fn stats(&self) -> HostStats {
         self.fake.stats
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! A real-time clock: Arm PrimeCell PL031 (Arm DDI 0224C). It tells the time of the board's own clock
-//! ([`Host::wall_clock`]) and what the guest has set it forward or back, which is forgotten when the
+//! ([`crate::host::Clock::wall_clock`]) and what the guest has set it forward or back, which is forgotten when the
 //! guest starts anew.
 //!
 //! It has no interrupt: nobody would wake the monitor for an alarm while the guest runs. The match

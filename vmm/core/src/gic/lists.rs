@@ -2,7 +2,7 @@
 //! List registers: what goes into them, what comes back.
 //!
 //! Few hold what the distributor has for a vCPU, and a guest is not to see how few. A host that can
-//! read them ([`Host::list_state`]) lets the core take back what is still pending: for something
+//! read them ([`crate::host::Interrupts::list_state`]) lets the core take back what is still pending: for something
 //! better, or because the guest has disabled it, cleared it or sent it elsewhere. Under a kernel
 //! that cannot, a list register is taken from the injection until the maintenance exit that the end
 //! of the interrupt causes, and the last free one is kept for a strictly higher priority.

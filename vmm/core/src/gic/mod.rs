@@ -82,7 +82,7 @@ pub struct Gic {
     on: [bool; MAX_VCPUS],
     lists: [[Slot; MAX_SLOTS]; MAX_VCPUS],
     aside: Aside,
-    /// What each vCPU's host was last told to report ([`Host::attend`]).
+    /// What each vCPU's host was last told to report ([`crate::host::Interrupts::attend`]).
     told: [(bool, bool); MAX_VCPUS],
     /// Device lines, and those of them that are edges, by word.
     devices: [u32; WORDS],

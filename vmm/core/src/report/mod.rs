@@ -11,7 +11,7 @@ use self::counters::Counters;
 use self::latency::Latency;
 use self::stop::{Nearest, nearest};
 use crate::fault::{CodeLocation, FaultReport};
-use crate::host::{FaultKind, Host};
+use crate::host::{Console, FaultKind, Host};
 use crate::plan::PlanBlock;
 
 pub mod counters;
@@ -35,7 +35,7 @@ pub enum Event<'e> {
 }
 
 /// Text towards the host's UART.
-pub struct Out<'h>(pub &'h mut dyn Host);
+pub struct Out<'h>(pub &'h mut dyn Console);
 
 impl Write for Out<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {

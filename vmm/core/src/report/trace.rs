@@ -22,8 +22,9 @@ use super::Out;
 use crate::addr::Ipa;
 use crate::arm::pstate::Pstate;
 use crate::host::{
-    Action, El1, Entry, Exit, Host, HostStats, Image, InjectRefused, Injection, ListState,
-    MemoryOp, MemoryRefused, VirtualTimer,
+    Action, Clock, Console, El1, Entry, Exit, Firmware, GuestMemory, Host, HostStats, Image,
+    InjectRefused, Injection, Interrupts, ListState, MemoryOp, MemoryRefused, StoppedVcpu, Vcpus,
+    VirtualTimer,
 };
 use crate::ids::{Gpr, Intid, Vcpu};
 use crate::plan::{DeviceFacts, Interrupt, PlanBlock, Window};
@@ -31,7 +32,7 @@ use crate::plan::{DeviceFacts, Interrupt, PlanBlock, Window};
 /// A host that prints what is asked of another.
 pub struct Traced<'h>(pub &'h mut dyn Host);
 
-fn line(host: &mut dyn Host, text: fmt::Arguments<'_>) {
+fn line(host: &mut dyn Console, text: fmt::Arguments<'_>) {
     // The host's UART takes everything: there is no error to handle.
     let _ = write!(Out(host), "{BEGIN}{TRACE}{text}\r\n");
 }
@@ -75,7 +76,7 @@ impl fmt::Display for Head<'_> {
 }
 
 /// Prints an exit.
-pub fn trace_exit(host: &mut dyn Host, vcpu: Vcpu, exit: Exit) {
+pub fn trace_exit(host: &mut dyn Console, vcpu: Vcpu, exit: Exit) {
     let v = vcpu.0;
     match exit {
         Exit::Trap { esr, ipa: Ipa(ipa) } => {
@@ -93,7 +94,7 @@ pub fn trace_exit(host: &mut dyn Host, vcpu: Vcpu, exit: Exit) {
 }
 
 /// Prints an answer.
-pub fn trace_action(host: &mut dyn Host, action: Action) {
+pub fn trace_action(host: &mut dyn Console, action: Action) {
     match action {
         Action::Resume => line(host, format_args!("resume")),
         Action::Park { until: Some(until) } => line(host, format_args!("park {until:#x}")),
@@ -103,15 +104,7 @@ pub fn trace_action(host: &mut dyn Host, action: Action) {
     }
 }
 
-impl Host for Traced<'_> {
-    fn slots(&self) -> u8 {
-        self.0.slots()
-    }
-
-    fn frequency(&self) -> u64 {
-        self.0.frequency()
-    }
-
+impl StoppedVcpu for Traced<'_> {
     fn reg(&mut self, vcpu: Vcpu, reg: Gpr) -> u64 {
         let value = self.0.reg(vcpu, reg);
         line(self.0, format_args!("reg {} x{} {value:#x}", vcpu.0, reg.number()));
@@ -179,6 +172,37 @@ impl Host for Traced<'_> {
         line(self.0, format_args!("vtimer {} {:#x} {:#x}", vcpu.0, timer.ctl, timer.cval));
         timer
     }
+}
+
+impl Vcpus for Traced<'_> {
+    fn last_pc(&mut self, vcpu: Vcpu) -> Option<u64> {
+        let pc = self.0.last_pc(vcpu);
+        if let Some(pc) = pc {
+            line(self.0, format_args!("lastpc {} {pc:#x}", vcpu.0));
+        }
+        pc
+    }
+
+    fn start(&mut self, vcpu: Vcpu, entry: Entry) {
+        line(self.0, format_args!("start {} {} {:#x}", vcpu.0, entry.pc, entry.x0));
+        self.0.start(vcpu, entry);
+    }
+
+    fn stop(&mut self, vcpu: Vcpu) {
+        line(self.0, format_args!("stopcpu {}", vcpu.0));
+        self.0.stop(vcpu);
+    }
+
+    fn wake(&mut self, vcpu: Vcpu) {
+        line(self.0, format_args!("wake {}", vcpu.0));
+        self.0.wake(vcpu);
+    }
+}
+
+impl Interrupts for Traced<'_> {
+    fn slots(&self) -> u8 {
+        self.0.slots()
+    }
 
     fn inject(&mut self, vcpu: Vcpu, slot: u8, irq: Injection) -> Result<(), InjectRefused> {
         let result = self.0.inject(vcpu, slot, irq);
@@ -226,14 +250,6 @@ impl Host for Traced<'_> {
         level
     }
 
-    fn last_pc(&mut self, vcpu: Vcpu) -> Option<u64> {
-        let pc = self.0.last_pc(vcpu);
-        if let Some(pc) = pc {
-            line(self.0, format_args!("lastpc {} {pc:#x}", vcpu.0));
-        }
-        pc
-    }
-
     fn ack_timer(&mut self, vcpu: Vcpu) {
         line(self.0, format_args!("acktimer {}", vcpu.0));
         self.0.ack_timer(vcpu);
@@ -243,22 +259,9 @@ impl Host for Traced<'_> {
         line(self.0, format_args!("ackline {}", intid.number()));
         self.0.ack_line(intid);
     }
+}
 
-    fn start(&mut self, vcpu: Vcpu, entry: Entry) {
-        line(self.0, format_args!("start {} {} {:#x}", vcpu.0, entry.pc, entry.x0));
-        self.0.start(vcpu, entry);
-    }
-
-    fn stop(&mut self, vcpu: Vcpu) {
-        line(self.0, format_args!("stopcpu {}", vcpu.0));
-        self.0.stop(vcpu);
-    }
-
-    fn wake(&mut self, vcpu: Vcpu) {
-        line(self.0, format_args!("wake {}", vcpu.0));
-        self.0.wake(vcpu);
-    }
-
+impl GuestMemory for Traced<'_> {
     fn image(&self, image: Image) -> &[u8] {
         self.0.image(image)
     }
@@ -270,12 +273,11 @@ impl Host for Traced<'_> {
     fn memory(&mut self, op: MemoryOp) -> Result<(), MemoryRefused> {
         self.0.memory(op)
     }
+}
 
-    fn smc(&mut self, args: [u64; 8]) -> [u64; 4] {
-        let answer = self.0.smc(args);
-        let ([x0, x1, ..], [r0, r1, r2, r3]) = (args, answer);
-        line(self.0, format_args!("smc {x0:#x} {x1:#x} {r0:#x} {r1:#x} {r2:#x} {r3:#x}"));
-        answer
+impl Clock for Traced<'_> {
+    fn frequency(&self) -> u64 {
+        self.0.frequency()
     }
 
     fn wall_clock(&mut self) -> u32 {
@@ -289,11 +291,24 @@ impl Host for Traced<'_> {
         line(self.0, format_args!("now {now:#x}"));
         now
     }
+}
 
+impl Console for Traced<'_> {
     fn print(&mut self, text: &str) {
         self.0.print(text);
     }
+}
 
+impl Firmware for Traced<'_> {
+    fn smc(&mut self, args: [u64; 8]) -> [u64; 4] {
+        let answer = self.0.smc(args);
+        let ([x0, x1, ..], [r0, r1, r2, r3]) = (args, answer);
+        line(self.0, format_args!("smc {x0:#x} {x1:#x} {r0:#x} {r1:#x} {r2:#x} {r3:#x}"));
+        answer
+    }
+}
+
+impl Host for Traced<'_> {
     fn stats(&self) -> HostStats {
         self.0.stats()
     }

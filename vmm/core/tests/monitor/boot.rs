@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use vmm_core::addr::{Ipa, IpaRange};
 use vmm_core::boot::{self, BootError, kernel_header, kernel_span};
 use vmm_core::fault::Fault;
-use vmm_core::host::{Action, Entry, Host, Image, MemoryOp, MemoryRefused};
+use vmm_core::host::{Action, Entry, GuestMemory, Image, MemoryOp, MemoryRefused};
 use vmm_core::plan::Window;
 use vmm_core::tree::{self, TreeError};
 

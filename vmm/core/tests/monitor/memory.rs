@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use vmm_core::addr::{Ipa, IpaRange};
 use vmm_core::boot;
 use vmm_core::fake::Fake;
-use vmm_core::host::{Host, Image, MemoryOp};
+use vmm_core::host::{GuestMemory, Image, MemoryOp};
 
 use crate::common::Spec;
 use crate::common::spec::{INITRD, KERNEL, RAM, RAM_SIZE, TREE};

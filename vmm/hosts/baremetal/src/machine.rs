@@ -14,12 +14,12 @@ use spin::RelaxStrategy as _;
 use vmm_core::arm::pstate::Pstate;
 use vmm_core::gic::MAX_SLOTS;
 use vmm_core::host::{
-    Action, El1, Entry, Exit, Host, Image, InjectRefused, Injection, ListState, MemoryOp,
-    MemoryRefused, VirtualTimer,
+    Action, Clock, Console, El1, Entry, Exit, Firmware, GuestMemory, Host, Image, InjectRefused,
+    Injection, Interrupts, ListState, MemoryOp, MemoryRefused, StoppedVcpu, Vcpus, VirtualTimer,
 };
 use vmm_core::ids::{Gpr, Intid, MAX_VCPUS, Vcpu};
 
-use crate::console::Console;
+use crate::console;
 use crate::gic::{Gic, KICK, OwnLists, unpack};
 use crate::memory::Memory;
 use crate::turns::Relax;
@@ -60,7 +60,7 @@ struct Wanted {
     start: Option<Entry>,
     /// List registers to fill or to empty.
     lists: [Option<Option<Injection>>; MAX_SLOTS],
-    /// What its processor is to report ([`Host::attend`]).
+    /// What its processor is to report ([`vmm_core::host::Interrupts::attend`]).
     attends: (bool, bool),
     /// It was stopped: what it left its guest for is nobody's any more.
     stopped: bool,
@@ -266,15 +266,7 @@ fn sample_timer() -> u64 {
     cval.bits()
 }
 
-impl Host for Here<'_> {
-    fn slots(&self) -> u8 {
-        self.machine.gic.slots()
-    }
-
-    fn frequency(&self) -> u64 {
-        el0::read_cntfrq_el0().bits()
-    }
-
+impl StoppedVcpu for Here<'_> {
     fn reg(&mut self, _vcpu: Vcpu, reg: Gpr) -> u64 {
         self.context.x.get(usize::from(reg.number())).copied().unwrap_or_default()
     }
@@ -325,6 +317,34 @@ impl Host for Here<'_> {
     fn virtual_timer(&mut self, _vcpu: Vcpu) -> VirtualTimer {
         VirtualTimer { ctl: el0::read_cntv_ctl_el0().bits(), cval: sample_timer() }
     }
+}
+
+impl Vcpus for Here<'_> {
+    fn start(&mut self, vcpu: Vcpu, entry: Entry) {
+        let wanted = self.machine.wanted(vcpu);
+        wanted.runs = true;
+        wanted.start = Some(entry);
+        wanted.timer_fired = false;
+        self.kick(vcpu);
+    }
+
+    fn stop(&mut self, vcpu: Vcpu) {
+        let wanted = self.machine.wanted(vcpu);
+        wanted.runs = false;
+        wanted.stopped = true;
+        self.expel(vcpu);
+    }
+
+    fn wake(&mut self, vcpu: Vcpu) {
+        self.machine.wanted(vcpu).runs = true;
+        self.kick(vcpu);
+    }
+}
+
+impl Interrupts for Here<'_> {
+    fn slots(&self) -> u8 {
+        self.machine.gic.slots()
+    }
 
     fn inject(&mut self, vcpu: Vcpu, slot: u8, irq: Injection) -> Result<(), InjectRefused> {
         self.set_list(vcpu, slot, Some(irq))
@@ -366,27 +386,9 @@ impl Host for Here<'_> {
     fn ack_line(&mut self, intid: Intid) {
         self.machine.gic.enable(self.me, u32::from(intid.number()), true);
     }
+}
 
-    fn start(&mut self, vcpu: Vcpu, entry: Entry) {
-        let wanted = self.machine.wanted(vcpu);
-        wanted.runs = true;
-        wanted.start = Some(entry);
-        wanted.timer_fired = false;
-        self.kick(vcpu);
-    }
-
-    fn stop(&mut self, vcpu: Vcpu) {
-        let wanted = self.machine.wanted(vcpu);
-        wanted.runs = false;
-        wanted.stopped = true;
-        self.expel(vcpu);
-    }
-
-    fn wake(&mut self, vcpu: Vcpu) {
-        self.machine.wanted(vcpu).runs = true;
-        self.kick(vcpu);
-    }
-
+impl GuestMemory for Here<'_> {
     fn image(&self, image: Image) -> &[u8] {
         self.machine.memory.image(image)
     }
@@ -398,14 +400,11 @@ impl Host for Here<'_> {
     fn memory(&mut self, op: MemoryOp) -> Result<(), MemoryRefused> {
         self.machine.memory.step(op).ok_or(MemoryRefused(op))
     }
+}
 
-    fn smc(&mut self, args: [u64; 8]) -> [u64; 4] {
-        let [function, arguments @ ..] = args;
-        let mut all = [0; 17];
-        all.iter_mut().zip(arguments).for_each(|(to, from)| *to = from);
-        #[expect(clippy::cast_possible_truncation, reason = "it has 32 bits (DEN0028F, 2.5)")]
-        let [x0, x1, x2, x3, ..] = smccc::smc64(function as u32, all);
-        [x0, x1, x2, x3]
+impl Clock for Here<'_> {
+    fn frequency(&self) -> u64 {
+        el0::read_cntfrq_el0().bits()
     }
 
     fn wall_clock(&mut self) -> u32 {
@@ -417,11 +416,26 @@ impl Host for Here<'_> {
         unsafe { asm!("isb", options(nostack)) };
         el0::read_cntpct_el0().bits()
     }
+}
 
+impl Console for Here<'_> {
     fn print(&mut self, text: &str) {
         // The UART is the guest's: nobody else may write meanwhile.
         (0..4).map(Vcpu).for_each(|vcpu| self.expel(vcpu));
         // Writing to the console never fails.
-        let _ = Console.write_str(text);
+        let _ = console::Console.write_str(text);
     }
 }
+
+impl Firmware for Here<'_> {
+    fn smc(&mut self, args: [u64; 8]) -> [u64; 4] {
+        let [function, arguments @ ..] = args;
+        let mut all = [0; 17];
+        all.iter_mut().zip(arguments).for_each(|(to, from)| *to = from);
+        #[expect(clippy::cast_possible_truncation, reason = "it has 32 bits (DEN0028F, 2.5)")]
+        let [x0, x1, x2, x3, ..] = smccc::smc64(function as u32, all);
+        [x0, x1, x2, x3]
+    }
+}
+
+impl Host for Here<'_> {}

@@ -8,8 +8,9 @@ use sel4_microkit::{Channel, DeferredAction, MessageInfo};
 use vmm_core::addr::{Ipa, IpaRange};
 use vmm_core::arm::pstate::Pstate;
 use vmm_core::host::{
-    ENTRY_SCTLR_EL1, El1, Entry, Host, HostStats, Image, InjectRefused, Injection, MemoryOp,
-    MemoryRefused, VirtualTimer,
+    Clock, Console, ENTRY_SCTLR_EL1, El1, Entry, Firmware, GuestMemory, Host, HostStats, Image,
+    InjectRefused, Injection, Interrupts, MemoryOp, MemoryRefused, StoppedVcpu, Vcpus,
+    VirtualTimer,
 };
 use vmm_core::ids::{Gpr, Intid, MAX_VCPUS, Vcpu, VcpuCount};
 use vmm_core::plan::{Interrupt, MAX_INTERRUPTS, PlanBlock};
@@ -18,7 +19,7 @@ use vmm_microkit_abi::registers::{Place, RegisterFile, SYSCALL_REPLY};
 
 use crate::idle::IdleTimer;
 use crate::kernel::{self, Kernel};
-use crate::memory::GuestMemory;
+use crate::memory::Ram;
 use crate::{counter, symbols, uart};
 
 /// What a virtual CPU's thread does.
@@ -58,7 +59,7 @@ type Line = (Intid, Channel);
 pub struct Sel4 {
     kernel: Kernel,
     cpus: [Cpu; MAX_VCPUS],
-    memory: GuestMemory,
+    memory: Ram,
     lines: [Option<Line>; MAX_INTERRUPTS],
     /// One for all virtual CPUs: the core names the earliest deadline.
     idle: Option<(IdleTimer, Channel)>,
@@ -117,7 +118,7 @@ impl Sel4 {
         let base = NonNull::new(symbols::ram_vaddr() as *mut u8).ok_or(Missing::Ram)?;
         // SAFETY: the Microkit tool patched the address from the mapping of the region that the
         // plan calls guest RAM; system file and plan come from one run of guestplan.
-        let memory = unsafe { GuestMemory::new(facts.ram.range(), base.as_ptr()) };
+        let memory = unsafe { Ram::new(facts.ram.range(), base.as_ptr()) };
         let mut kernel = Kernel::default();
         let slots = kernel.slots().ok_or(Missing::Vcpu(0))?;
         if facts.vcpus != VcpuCount::One {
@@ -292,15 +293,7 @@ impl Sel4 {
     }
 }
 
-impl Host for Sel4 {
-    fn slots(&self) -> u8 {
-        self.slots
-    }
-
-    fn frequency(&self) -> u64 {
-        counter::frequency()
-    }
-
+impl StoppedVcpu for Sel4 {
     fn reg(&mut self, vcpu: Vcpu, reg: Gpr) -> u64 {
         self.get(vcpu, Place::of(reg))
     }
@@ -359,26 +352,13 @@ impl Host for Sel4 {
         let ctl = self.kernel.read(vcpu, VCpuReg::CNTV_CTL);
         VirtualTimer { ctl, cval: self.kernel.read(vcpu, VCpuReg::CNTV_CVAL) }
     }
+}
 
-    fn inject(&mut self, vcpu: Vcpu, slot: u8, irq: Injection) -> Result<(), InjectRefused> {
-        self.kernel.inject(vcpu, slot, irq).map_err(|_| InjectRefused { slot })
-    }
-
+impl Vcpus for Sel4 {
     fn last_pc(&mut self, vcpu: Vcpu) -> Option<u64> {
         let mut pc = None;
         self.kernel.read_registers(vcpu, 1, |words| pc = words.first().copied());
         pc
-    }
-
-    fn ack_timer(&mut self, vcpu: Vcpu) {
-        self.kernel.ack_timer(vcpu);
-    }
-
-    fn ack_line(&mut self, intid: Intid) {
-        let line = self.lines.iter().flatten().find(|(line, _)| *line == intid);
-        if let Some(&(_, channel)) = line {
-            self.unmask(channel);
-        }
     }
 
     fn start(&mut self, vcpu: Vcpu, entry: Entry) {
@@ -418,7 +398,30 @@ impl Host for Sel4 {
             self.kernel.resume(vcpu);
         }
     }
+}
 
+impl Interrupts for Sel4 {
+    fn slots(&self) -> u8 {
+        self.slots
+    }
+
+    fn inject(&mut self, vcpu: Vcpu, slot: u8, irq: Injection) -> Result<(), InjectRefused> {
+        self.kernel.inject(vcpu, slot, irq).map_err(|_| InjectRefused { slot })
+    }
+
+    fn ack_timer(&mut self, vcpu: Vcpu) {
+        self.kernel.ack_timer(vcpu);
+    }
+
+    fn ack_line(&mut self, intid: Intid) {
+        let line = self.lines.iter().flatten().find(|(line, _)| *line == intid);
+        if let Some(&(_, channel)) = line {
+            self.unmask(channel);
+        }
+    }
+}
+
+impl GuestMemory for Sel4 {
     fn image(&self, image: Image) -> &[u8] {
         match image {
             Image::Kernel => symbols::kernel(),
@@ -447,9 +450,11 @@ impl Host for Sel4 {
         }
         Ok(())
     }
+}
 
-    fn smc(&mut self, args: [u64; 8]) -> [u64; 4] {
-        self.kernel.smc(args)
+impl Clock for Sel4 {
+    fn frequency(&self) -> u64 {
+        counter::frequency()
     }
 
     fn wall_clock(&mut self) -> u32 {
@@ -466,11 +471,21 @@ impl Host for Sel4 {
     fn now(&mut self) -> u64 {
         counter::now()
     }
+}
 
+impl Console for Sel4 {
     fn print(&mut self, text: &str) {
         uart::print(text);
     }
+}
 
+impl Firmware for Sel4 {
+    fn smc(&mut self, args: [u64; 8]) -> [u64; 4] {
+        self.kernel.smc(args)
+    }
+}
+
+impl Host for Sel4 {
     fn stats(&self) -> HostStats {
         self.kernel.stats()
     }

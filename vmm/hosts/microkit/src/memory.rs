@@ -7,7 +7,7 @@ use core::arch::asm;
 use vmm_core::addr::IpaRange;
 
 /// Guest RAM, mapped into the protection domain as normal cached memory.
-pub struct GuestMemory {
+pub struct Ram {
     window: IpaRange,
     base: *mut u8,
 }
@@ -18,7 +18,7 @@ pub struct Part {
     size: usize,
 }
 
-impl GuestMemory {
+impl Ram {
     /// # Safety
     /// `base` is a mapping of all of `window` for the rest of the program, used by no one else
     /// but the guest.
@@ -41,7 +41,7 @@ impl Part {
     /// Copies `bytes` to the front; the part must be as long.
     pub fn copy(&self, bytes: &[u8]) {
         let size = bytes.len().min(self.size);
-        // SAFETY: the part lies in the mapping that `GuestMemory::new` was promised, which holds no
+        // SAFETY: the part lies in the mapping that `Ram::new` was promised, which holds no
         // Rust object, so it does not overlap `bytes`; the guest that shares it is stopped.
         unsafe { core::ptr::copy_nonoverlapping(bytes.as_ptr(), self.start, size) }
     }

@@ -4,7 +4,7 @@
 use sel4_microkit::{
     ChannelSet, Child, DeferredAction, Handler, Infallible, MessageInfo, with_msg_regs,
 };
-use vmm_core::host::{Action, Exit, Host};
+use vmm_core::host::{Action, Exit, Interrupts};
 use vmm_core::ids::Vcpu;
 use vmm_core::plan::PlanBlock;
 use vmm_core::vm::Vm;

@@ -8,9 +8,21 @@
 
 pub use vmm_report::FaultKind;
 
+mod clock;
+mod console;
+mod firmware;
+mod interrupts;
+mod memory;
+mod vcpu;
+
+pub use self::clock::Clock;
+pub use self::console::Console;
+pub use self::firmware::Firmware;
+pub use self::interrupts::Interrupts;
+pub use self::memory::GuestMemory;
+pub use self::vcpu::{StoppedVcpu, Vcpus};
 use crate::addr::{Ipa, IpaRange};
-use crate::arm::pstate::Pstate;
-use crate::ids::{Gpr, Intid, Vcpu};
+use crate::ids::{Intid, Vcpu};
 
 /// Why a vCPU, or the machine under it, wants the monitor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,14 +37,14 @@ pub enum Exit {
     },
     /// The guest made a hypervisor call. The program counter is already past it.
     Hypercall,
-    /// The virtual timer's interrupt fired. It is masked until [`Host::ack_timer`].
+    /// The virtual timer's interrupt fired. It is masked until [`Interrupts::ack_timer`].
     Timer,
     /// A list register that asked for it became empty ([`Some`] slot), or the interrupt
     /// controller wants attention without naming one.
     Maintenance(Option<u8>),
-    /// The guest ended this many interrupts that no list register holds ([`Host::attend`]).
+    /// The guest ended this many interrupts that no list register holds ([`Interrupts::attend`]).
     EndedAside(u8),
-    /// A device's physical interrupt fired. The line is masked until [`Host::ack_line`].
+    /// A device's physical interrupt fired. The line is masked until [`Interrupts::ack_line`].
     /// Comes on behalf of the machine: the answer [`Action::Resume`] changes nothing.
     Line(Intid),
     /// A deadline given with [`Action::Park`] may have passed. Comes on behalf of the machine, as
@@ -52,12 +64,12 @@ pub enum Exit {
 pub enum Action {
     /// Let the vCPU run on (for [`Exit::Line`] and [`Exit::WakeUp`]: leave everything as it is).
     Resume,
-    /// Do not run the vCPU until [`Host::wake`], [`Host::start`] or [`Host::stop`] names it. If
+    /// Do not run the vCPU until [`Vcpus::wake`], [`Vcpus::start`] or [`Vcpus::stop`] names it. If
     /// `until` is given, send [`Exit::WakeUp`] once the counter reaches it. As the answer to
     /// [`Exit::WakeUp`] it names the next deadline. One that cannot keep deadlines says so before
     /// ([`crate::vm::Vm::never_park`]): a vCPU that turned itself off is parked, too.
     Park {
-        /// Deadline in ticks of the generic timer's counter ([`Host::now`]).
+        /// Deadline in ticks of the generic timer's counter ([`Clock::now`]).
         until: Option<u64>,
     },
     /// The guest powered the machine off; the last report is out. Ask the firmware for it.
@@ -185,149 +197,10 @@ pub struct InjectRefused {
 #[error("guest RAM does not hold {0:?}")]
 pub struct MemoryRefused(pub MemoryOp);
 
-/// What the core asks of the kernel under it. Registers may be asked for only between the exit of
-/// a vCPU and the answer to it.
-pub trait Host {
-    /// Number of list registers that can be injected into, 1 to 16.
-    fn slots(&self) -> u8;
-
-    /// Frequency of the generic timer's counter, in hertz.
-    fn frequency(&self) -> u64;
-
-    /// Reads a general-purpose register of a stopped vCPU.
-    fn reg(&mut self, vcpu: Vcpu, reg: Gpr) -> u64;
-
-    /// Writes a general-purpose register of a stopped vCPU.
-    fn set_reg(&mut self, vcpu: Vcpu, reg: Gpr, value: u64);
-
-    /// Program counter of a stopped vCPU.
-    fn pc(&mut self, vcpu: Vcpu) -> u64;
-
-    /// Sets the program counter of a stopped vCPU.
-    fn set_pc(&mut self, vcpu: Vcpu, pc: u64);
-
-    /// Processor state of a stopped vCPU.
-    fn pstate(&mut self, vcpu: Vcpu) -> Pstate;
-
-    /// The same, if it is at hand; `None` where looking would cost a call, and a single step or an
-    /// IT block does not outlive the exit anyway.
-    fn pstate_at_hand(&mut self, vcpu: Vcpu) -> Option<Pstate>;
-
-    /// Whether anything but the program counter of a vCPU in AArch32 state can be changed. A program
-    /// of EL0 can be in it; a kernel that cannot write such a state back would go on in another.
-    fn writes_aarch32(&self) -> bool {
-        true
-    }
-
-    /// Sets the processor state of a stopped vCPU.
-    fn set_pstate(&mut self, vcpu: Vcpu, pstate: Pstate);
-
-    /// SCTLR_EL1 of the vCPU whose exit is being handled, which decides about the byte order of
-    /// its accesses; `None` where looking at it would cost a call for every exit.
-    fn sctlr(&mut self, vcpu: Vcpu) -> Option<u64>;
-
-    /// A register of EL1 of the vCPU whose exit is being handled; `None` where the kernel cannot
-    /// reach it, because the vCPU's registers are in another core.
-    fn el1(&mut self, vcpu: Vcpu, register: El1) -> Option<u64>;
-
-    /// Writes a register of EL1, where [`Host::el1`] reads one.
-    fn set_el1(&mut self, vcpu: Vcpu, register: El1, value: u64);
-
-    /// The virtual address of the abort that is being handled (FAR_EL2), where the kernel hands it
-    /// on.
-    fn fault_address(&mut self, vcpu: Vcpu) -> Option<u64>;
-
-    /// The virtual timer of a stopped vCPU.
-    fn virtual_timer(&mut self, vcpu: Vcpu) -> VirtualTimer;
-
-    /// Puts a pending interrupt into list register `slot`, with end-of-interrupt maintenance
-    /// asked for. Whatever was there is overwritten: the core knows what is free.
-    ///
-    /// # Errors
-    /// The kernel says that the slot holds an active interrupt, or does not exist.
-    fn inject(&mut self, vcpu: Vcpu, slot: u8, irq: Injection) -> Result<(), InjectRefused>;
-
-    /// Whether the host can read list registers: [`Host::list_state`] then has an answer for each
-    /// that was injected into, and [`Host::clear_list`] empties it.
-    fn reads_lists(&self) -> bool {
-        false
-    }
-
-    /// What a list register that was injected into holds now, of any vCPU that is on or has just
-    /// turned itself off. `None` where the kernel does not say.
-    fn list_state(&mut self, _vcpu: Vcpu, _slot: u8) -> Option<ListState> {
-        None
-    }
-
-    /// Takes whatever it holds out of a list register. A kernel that cannot empty one overwrites
-    /// it with `quiet`, which the guest does not see.
-    ///
-    /// # Errors
-    /// The kernel says that the slot holds an active interrupt.
-    fn clear_list(&mut self, vcpu: Vcpu, slot: u8, quiet: Injection) -> Result<(), InjectRefused> {
-        self.inject(vcpu, slot, quiet)
-    }
-
-    /// From now on a host that can read list registers reports [`Exit::Maintenance`] with no slot
-    /// as soon as none of the vCPU's list registers holds a pending interrupt (`room`), and
-    /// [`Exit::EndedAside`] (`ends`); or no longer.
-    fn attend(&mut self, _vcpu: Vcpu, _room: bool, _ends: bool) {}
-
-    /// Whether a device's level line, masked since it fired, is high now. `None` where the kernel
-    /// does not say.
-    fn line_level(&mut self, _intid: Intid) -> Option<bool> {
-        None
-    }
-
-    /// Program counter of a vCPU that may be running: where it is, or where it was when it last
-    /// entered the kernel. `None` where that is not known.
-    fn last_pc(&mut self, _vcpu: Vcpu) -> Option<u64> {
-        None
-    }
-
-    /// Unmasks the virtual timer's interrupt after [`Exit::Timer`]; if its condition still holds,
-    /// it fires again.
-    fn ack_timer(&mut self, vcpu: Vcpu);
-
-    /// Unmasks a device's line after [`Exit::Line`]; if a level line is still high, it fires
-    /// again.
-    fn ack_line(&mut self, intid: Intid);
-
-    /// Resets a vCPU (ENTRY_SPSR, ENTRY_SCTLR_EL1, timer off, registers zero) and lets it run
-    /// from `entry`. For the vCPU whose exit is being handled, [`Action::Resume`] follows.
-    fn start(&mut self, vcpu: Vcpu, entry: Entry);
-
-    /// Stops a vCPU; its registers are lost.
-    fn stop(&mut self, vcpu: Vcpu);
-
-    /// Lets a parked vCPU run on.
-    fn wake(&mut self, vcpu: Vcpu);
-
-    /// The bytes of a pristine image; empty where the guest has none.
-    fn image(&self, image: Image) -> &[u8];
-
-    /// What the boot loader or the emulator left in the plan's region `seed`; empty where the plan
-    /// has none.
-    fn seed(&self) -> &[u8];
-
-    /// Does one step in the placing of images.
-    ///
-    /// # Errors
-    /// The range leaves guest RAM.
-    fn memory(&mut self, op: MemoryOp) -> Result<(), MemoryRefused>;
-
-    /// Makes a firmware call on the monitor's behalf (DEN0028F): X0 to X7 in, X0 to X3 out.
-    fn smc(&mut self, args: [u64; 8]) -> [u64; 4];
-
-    /// Seconds since 1970 of the clock that the plan names (its region `rtc`); zero where it has none.
-    fn wall_clock(&mut self) -> u32;
-
-    /// The generic timer's counter (CNTPCT_EL0), in ticks.
-    fn now(&mut self) -> u64;
-
-    /// Writes text to the UART by polling. Called only while the guest is stopped.
-    fn print(&mut self, text: &str);
-
+/// All that the core asks of the kernel under it. What needs only a part of it takes that part.
+pub trait Host:
+    StoppedVcpu + Vcpus + Interrupts + GuestMemory + Clock + Console + Firmware
+{
     /// What the kernel was asked for so far; zero where nobody counts.
     fn stats(&self) -> HostStats {
         HostStats::default()
