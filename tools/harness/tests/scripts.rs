@@ -128,3 +128,31 @@ fn setup_without_a_network_ends_with_a_sentence() {
     let last = said.lines().last().unwrap_or_default();
     assert!(last.contains("the network does not give it") && !said.contains("E: "), "{said}");
 }
+
+/// What ci/image needs beyond ci/setup's packages, it names in one line to paste.
+#[test]
+fn image_says_in_one_line_how_to_get_each_tool_that_is_missing() {
+    let folder = Folder::new("image");
+    for tool in ["mkfs.fat", "mcopy", "sfdisk", "mkimage", "jq"] {
+        let script = format!(
+            r#"command() {{ [ "$2" != {tool} ] && builtin command "$@"; }}
+            export -f command
+            exec bash "$image" maaxboard --out "$out""#
+        );
+        let set = [("image", root().join("ci/image")), ("out", folder.0.join("out"))];
+        let set = set.each_ref().map(|(name, path)| (*name, path.as_path()));
+        let output = bash(&script, &set);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        // Tools before this one may be missing in earnest.
+        let missing = said.split_once(" is missing: ").map(|(_, line)| line);
+        let packages = "dosfstools mtools fdisk u-boot-tools jq\n";
+        let line = format!("apt-get install --no-install-recommends {packages}");
+        assert_eq!(
+            (output.status.code(), missing),
+            (Some(3), Some(line.as_str())),
+            "{tool}: {said}"
+        );
+        assert_eq!((output.stdout.len(), said.lines().count()), (0, 1), "{tool}: {said}");
+        assert!(!folder.0.join("out").exists());
+    }
+}

@@ -32,6 +32,7 @@ impl Checked {
     ) -> Result<Self, PlanError> {
         let mut plan = Plan::with_tree(board, wish, images, board_tree)?;
         let mut findings = CheckInput::from_plan(&plan).findings();
+        // Accepted after all are found: an error is named even where it stops nothing.
         accept(&mut findings, board.accept.iter().chain(&wish.accept));
         if findings.iter().any(|finding| finding.severity == Severity::Error) {
             return Err(PlanError::Findings { findings });

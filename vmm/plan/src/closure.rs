@@ -215,6 +215,7 @@ impl Builder<'_> {
         pass: &Pass,
         queue: &mut Vec<(NodeId, Pass)>,
     ) -> Result<(), PlanError> {
+        // The first wish counts; this is also what ends a circle of references.
         if self.roles.get(&id) == Some(&Role::Whole) {
             return Ok(());
         }

@@ -147,6 +147,7 @@ impl Checked {
             std::fs::write(&path, bytes).map_err(PlanError::file(&path))
         };
         let plan = self.plan();
+        // First what can still fail for want of room: then nothing is written.
         put(PLAN_FILE, &plan.block()?)?;
         put(MAP_FILE, Map::new(plan, true).markdown().as_bytes())?;
         put(TREE_FILE, &plan.dtb)?;

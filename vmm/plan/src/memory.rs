@@ -284,6 +284,7 @@ fn images(needs: &Needs<'_>) -> Vec<Region> {
         name,
         ipa: None,
         pa: None,
+        // Large pages where they waste little: one entry of a table stands for 512.
         size: align_up(bytes, if bytes < LARGE_PAGE { PAGE } else { LARGE_PAGE }),
         owner: Owner::Monitor,
         kind: Kind::Normal,

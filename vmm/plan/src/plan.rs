@@ -82,7 +82,9 @@ impl Plan {
         let gic = board.gic_for(wish.host, wish.gic)?;
         check_wish(board, wish)?;
         check_initrd(&images)?;
+        // Images before devices: where the tree goes follows from the kernel's size, not from its own.
         let layout = Layout::new(guest_ram(board, wish)?, &images)?;
+        // The board's first: of two for one node the later one, the wish's, counts.
         let passes: Vec<_> = board.pass.iter().chain(&wish.pass).cloned().collect();
         let closure = match (&board_tree, passes.first()) {
             (Some(tree), _) => Closure::new(tree, &passes)?,
@@ -110,6 +112,7 @@ impl Plan {
                 way_out: "pass fewer nodes through".into(),
             });
         }
+        // Behind the tree: the monitor has a copy of it in a region of that size.
         let needs =
             Needs { board, wish, gic, layout: &layout, dtb: length(&dtb), closure: &closure };
         let mut regions = memory::regions(&needs);
@@ -124,6 +127,7 @@ impl Plan {
             board_tree,
             wish: wish.clone(),
             gic: gic.version(),
+            // GICD_TYPER counts in 32s (Arm IHI 0048B, 4.3.2), and the monitor has at least one of SPIs.
             intids: last.saturating_add(1).next_multiple_of(32).max(64),
             layout,
             regions,

@@ -133,6 +133,7 @@ fn owners(
     for domain in domains {
         monitor.extend(maps(*domain)?);
     }
+    // Whose symbol it is tells how it is used: the tool knows no such owner.
     let stopped_only = !monitor.is_empty() && monitor.iter().all(|(_, stopped_only)| *stopped_only);
     for (ipa, _) in &guest {
         let owner = if stopped_only { Owner::MonitorOnceStopped } else { Owner::Guest };

@@ -47,7 +47,8 @@ impl Address for u64 {
 }
 
 /// A range of addresses that does not wrap: `base + size <= 2^64 - 1`, as in
-/// [`IpaRange`](vmm_core::addr::IpaRange).
+/// [`IpaRange`](vmm_core::addr::IpaRange). Why not that one: a board file gives ranges of both kinds,
+/// and what a tree means by an address is known only where the tree is used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Span<A = u64> {
     base: A,

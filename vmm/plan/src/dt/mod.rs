@@ -143,6 +143,7 @@ impl Tree {
             }
             index.paths.insert(index.node(id).path.clone(), id);
         }
+        // Only now: a reference may lead to any node, also to one that comes later.
         for id in 0..index.nodes.len() {
             let (registers, unreachable) = address::registers(&index, id);
             let interrupts = interrupts::interrupts(&index, id);

@@ -74,6 +74,7 @@ impl Findings {
 
     /// All of them, each once, errors first.
     pub(crate) fn sorted(mut self) -> Vec<Finding> {
+        // Stable: within a severity the order is that of the checks. Two of them may say the same.
         self.0.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
         self.0.dedup();
         self.0
