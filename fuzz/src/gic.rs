@@ -87,6 +87,15 @@ impl Pair {
     fn compare(&mut self) {
         self.flush();
         assert_eq!(self.fake.overwritten, []);
+        let mut offers = Vec::new();
+        for (v, cpu) in (0..).zip(&self.fake.cpus) {
+            for list in &cpu.lists {
+                if let List::Pending(irq) = list {
+                    offers.push((irq.intid.number(), v));
+                }
+            }
+        }
+        self.model.offer(&offers);
         for v in 0..self.vcpus {
             let (cpu, on) = (&self.fake.cpus[usize::from(v)], self.model.on[usize::from(v)]);
             let pending = cpu.lists.iter().filter_map(|list| match list {

@@ -44,6 +44,8 @@ pub struct Irq {
     edge: bool,
     priority: u8,
     route: u64,
+    /// Which of several targets the controller has chosen, see [`Model::offer`].
+    offered: Option<u8>,
     sources: u8,
 }
 
@@ -181,14 +183,26 @@ impl Model {
         if intid < 32 || self.vcpus == 1 {
             return true;
         }
-        // The lowest of those that are named and on; nobody, if nobody is.
+        // One of those that are named and on; nobody, if nobody is.
         let first = |named: &dyn Fn(u8) -> bool| {
-            (0..self.vcpus).find(|v| self.on[usize::from(*v)] && named(*v)) == Some(v)
+            let takes = |v: &u8| self.on[usize::from(*v)] && named(*v);
+            irq.offered.filter(takes).or_else(|| (0..self.vcpus).find(takes)) == Some(v)
         };
         match self.version {
             2 => first(&|v| irq.route >> v & 1 == 1),
             _ if irq.route >> 31 & 1 == 1 => first(&|_| true),
             _ => irq.route == u64::from(v),
+        }
+    }
+
+    /// Shared interrupts, and the CPU that was offered each. Which of several targets that are on it
+    /// is, the book leaves open (IHI 0048B, the 1-N model; IHI 0069H, GICD_IROUTER), and none has to
+    /// give way to one that is turned on later. Without an offer it is the lowest.
+    pub fn offer(&mut self, offers: &[(u16, u8)]) {
+        self.shared.iter_mut().for_each(|irq| irq.offered = None);
+        for (intid, v) in offers {
+            let shared = intid.checked_sub(32).and_then(|n| self.shared.get_mut(usize::from(n)));
+            shared.into_iter().for_each(|irq| irq.offered = Some(*v));
         }
     }
 
