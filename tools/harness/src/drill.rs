@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use vmm_plan::filenames::{KERNEL_FILE, PLAN_FILE};
+use vmm_plan::finding::Rule;
 use vmm_plan::wish::{Accept, Pass};
 
 use crate::boot;
@@ -31,11 +32,11 @@ enum Trouble {
     /// The initial RAM file system, and boot arguments.
     Initrd(fn(&Path) -> Result<Vec<u8>>, &'static str),
     /// The guest's device tree, and what is accepted.
-    Tree(fn(&mut [u8]), &'static [&'static str]),
+    Tree(fn(&mut [u8]), &'static [Rule]),
     /// A device of a board's tree that is passed through.
     Pass(&'static str, &'static str),
     /// A device in the guest's own tree that it was not given, and what is accepted.
-    NotGiven(&'static [&'static str]),
+    NotGiven(&'static [Rule]),
     /// Guest RAM in MiB.
     Ram(u64),
     /// A file of the plan, before the image is made of it.
@@ -75,10 +76,10 @@ const DRILLS: &[(&str, Trouble)] = &[
     ("device tree of another GIC", Trouble::Tree(other_gic, &[])),
     (
         "device tree of another GIC, accepted",
-        Trouble::Tree(other_gic, &["gic-mismatch", "irq-of-disabled-node", "dma-unknown"]),
+        Trouble::Tree(other_gic, &[Rule::GicMismatch, Rule::IrqOfDisabledNode, Rule::DmaUnknown]),
     ),
     ("device of the guest's tree that it was not given", Trouble::NotGiven(&[])),
-    ("the same, accepted", Trouble::NotGiven(&["node-unmapped"])),
+    ("the same, accepted", Trouble::NotGiven(&[Rule::NodeUnmapped])),
     ("file of the plan missing", Trouble::Planned(KERNEL_FILE, |_| Kept::No)),
     ("plan block of another version", Trouble::Planned(PLAN_FILE, next_version)),
     ("plan block damaged", Trouble::Planned(PLAN_FILE, damage)),
@@ -185,7 +186,7 @@ fn attempt(root: &Path, config: &GuestConfig, trouble: Trouble) -> Result<(u8, S
         Trouble::Initrd(make, append) => {
             machine.append = append.into();
             // The size at the end of what is cut short is any number.
-            machine.accept = accepted(&["initramfs-too-big"]);
+            machine.accept = accepted(&[Rule::InitramfsTooBig]);
             machine.initrd = Some(given(&folder, "initrd", &make(&initrd)?)?);
             machine.kernel = Some(kernel);
         }
@@ -243,8 +244,8 @@ fn boot_once(
 
 /// Findings that the plan may have; a name that there is not is missing then, and the drill ends in
 /// another way.
-fn accepted(rules: &[&str]) -> Vec<Accept> {
-    rules.iter().filter_map(|rule| Accept::parse(rule).ok()).collect()
+fn accepted(rules: &[Rule]) -> Vec<Accept> {
+    rules.iter().copied().map(Accept::all).collect()
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {

@@ -6,6 +6,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use vmm_plan::finding::Rule;
 use vmm_plan::wish::{Accept, Pass};
 
 use crate::boot;
@@ -53,8 +54,7 @@ pub fn run(root: &Path, config: &GuestConfig) -> Result<Vec<String>> {
         return Ok(wrong);
     };
     let with_tree = Machine { dtb: Some(dtb.clone()), ..config.machine() };
-    let accepted = Accept::parse("node-unmapped").map_err(Error::Usage)?;
-    let stopped = Machine { accept: vec![accepted], ..with_tree.clone() };
+    let stopped = Machine { accept: vec![Accept::all(Rule::NodeUnmapped)], ..with_tree.clone() };
     let report = boot_once(root, &stopped)?;
     if report.exit_code != 2 {
         return Ok(vec![format!("{DEVICE} in the guest's tree: {}", report.message)]);

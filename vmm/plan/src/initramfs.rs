@@ -64,10 +64,10 @@ pub fn unpacked(image: &[u8]) -> Unpacked {
             [0x89, b'L', b'Z', b'O', ..] => return Unpacked::AtLeast(sum, "lzo"),
             _ => {
                 // A disk image may begin with zeros.
-                let (what, way_out) = foreign(rest)
+                let (kind, way_out) = foreign(rest)
                     .or_else(|| foreign(image))
                     .unwrap_or(("no archive, and no compression that Linux knows", PACK));
-                return Unpacked::Unusable(what, way_out);
+                return Unpacked::Unusable(kind, way_out);
             }
         }
     }

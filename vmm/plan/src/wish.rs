@@ -197,6 +197,12 @@ pub struct Accept {
 }
 
 impl Accept {
+    /// Every finding of that kind.
+    #[must_use]
+    pub const fn all(rule: Rule) -> Self {
+        Self { rule, subject: None }
+    }
+
     /// Reads `RULE` or `RULE SUBJECT`.
     ///
     /// # Errors
