@@ -43,14 +43,8 @@ pub enum VcpuCount {
 impl VcpuCount {
     /// So many, if a guest can have as many.
     #[must_use]
-    pub const fn new(count: u32) -> Option<Self> {
-        match count {
-            1 => Some(Self::One),
-            2 => Some(Self::Two),
-            3 => Some(Self::Three),
-            4 => Some(Self::Four),
-            _ => None,
-        }
+    pub fn new(count: u32) -> Option<Self> {
+        Self::try_read_from_bytes(&count.to_le_bytes()).ok()
     }
 
     /// 1 to 4.
@@ -78,12 +72,8 @@ pub enum GicVersion {
 impl GicVersion {
     /// The model of this number.
     #[must_use]
-    pub const fn new(number: u32) -> Option<Self> {
-        match number {
-            2 => Some(Self::V2),
-            3 => Some(Self::V3),
-            _ => None,
-        }
+    pub fn new(number: u32) -> Option<Self> {
+        Self::try_read_from_bytes(&number.to_le_bytes()).ok()
     }
 }
 

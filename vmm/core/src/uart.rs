@@ -34,12 +34,8 @@ pub enum Uart {
 impl Uart {
     /// The UART with this number.
     #[must_use]
-    pub const fn new(number: u32) -> Option<Self> {
-        match number {
-            1 => Some(Self::Pl011),
-            2 => Some(Self::Imx),
-            _ => None,
-        }
+    pub fn new(number: u32) -> Option<Self> {
+        Self::try_read_from_bytes(&number.to_le_bytes()).ok()
     }
 
     /// What a UART is that no plan names, by the word at [`PART`]: a PL011 has its part number there

@@ -3,6 +3,7 @@
 //! bit, two bits or a byte for each interrupt, at the same offsets in all three
 //! (IHI 0048B, 4.3; IHI 0069H, 12.9 and 12.11).
 
+use super::registers::gicd;
 use super::{Bank, Gic, each, place};
 use crate::host::Host;
 use crate::ids::{GicVersion, Intid, Vcpu};
@@ -31,19 +32,19 @@ pub(super) enum Block {
 impl Block {
     /// The block and word at a register offset that is a multiple of 4.
     pub(super) fn at(offset: u64) -> Option<(Self, usize)> {
-        let offset = usize::try_from(offset).ok().filter(|offset| *offset < 0xd00)?;
-        let bits = (offset & 0x7f) / 4;
+        let at = usize::try_from(offset).ok()?;
+        let (bits, bytes) = ((at & 0x7f) / 4, (at & 0x3ff) / 32);
         Some(match offset {
-            0x080..0x100 => (Self::Group, bits),
-            0x100..0x180 => (Self::SetEnable, bits),
-            0x180..0x200 => (Self::ClearEnable, bits),
-            0x200..0x280 => (Self::SetPending, bits),
-            0x280..0x300 => (Self::ClearPending, bits),
-            0x300..0x380 => (Self::SetActive, bits),
-            0x380..0x400 => (Self::ClearActive, bits),
-            0x400..0x800 => (Self::Priority(offset % 32), (offset & 0x3ff) / 32),
-            0x800..0xc00 => (Self::Target(offset % 32), (offset & 0x3ff) / 32),
-            0xc00.. => (Self::Configuration(offset / 4 % 2), (offset & 0xff) / 8),
+            gicd::IGROUPR..gicd::ISENABLER => (Self::Group, bits),
+            gicd::ISENABLER..gicd::ICENABLER => (Self::SetEnable, bits),
+            gicd::ICENABLER..gicd::ISPENDR => (Self::ClearEnable, bits),
+            gicd::ISPENDR..gicd::ICPENDR => (Self::SetPending, bits),
+            gicd::ICPENDR..gicd::ISACTIVER => (Self::ClearPending, bits),
+            gicd::ISACTIVER..gicd::ICACTIVER => (Self::SetActive, bits),
+            gicd::ICACTIVER..gicd::IPRIORITYR => (Self::ClearActive, bits),
+            gicd::IPRIORITYR..gicd::ITARGETSR => (Self::Priority(at % 32), bytes),
+            gicd::ITARGETSR..gicd::ICFGR => (Self::Target(at % 32), bytes),
+            gicd::ICFGR..gicd::BLOCKS_END => (Self::Configuration(at / 4 % 2), (at & 0xff) / 8),
             _ => return None,
         })
     }

@@ -16,11 +16,13 @@ mod exhaustive;
 mod lists;
 #[cfg(test)]
 mod oracle;
+mod registers;
 pub mod v2;
 pub mod v3;
 
 use self::blocks::Block;
 use self::lists::{Aside, Slot};
+use self::registers::gicd;
 use crate::devices::{Effect, Emulated, MmioAccess, Stored};
 use crate::host::Host;
 use crate::ids::{GicVersion, Intid, MAX_VCPUS, Trigger, Vcpu, VcpuCount};
@@ -32,9 +34,6 @@ const WORDS: usize = 31;
 
 /// Most list registers that the architecture has (IHI 0069H, ICH_VTR_EL2.ListRegs).
 pub const MAX_SLOTS: usize = 16;
-
-/// GICD_CTLR.EnableGrp0 and EnableGrp1 (IHI 0048B, 4.3.1).
-const CTLR_GROUPS: u32 = 0b11;
 
 /// 32 interrupts. Bit or element n is INTID `32 * word + n`.
 #[derive(Clone, Copy, Debug, Default)]
@@ -285,10 +284,10 @@ impl Gic {
         };
         match self.version {
             GicVersion::V2 => first(route).is_some_and(|(first, _)| first == vcpu),
-            GicVersion::V3 if route & v3::IROUTER_ANY != 0 => {
+            GicVersion::V3 if route & gicd::IROUTER_ANY != 0 => {
                 first(u64::MAX).is_some_and(|(first, _)| first == vcpu)
             }
-            GicVersion::V3 => route & v3::IROUTER_AFFINITY == u64::from(vcpu.0),
+            GicVersion::V3 => route & gicd::IROUTER_AFFINITY == u64::from(vcpu.0),
         }
     }
 

@@ -2,16 +2,14 @@
 //! GICv2's view: the distributor (Arm IHI 0048B, 4.3). The CPU interface is the GICV page, which
 //! the guest reaches without the monitor.
 
+use super::Gic;
 use super::blocks::Block;
-use super::{CTLR_GROUPS, Gic};
+use super::registers::gicd;
 use crate::host::Host;
 use crate::ids::{Intid, Vcpu};
 
 /// Size of the distributor's registers in bytes (IHI 0048B, 4.1.2).
 pub const DISTRIBUTOR_SIZE: u64 = 0x1000;
-
-/// GICD_IIDR: implementer Arm, everything else zero.
-pub(super) const IIDR: u32 = 0x43b;
 
 impl Gic {
     /// Reads the 32-bit register at `offset`, a multiple of 4; `None` if there is none.
@@ -20,13 +18,13 @@ impl Gic {
             return Some(self.read_block(host, (vcpu, vcpu), block, word));
         }
         Some(match offset {
-            0x000 => self.ctlr,
-            0x004 => self.typer_lines() | u32::from(self.vcpus.get().wrapping_sub(1)) << 5,
-            0x008 => IIDR,
-            0xe00..0xf00 => 0, // NSACR: no Security Extensions
-            0xf10..0xf30 => self.sgi_sources(host, vcpu, sgi_index(offset)),
-            0xfe8 => 0x2b, // ICPIDR2: architecture 2
-            0xfd0..0x1000 => 0,
+            gicd::CTLR => self.ctlr,
+            gicd::TYPER => self.typer_lines() | u32::from(self.vcpus.get().wrapping_sub(1)) << 5,
+            gicd::IIDR => gicd::IIDR_ARM,
+            gicd::NSACR..gicd::SGIR => 0, // no Security Extensions
+            gicd::CPENDSGIR..gicd::SPENDSGIR_END => self.sgi_sources(host, vcpu, sgi_index(offset)),
+            gicd::V2_ICPIDR2 => gicd::V2_ARCHITECTURE,
+            gicd::V2_ID..gicd::V2_END => 0,
             _ => return None,
         })
     }
@@ -46,12 +44,18 @@ impl Gic {
         }
         let ones = value & mask;
         match offset {
-            0x000 => self.set_groups(host, ((self.ctlr & !mask) | ones) & CTLR_GROUPS),
-            0xf00 => self.v2_send(host, vcpu, ones),
-            0xf10..0xf20 => self.change_sgi_sources(host, vcpu, sgi_index(offset), ones, false),
-            0xf20..0xf30 => self.change_sgi_sources(host, vcpu, sgi_index(offset), ones, true),
+            gicd::CTLR => {
+                self.set_groups(host, ((self.ctlr & !mask) | ones) & gicd::CTLR_GROUPS);
+            }
+            gicd::SGIR => self.v2_send(host, vcpu, ones),
+            gicd::CPENDSGIR..gicd::SPENDSGIR => {
+                self.change_sgi_sources(host, vcpu, sgi_index(offset), ones, false)
+            }
+            gicd::SPENDSGIR..gicd::SPENDSGIR_END => {
+                self.change_sgi_sources(host, vcpu, sgi_index(offset), ones, true)
+            }
             // Read-only, or only with the Security Extensions.
-            0x004 | 0x008 | 0xe00..0xf00 | 0xfd0..0x1000 => {}
+            gicd::TYPER | gicd::IIDR | gicd::NSACR..gicd::SGIR | gicd::V2_ID..gicd::V2_END => {}
             _ => return false,
         }
         true

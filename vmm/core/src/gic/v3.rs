@@ -4,8 +4,8 @@
 //! always on, no LPIs. vCPU n has affinity 0.0.0.n.
 
 use super::blocks::{Block, bit_if};
-use super::v2::IIDR;
-use super::{CTLR_GROUPS, Gic, Window, halves, place};
+use super::registers::{frame, gicd, gicr};
+use super::{Gic, Window, halves, place};
 use crate::arm::syndrome::SystemRegister;
 use crate::host::Host;
 use crate::ids::{Intid, Vcpu};
@@ -16,21 +16,6 @@ pub const DISTRIBUTOR_SIZE: u64 = 0x1_0000;
 pub const REDISTRIBUTOR_SIZE: u64 = 0x2_0000;
 /// Where the second of them begins, that of SGIs and PPIs.
 pub(super) const SGI_FRAME: u64 = 0x1_0000;
-
-/// GICD_IROUTER.Interrupt_Routing_Mode: any vCPU.
-pub(super) const IROUTER_ANY: u64 = 1 << 31;
-/// The affinity fields of GICD_IROUTER.
-pub(super) const IROUTER_AFFINITY: u64 = 0xff_00ff_ffff;
-
-/// GICD_CTLR.ARE and GICD_CTLR.DS, both fixed at one.
-const CTLR_FIXED: u32 = 1 << 4 | 1 << 6;
-/// GICD_TYPER: 10 bits of INTID, affinity 3 valid, no 1-of-N.
-const TYPER_FIXED: u32 = 9 << 19 | 1 << 24 | 1 << 25;
-/// GICD_PIDR2 and GICR_PIDR2: architecture 3.
-const PIDR2: u32 = 0x3b;
-/// GICR_WAKER: ProcessorSleep, and ChildrenAsleep which follows it.
-const WAKER_SLEEP: u32 = 1 << 1;
-const WAKER_ASLEEP: u32 = 1 << 2;
 
 /// Whether a block's word of 32 interrupts has registers in this window: SGIs and PPIs are in the
 /// redistributors, the others in the distributor, targets in GICD_IROUTER.
@@ -47,14 +32,16 @@ impl Gic {
             return Some(if here { self.read_block(host, (vcpu, vcpu), block, word) } else { 0 });
         }
         Some(match offset {
-            0x0000 => self.ctlr | CTLR_FIXED,
-            0x0004 => self.typer_lines() | TYPER_FIXED,
-            0x0008 => IIDR,
-            0x6000..0x8000 => self.router(offset),
-            0xffe8 => PIDR2,
+            gicd::CTLR => self.ctlr | gicd::CTLR_FIXED,
+            gicd::TYPER => self.typer_lines() | gicd::TYPER_FIXED,
+            gicd::IIDR => gicd::IIDR_ARM,
+            gicd::IROUTER..gicd::IROUTER_END => self.router(offset),
+            frame::PIDR2 => frame::V3_ARCHITECTURE,
             // TYPER2, STATUSR, SETSPI, IGRPMODR, NSACR, SGIR, SGI pending, identification: not
             // here, but known.
-            0x000c..0x0080 | 0x0d00..0x1000 | 0xffd0..0x1_0000 => 0,
+            gicd::TYPER2..gicd::IGROUPR
+            | gicd::BLOCKS_END..gicd::V2_END
+            | frame::ID..frame::END => 0,
             _ => return None,
         })
     }
@@ -75,11 +62,13 @@ impl Gic {
             return true;
         }
         match offset {
-            0x0000 => {
-                self.set_groups(host, ((self.ctlr & !mask) | (value & mask)) & CTLR_GROUPS);
+            gicd::CTLR => {
+                let ctlr = ((self.ctlr & !mask) | (value & mask)) & gicd::CTLR_GROUPS;
+                self.set_groups(host, ctlr);
             }
-            0x6000..0x8000 => self.set_router(host, offset, value, mask),
-            0x0004..0x0080 | 0x0d00..0x1000 | 0xffd0..0x1_0000 => {}
+            gicd::IROUTER..gicd::IROUTER_END => self.set_router(host, offset, value, mask),
+            gicd::TYPER..gicd::IGROUPR | gicd::BLOCKS_END..gicd::V2_END | frame::ID..frame::END => {
+            }
             _ => return false,
         }
         true
@@ -105,7 +94,8 @@ impl Gic {
         if let Some(route) = self.bank_mut(Vcpu(0), word).and_then(|bank| bank.route.get_mut(index))
         {
             let old = *route;
-            *route = ((*route & !mask) | (value & mask)) & (IROUTER_AFFINITY | IROUTER_ANY);
+            *route =
+                ((*route & !mask) | (value & mask)) & (gicd::IROUTER_AFFINITY | gicd::IROUTER_ANY);
             let changed = bit_if(*route != old, index);
             self.recall_all(host, Vcpu(0), word, changed);
         }
@@ -125,21 +115,20 @@ impl Gic {
                     Some(self.read_block(host, (owner, reader), block, word))
                 }
                 Some(_) => Some(0),
-                None => (0xd00..0x1_0000).contains(&offset).then_some(0),
+                None => (gicd::BLOCKS_END..frame::END).contains(&offset).then_some(0),
             };
         }
         let last = u32::from(owner.0.wrapping_add(1) == self.vcpus.get());
         Some(match offset {
-            0x0004 => IIDR,
-            0x0008 => last << 4 | u32::from(owner.0) << 8, // TYPER: Last, Processor_Number
-            0x000c => u32::from(owner.0),                  // TYPER: affinity
-            0x0014 => {
+            gicr::IIDR => gicd::IIDR_ARM,
+            gicr::TYPER => last << 4 | u32::from(owner.0) << 8, // TYPER: Last, Processor_Number
+            gicr::TYPER_HIGH => u32::from(owner.0),
+            gicr::WAKER => {
                 let asleep = self.asleep.get(owner.index()).copied().unwrap_or(true);
-                if asleep { WAKER_SLEEP | WAKER_ASLEEP } else { 0 }
+                if asleep { gicr::WAKER_SLEEP | gicr::WAKER_ASLEEP } else { 0 }
             }
-            0xffe8 => PIDR2,
-            // CTLR, STATUSR, the LPI registers, identification.
-            0x0000 | 0x0010..0x0100 | 0xffd0..0x1_0000 => 0,
+            frame::PIDR2 => frame::V3_ARCHITECTURE,
+            gicr::CTLR | gicr::STATUSR..gicr::END | frame::ID..frame::END => 0,
             _ => return None,
         })
     }
@@ -161,18 +150,18 @@ impl Gic {
                     true
                 }
                 Some(_) => true,
-                None => (0xd00..0x1_0000).contains(&offset),
+                None => (gicd::BLOCKS_END..frame::END).contains(&offset),
             };
         }
         match offset {
-            0x0014 => {
+            gicr::WAKER => {
                 if let Some(asleep) = self.asleep.get_mut(owner.index())
-                    && mask & WAKER_SLEEP != 0
+                    && mask & gicr::WAKER_SLEEP != 0
                 {
-                    *asleep = value & WAKER_SLEEP != 0;
+                    *asleep = value & gicr::WAKER_SLEEP != 0;
                 }
             }
-            0x0000..0x0100 | 0xffd0..0x1_0000 => {}
+            gicr::CTLR..gicr::END | frame::ID..frame::END => {}
             _ => return false,
         }
         true
