@@ -57,8 +57,8 @@ fn exit(input: &mut Input<'_>) -> Option<Exit> {
         10 => Exit::Timer,
         11 => Exit::Maintenance(input.byte().map(|slot| slot % 20)),
         12 => Exit::Maintenance(None),
-        13 => Exit::Line(Intid::new(input.half()? % 1020)?),
-        14 => Exit::Line(Intid::new(input.one_of(&[LEVELS, EDGES].concat())?)?),
+        13 => Exit::DeviceInterrupt(Intid::new(input.half()? % 1020)?),
+        14 => Exit::DeviceInterrupt(Intid::new(input.one_of(&[LEVELS, EDGES].concat())?)?),
         _ => Exit::WakeUp,
     })
 }
@@ -89,7 +89,7 @@ fn play(m: &mut Machine, input: &mut Input<'_>) -> Option<()> {
             Some(exit) => exit,
             None => (vcpu, exit(input)?),
         };
-        let machines_own = matches!(exit, Exit::Line(_) | Exit::WakeUp);
+        let machines_own = matches!(exit, Exit::DeviceInterrupt(_) | Exit::WakeUp);
         if !m.runs(vcpu) && !machines_own {
             continue;
         }

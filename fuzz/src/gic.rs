@@ -58,7 +58,7 @@ impl Pair {
         for _ in 0..64 {
             let Some((vcpu, exit)) = self.fake.next_exit() else { return self.compare() };
             match exit {
-                Exit::Line(intid) => {
+                Exit::DeviceInterrupt(intid) => {
                     let known = self.gic.line(&mut self.fake, intid);
                     assert_eq!(known, self.model.fire(intid.number()));
                 }

@@ -233,7 +233,7 @@ impl Fake {
                     wire.high = false;
                 }
                 if let Some(intid) = Intid::new(*intid) {
-                    self.exits.push_back((Vcpu(0), Exit::Line(intid)));
+                    self.exits.push_back((Vcpu(0), Exit::DeviceInterrupt(intid)));
                 }
             }
         }
@@ -254,7 +254,7 @@ impl Fake {
 
     /// What a vCPU still had to report is lost when it is stopped; lines are the machine's.
     fn forget_exits(&mut self, vcpu: Vcpu) {
-        self.exits.retain(|(v, exit)| *v != vcpu || matches!(exit, Exit::Line(_)));
+        self.exits.retain(|(v, exit)| *v != vcpu || matches!(exit, Exit::DeviceInterrupt(_)));
     }
 
     fn cpu(&mut self, vcpu: Vcpu) -> Option<&mut Cpu> {
@@ -437,7 +437,7 @@ impl Vcpus for Fake {
 }
 
 impl Interrupts for Fake {
-    fn slots(&self) -> u8 {
+    fn list_register_count(&self) -> u8 {
         self.slots
     }
 

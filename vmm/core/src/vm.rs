@@ -202,7 +202,7 @@ impl<'p> Vm<'p> {
     }
 
     fn answer(&mut self, host: &mut dyn Host, vcpu: Vcpu, exit: Exit) -> Action {
-        let machines_own = matches!(exit, Exit::Line(_) | Exit::WakeUp);
+        let machines_own = matches!(exit, Exit::DeviceInterrupt(_) | Exit::WakeUp);
         if let Some(before) = self.mmio.take() {
             self.counters.mmio_cost(before, host.stats()); // its answer is over only now
         }
@@ -230,7 +230,7 @@ impl<'p> Vm<'p> {
                 self.deliver(host);
                 Ok(Action::Resume)
             }
-            Exit::Line(intid) => {
+            Exit::DeviceInterrupt(intid) => {
                 self.line(host, intid);
                 Ok(Action::Resume)
             }
@@ -241,7 +241,7 @@ impl<'p> Vm<'p> {
             }
         };
         match exit {
-            Exit::Line(_) | Exit::Maintenance(Some(_)) => {}
+            Exit::DeviceInterrupt(_) | Exit::Maintenance(Some(_)) => {}
             Exit::WakeUp | Exit::Maintenance(None) | Exit::EndedAside(_) => {
                 self.storm.interrupted()
             }

@@ -185,7 +185,7 @@ impl Vcpus for Recorded<'_> {
 }
 
 impl Interrupts for Recorded<'_> {
-    fn slots(&self) -> u8 {
+    fn list_register_count(&self) -> u8 {
         self.spec.slots
     }
     fn inject(&mut self, _: Vcpu, slot: u8, _: Injection) -> Result<(), InjectRefused> {
@@ -253,7 +253,9 @@ fn exit(line: &str) -> Result<(Vcpu, Exit), String> {
         ["timer"] => Exit::Timer,
         ["maintenance", "none"] => Exit::Maintenance(None),
         ["maintenance", slot] => Exit::Maintenance(Some(number(slot)? as u8)),
-        ["line", intid] => Exit::Line(Intid::new(number(intid)? as u16).ok_or("no INTID")?),
+        ["line", intid] => {
+            Exit::DeviceInterrupt(Intid::new(number(intid)? as u16).ok_or("no INTID")?)
+        }
         ["wakeup"] => Exit::WakeUp,
         ["other", code] => Exit::Other { what: "recorded", code: number(code)? },
         _ => return Err(format!("`{line}` is no exit")),

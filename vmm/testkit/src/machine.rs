@@ -111,8 +111,8 @@ impl Vcpus for Checked<'_> {
 }
 
 impl Interrupts for Checked<'_> {
-    fn slots(&self) -> u8 {
-        self.fake.slots()
+    fn list_register_count(&self) -> u8 {
+        self.fake.list_register_count()
     }
     fn inject(&mut self, vcpu: Vcpu, slot: u8, irq: Injection) -> Result<(), InjectRefused> {
         assert!(irq.priority < 32 && irq.group < 2, "{irq:?}");
@@ -256,7 +256,7 @@ impl Machine {
 
     /// Hands an exit to the monitor and does what the answer says.
     pub fn handle(&mut self, vcpu: Vcpu, exit: Exit) -> Action {
-        let machines_own = matches!(exit, Exit::Line(_) | Exit::WakeUp);
+        let machines_own = matches!(exit, Exit::DeviceInterrupt(_) | Exit::WakeUp);
         let exiting = (!machines_own).then_some(vcpu);
         let mut host = Checked { fake: &mut self.fake, exiting };
         let action = self.vm.handle(&mut host, vcpu, exit);
@@ -312,7 +312,8 @@ impl Machine {
             // Timers and lines turn into exits here.
             let all: VecDeque<_> = core::iter::from_fn(|| self.fake.next_exit()).collect();
             self.fake.exits = all;
-            let own = |(v, exit): &(Vcpu, Exit)| *v == vcpu && !matches!(exit, Exit::Line(_));
+            let own =
+                |(v, exit): &(Vcpu, Exit)| *v == vcpu && !matches!(exit, Exit::DeviceInterrupt(_));
             let Some(at) = self.fake.exits.iter().position(own) else { return };
             let Some((vcpu, exit)) = self.fake.exits.remove(at) else { return };
             self.handle(vcpu, exit);

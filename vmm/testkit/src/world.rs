@@ -139,7 +139,7 @@ impl World {
         let due = self.m.deadline.is_some_and(|deadline| deadline <= self.m.fake.now);
         match self.m.fake.exits.front() {
             _ if due => {}
-            Some((_, Exit::Line(intid))) => self.cause((None, intid.number())),
+            Some((_, Exit::DeviceInterrupt(intid))) => self.cause((None, intid.number())),
             Some((vcpu, Exit::Timer)) => self.cause(key(*vcpu, 27)),
             _ => {}
         }

@@ -4,7 +4,7 @@
 //! (IHI 0048B, 4.3; IHI 0069H, 12.9 and 12.11).
 
 use super::registers::gicd;
-use super::{Bank, Gic, each, place};
+use super::{Bank, Gic, each, word_and_bit};
 use crate::host::Host;
 use crate::ids::{GicVersion, Intid, Vcpu};
 
@@ -114,7 +114,7 @@ impl Gic {
         let (lines, held) = (bank.line, bank.held);
         let mut unknown = 0;
         for intid in each(word, lines) {
-            let (_, bit) = place(intid);
+            let (_, bit) = word_and_bit(intid);
             let high = if intid != Intid::VIRTUAL_TIMER {
                 host.line_level(intid)
             } else if vcpu == reader {

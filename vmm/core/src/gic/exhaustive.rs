@@ -145,7 +145,7 @@ impl State {
         for _ in 0..16 {
             let Some((vcpu, exit)) = self.fake.next_exit() else { return };
             match exit {
-                Exit::Line(intid) => assert!(self.gic.line(&mut self.fake, intid)),
+                Exit::DeviceInterrupt(intid) => assert!(self.gic.line(&mut self.fake, intid)),
                 Exit::Timer => self.gic.timer(vcpu),
                 Exit::Maintenance(Some(slot)) => {
                     assert_ne!(self.gic.lists[0][usize::from(slot)], Slot::Free);

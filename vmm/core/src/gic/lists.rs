@@ -7,7 +7,7 @@
 //! that cannot, a list register is taken from the injection until the maintenance exit that the end
 //! of the interrupt causes, and the last free one is kept for a strictly higher priority.
 
-use super::{Gic, MAX_SLOTS, each, place};
+use super::{Gic, MAX_SLOTS, each, word_and_bit};
 use crate::host::{Host, Injection, ListState};
 use crate::ids::{GicVersion, Intid, MAX_VCPUS, Vcpu};
 
@@ -122,7 +122,7 @@ impl Gic {
     #[must_use]
     pub fn line_in(&self, vcpu: Vcpu, slot: u8) -> Option<Intid> {
         let Slot::Held(Held { intid, .. }) = self.slot(vcpu, slot) else { return None };
-        let (word, bit) = place(intid);
+        let (word, bit) = word_and_bit(intid);
         let level = self.bank(vcpu, word).is_some_and(|bank| bank.line & bit != 0);
         Some(intid).filter(|_| level && !intid.is_private())
     }
@@ -257,7 +257,7 @@ impl Gic {
     pub(super) fn unlatch(&mut self, host: &mut dyn Host, owner: Vcpu, intid: Intid) {
         let (mut line, mut owed) = (false, false);
         if let Some((vcpu, slot, held)) = self.waits_in_list(host, owner, intid) {
-            let (word, bit) = place(intid);
+            let (word, bit) = word_and_bit(intid);
             line = self.bank(owner, word).is_some_and(|bank| bank.line & bit != 0);
             if line {
                 self.set_slot(vcpu, slot, Slot::Held(Held { latched: false, ..held }));
@@ -303,12 +303,12 @@ impl Gic {
         let (mut pending, mut active) = (bank.latched | (bank.line & !taken), bank.active);
         for intid in each(word, bank.line & bank.active) {
             if host.line_level(intid) == Some(true) {
-                pending |= place(intid).1;
+                pending |= word_and_bit(intid).1;
             }
         }
         for intid in each(word, bank.held) {
             let Some((vcpu, slot, _)) = self.find(owner, intid) else { continue };
-            let (_, bit) = place(intid);
+            let (_, bit) = word_and_bit(intid);
             match host.list_state(vcpu, slot) {
                 // The kernel cannot tell: it counts as pending.
                 None | Some(ListState::Pending) => pending |= bit,
@@ -327,7 +327,7 @@ impl Gic {
     /// GICD_ICACTIVER, or the end of one that was put aside: an interrupt is active no more,
     /// whoever handles it. Where the kernel cannot tell whether it is, the guest is believed.
     pub(super) fn deactivate(&mut self, host: &mut dyn Host, owner: Vcpu, intid: Intid) {
-        let (word, bit) = place(intid);
+        let (word, bit) = word_and_bit(intid);
         if let Some((vcpu, slot, held)) = self.find(owner, intid) {
             let state = host.list_state(vcpu, slot);
             if matches!(state, None | Some(ListState::Active)) {

@@ -90,7 +90,7 @@ pub struct Gic {
 }
 
 /// Index of the word and mask of the bit of an interrupt.
-const fn place(intid: Intid) -> (usize, u32) {
+const fn word_and_bit(intid: Intid) -> (usize, u32) {
     let number = intid.number();
     (number as usize / 32, 1_u32 << (number % 32))
 }
@@ -139,7 +139,7 @@ impl Gic {
 
     /// Makes `intid` a device's line. Lines of no device never fire.
     pub fn add_device(&mut self, intid: Intid, trigger: Trigger) {
-        let (word, bit) = place(intid);
+        let (word, bit) = word_and_bit(intid);
         if let (Some(devices), Some(edges)) =
             (self.devices.get_mut(word), self.device_edges.get_mut(word))
         {
@@ -200,7 +200,7 @@ impl Gic {
     }
 
     fn update(&mut self, vcpu: Vcpu, intid: Intid, change: impl FnOnce(&mut Bank, u32)) {
-        let (word, bit) = place(intid);
+        let (word, bit) = word_and_bit(intid);
         if let Some(bank) = self.bank_mut(vcpu, word) {
             change(bank, bit);
         }
@@ -209,7 +209,7 @@ impl Gic {
     /// A device's line fired; it is masked until it is sampled again. Says whether there is such
     /// a device.
     pub fn line(&mut self, host: &mut dyn Host, intid: Intid) -> bool {
-        let (word, bit) = place(intid);
+        let (word, bit) = word_and_bit(intid);
         let in_word = |words: &[u32; WORDS]| words.get(word).is_some_and(|bits| bits & bit != 0);
         if intid.is_private() || !in_word(&self.devices) {
             return false;
@@ -238,7 +238,7 @@ impl Gic {
     /// cannot fire again.
     #[must_use]
     pub fn timer_waits(&self, vcpu: Vcpu) -> bool {
-        let (word, bit) = place(Intid::VIRTUAL_TIMER);
+        let (word, bit) = word_and_bit(Intid::VIRTUAL_TIMER);
         self.bank(vcpu, word).is_some_and(|bank| bank.line & bit != 0)
     }
 
@@ -307,7 +307,7 @@ impl Gic {
                     continue;
                 }
                 let priority = bank.priority.get(index).copied().unwrap_or_default();
-                let group = u8::from(bank.group & place(intid).1 != 0);
+                let group = u8::from(bank.group & word_and_bit(intid).1 != 0);
                 if best.is_none_or(|(p, i, _)| (priority, intid) < (p, i)) {
                     best = Some((priority, intid, group));
                 }

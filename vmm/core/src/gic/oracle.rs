@@ -215,7 +215,7 @@ impl State {
             }
             let Some((vcpu, exit)) = self.fake.next_exit() else { break };
             match exit {
-                Exit::Line(intid) => {
+                Exit::DeviceInterrupt(intid) => {
                     assert!(self.gic.line(&mut self.fake, intid));
                     assert!(self.model.fire(intid.number()));
                 }

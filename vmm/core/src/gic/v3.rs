@@ -5,7 +5,7 @@
 
 use super::blocks::{Block, bit_if};
 use super::registers::{frame, gicd, gicr};
-use super::{Gic, Window, halves, place};
+use super::{Gic, Window, halves, word_and_bit};
 use crate::arm::syndrome::SystemRegister;
 use crate::host::Host;
 use crate::ids::{Intid, Vcpu};
@@ -196,7 +196,8 @@ impl Gic {
             } else {
                 listed.wrapping_shr(u32::from(target.0)) & 1 == 1
             };
-            let group0 = self.bank(target, 0).is_some_and(|bank| bank.group & place(intid).1 == 0);
+            let group0 =
+                self.bank(target, 0).is_some_and(|bank| bank.group & word_and_bit(intid).1 == 0);
             if named && (any_group || group0) {
                 self.send(host, source, target, intid);
             }

@@ -7,7 +7,7 @@ use crate::ids::{Intid, Vcpu};
 /// List registers, and the lines behind them.
 pub trait Interrupts {
     /// Number of list registers that can be injected into, 1 to 16.
-    fn slots(&self) -> u8;
+    fn list_register_count(&self) -> u8;
 
     /// Puts a pending interrupt into list register `slot`, with end-of-interrupt maintenance
     /// asked for. Whatever was there is overwritten: the core knows what is free.
@@ -52,7 +52,7 @@ pub trait Interrupts {
     /// it fires again.
     fn ack_timer(&mut self, vcpu: Vcpu);
 
-    /// Unmasks a device's line after [`super::Exit::Line`]; if a level line is still high, it fires
+    /// Unmasks a device's line after [`super::Exit::DeviceInterrupt`]; if a level line is still high, it fires
     /// again.
     fn ack_line(&mut self, intid: Intid);
 }

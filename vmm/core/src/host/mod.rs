@@ -46,9 +46,9 @@ pub enum Exit {
     EndedAside(u8),
     /// A device's physical interrupt fired. The line is masked until [`Interrupts::ack_line`].
     /// Comes on behalf of the machine: the answer [`Action::Resume`] changes nothing.
-    Line(Intid),
+    DeviceInterrupt(Intid),
     /// A deadline given with [`Action::Park`] may have passed. Comes on behalf of the machine, as
-    /// [`Exit::Line`] does.
+    /// [`Exit::DeviceInterrupt`] does.
     WakeUp,
     /// The host's kernel reported something that this list has no word for.
     Other {
@@ -62,7 +62,7 @@ pub enum Exit {
 /// What the host does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Let the vCPU run on (for [`Exit::Line`] and [`Exit::WakeUp`]: leave everything as it is).
+    /// Let the vCPU run on (for [`Exit::DeviceInterrupt`] and [`Exit::WakeUp`]: leave everything as it is).
     Resume,
     /// Do not run the vCPU until [`Vcpus::wake`], [`Vcpus::start`] or [`Vcpus::stop`] names it. If
     /// `until` is given, send [`Exit::WakeUp`] once the counter reaches it. As the answer to

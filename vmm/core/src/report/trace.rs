@@ -39,7 +39,7 @@ fn line(host: &mut dyn Console, text: fmt::Arguments<'_>) {
 
 /// Prints the head of a trace.
 pub fn trace_plan(host: &mut dyn Host, plan: &PlanBlock<'_>) {
-    let (slots, hz) = (host.slots(), host.frequency());
+    let (slots, hz) = (host.list_register_count(), host.frequency());
     line(host, format_args!("plan {}", Head { plan, slots, hz }));
 }
 
@@ -87,7 +87,9 @@ pub fn trace_exit(host: &mut dyn Console, vcpu: Vcpu, exit: Exit) {
         Exit::Maintenance(Some(slot)) => line(host, format_args!("exit {v} maintenance {slot}")),
         Exit::Maintenance(None) => line(host, format_args!("exit {v} maintenance none")),
         Exit::EndedAside(count) => line(host, format_args!("exit {v} endedaside {count}")),
-        Exit::Line(intid) => line(host, format_args!("exit {v} line {}", intid.number())),
+        Exit::DeviceInterrupt(intid) => {
+            line(host, format_args!("exit {v} line {}", intid.number()))
+        }
         Exit::WakeUp => line(host, format_args!("exit {v} wakeup")),
         Exit::Other { what: _, code } => line(host, format_args!("exit {v} other {code:#x}")),
     }
@@ -200,8 +202,8 @@ impl Vcpus for Traced<'_> {
 }
 
 impl Interrupts for Traced<'_> {
-    fn slots(&self) -> u8 {
-        self.0.slots()
+    fn list_register_count(&self) -> u8 {
+        self.0.list_register_count()
     }
 
     fn inject(&mut self, vcpu: Vcpu, slot: u8, irq: Injection) -> Result<(), InjectRefused> {

@@ -46,7 +46,7 @@ fn exit() -> impl Strategy<Value = Exit> {
         1 => Just(Exit::Hypercall),
         1 => Just(Exit::Timer),
         2 => any::<Option<u8>>().prop_map(Exit::Maintenance),
-        2 => line.prop_map(|line| Exit::Line(Intid::new(line).unwrap())),
+        2 => line.prop_map(|line| Exit::DeviceInterrupt(Intid::new(line).unwrap())),
         1 => Just(Exit::WakeUp),
     ]
 }
@@ -83,7 +83,7 @@ proptest! {
         };
         let before = memory(&m);
         for (v, exit, values) in exits {
-            let machines_own = matches!(exit, Exit::Line(_) | Exit::WakeUp);
+            let machines_own = matches!(exit, Exit::DeviceInterrupt(_) | Exit::WakeUp);
             let vcpu = Vcpu(if u32::from(v) < vcpus { v } else { 0 });
             if !m.runs(vcpu) && !machines_own {
                 continue;

@@ -202,7 +202,7 @@ fn maintenance_of_a_slot_that_is_free_or_absent_does_no_harm() {
 fn a_line_of_no_device_is_noted() {
     let mut m = Machine::boot(&Spec::new(2, 1));
     for number in [34, 63, 64, 1019, 5, 27] {
-        assert_eq!(m.handle(CPU0, Exit::Line(intid(number))), Action::Resume);
+        assert_eq!(m.handle(CPU0, Exit::DeviceInterrupt(intid(number))), Action::Resume);
     }
     assert_eq!((m.vm.counters().line, m.vm.counters().notes), (6, 6));
     m.set_up_gic();

@@ -410,7 +410,7 @@ fn a_line_fires_for_a_guest_that_sleeps_on_another_vcpus_behalf() {
     both(2, |m| {
         m.enable(CPU0, LEVEL);
         m.wfi(CPU0);
-        m.handle(CPU1, Exit::Line(Intid::new(LEVEL).unwrap()));
+        m.handle(CPU1, Exit::DeviceInterrupt(Intid::new(LEVEL).unwrap()));
         assert!(m.runs(CPU0));
     });
 }

@@ -211,14 +211,14 @@ impl Gic {
             }
         }
         (0..32).for_each(|intid| self.enable(cpu, intid, own.contains(&intid)));
-        (0..self.slots()).for_each(|slot| self.write_list(slot, None));
+        (0..self.list_register_count()).for_each(|slot| self.write_list(slot, None));
         self.reset_virtual();
     }
 
     /// Resets the virtual interface. What is pending stays so; what is active nobody will end any
     /// more, so it counts as ended.
     pub fn reset_virtual(&mut self) {
-        for slot in 0..self.slots() {
+        for slot in 0..self.list_register_count() {
             if self.is_active(slot) {
                 self.write_raw(slot, ENDED);
             }
@@ -318,7 +318,7 @@ impl Gic {
     }
 
     /// Number of list registers, at most four.
-    pub fn slots(&self) -> u8 {
+    pub fn list_register_count(&self) -> u8 {
         let vtr = match self {
             Self::V2 { lists, .. } => u64::from(field_shared!(*lists, vtr).read()),
             Self::V3 { .. } => read_ich_vtr_el2(),
@@ -360,7 +360,7 @@ impl Gic {
             Self::V2 { lists, .. } => Some(lists.ptr().expose_provenance()),
             Self::V3 { .. } => None,
         };
-        OwnLists { gich, slots: self.slots() }
+        OwnLists { gich, slots: self.list_register_count() }
     }
 
     fn is_active(&mut self, slot: u8) -> bool {
@@ -428,7 +428,7 @@ impl Gic {
             Self::V3 { .. } => read_ich_eisr_el2(),
         };
         let slot = ended.trailing_zeros().to_le_bytes()[0];
-        (slot < self.slots()).then(|| {
+        (slot < self.list_register_count()).then(|| {
             self.write_list(slot, None);
             slot
         })

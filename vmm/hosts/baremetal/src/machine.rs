@@ -163,7 +163,7 @@ impl Here<'_> {
             }
             _ => {
                 self.machine.gic.enable(self.me, number, false);
-                u16::try_from(number).ok().and_then(Intid::new).map(Exit::Line)
+                u16::try_from(number).ok().and_then(Intid::new).map(Exit::DeviceInterrupt)
             }
         };
         self.machine.gic.end(taken);
@@ -342,8 +342,8 @@ impl Vcpus for Here<'_> {
 }
 
 impl Interrupts for Here<'_> {
-    fn slots(&self) -> u8 {
-        self.machine.gic.slots()
+    fn list_register_count(&self) -> u8 {
+        self.machine.gic.list_register_count()
     }
 
     fn inject(&mut self, vcpu: Vcpu, slot: u8, irq: Injection) -> Result<(), InjectRefused> {

@@ -116,7 +116,7 @@ fn run() -> Result<(), SetupError> {
         gic.route(intid, trigger);
     }
     let stage2 = stage2::build(plan)?;
-    let vm = Vm::new(plan, gic.slots()).map_err(SetupError::Vm)?;
+    let vm = Vm::new(plan, gic.list_register_count()).map_err(SetupError::Vm)?;
     let machine = Machine::new(memory, stage2, gic);
     let monitor = MONITOR.call_once(|| Monitor::new((vm, machine)));
     processor::start_others(monitor, cpus)?;

@@ -120,7 +120,7 @@ impl Sel4 {
         // plan calls guest RAM; system file and plan come from one run of guestplan.
         let memory = unsafe { Ram::new(facts.ram.range(), base.as_ptr()) };
         let mut kernel = Kernel::default();
-        let slots = kernel.slots().ok_or(Missing::Vcpu(0))?;
+        let slots = kernel.list_register_count().ok_or(Missing::Vcpu(0))?;
         if facts.vcpus != VcpuCount::One {
             for vcpu in facts.vcpus.each() {
                 if !kernel.number(vcpu) {
@@ -401,7 +401,7 @@ impl Vcpus for Sel4 {
 }
 
 impl Interrupts for Sel4 {
-    fn slots(&self) -> u8 {
+    fn list_register_count(&self) -> u8 {
         self.slots
     }
 

@@ -188,7 +188,7 @@ impl Kernel {
 
     /// How many list registers there are: the kernel says so when asked for one too many. `None`
     /// where the system file gave this protection domain no virtual CPU.
-    pub fn slots(&mut self) -> Option<u8> {
+    pub fn list_register_count(&mut self) -> Option<u8> {
         // Slot 255; the other fields are in range (seL4 `decodeVCPUInjectIRQ`).
         match self.call(processor(Vcpu(0)), invocation_label::ARMVCPUInjectIRQ, &[255 << 32]) {
             Err(sel4::Error::RangeError) => {

@@ -34,7 +34,7 @@ impl Monitor {
             Ok(host) => host,
             Err(missing) => stop::refuse(format_args!("{missing}")),
         };
-        let vm = match Vm::new(plan, host.slots()) {
+        let vm = match Vm::new(plan, host.list_register_count()) {
             Ok(vm) => vm,
             Err(error) => stop::refuse(format_args!("{error}")),
         };
@@ -109,7 +109,7 @@ impl Handler for Monitor {
             let exit = if self.host.idle_fired(channel) {
                 Exit::WakeUp
             } else if let Some(intid) = self.host.line(channel) {
-                Exit::Line(intid)
+                Exit::DeviceInterrupt(intid)
             } else {
                 ::log::warn!("channel {} is not in the plan", channel.index());
                 continue;
