@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! What the tests of several crates share. Product code never depends on it.
 //!
-//! [`modules`], the [`reference`] distributor and the second reading of device trees ([`walk`]) know
+//! [`modules`], the [`mod@reference`] distributor and the second reading of device trees ([`walk`]) know
 //! nothing of what they judge. Feature `monitor` adds a guest with its plan and images on the core's
 //! fake host, and feature `planner` the comparison of the planner's reading with the second one.
 #![allow(
