@@ -337,8 +337,10 @@ impl Gic {
                 self.ended(host, vcpu, intid);
             }
         } else if self.bank(owner, word).is_some_and(|bank| bank.active & bit != 0) {
-            for aside in &mut self.aside {
-                aside.retain(|(_, other)| *other != intid);
+            for (v, aside) in (0..).zip(&mut self.aside) {
+                // Another vCPU's private interrupt of this number is another interrupt.
+                let same = !intid.is_private() || v == owner.0;
+                aside.retain(|(_, other)| !same || *other != intid);
             }
             self.ended(host, owner, intid);
         }

@@ -418,6 +418,35 @@ fn a_cpu_that_left_inside_its_tick_has_one_again() {
 }
 
 #[test]
+fn the_end_of_one_cpus_tick_is_not_that_of_anothers() {
+    reading(2, 1, |m| {
+        let cpus = [CPU0, CPU1];
+        for cpu in cpus {
+            m.enable(cpu, 27);
+            m.enable(cpu, 1);
+            m.set_priority(cpu, 27, 0x80);
+            m.set_priority(cpu, 1, 0x40);
+            m.fake.cpus[cpu.index()].timer.ctl = 1;
+        }
+        m.settle();
+        // Inside each CPU's tick comes something better, for which it has to leave its list register.
+        cpus.into_iter().for_each(|cpu| assert_eq!(m.acknowledge(cpu), Some(27)));
+        m.send(CPU0, 0b11, 1);
+        m.settle();
+        cpus.into_iter().for_each(|cpu| assert_eq!(m.take(cpu), Some(1)));
+        for cpu in cpus {
+            m.fake.cpus[cpu.index()].timer.ctl = 0;
+            m.end(cpu, 27);
+            m.settle();
+            assert!(!m.fake.cpus[cpu.index()].timer_masked, "{cpu} has ended its tick");
+        }
+        cpus.into_iter().for_each(|cpu| m.fake.cpus[cpu.index()].timer.ctl = 1);
+        m.settle();
+        cpus.into_iter().for_each(|cpu| assert_eq!(m.visible(cpu), [27]));
+    });
+}
+
+#[test]
 fn a_level_that_fell_while_it_was_disabled_is_not_pending() {
     all(1, |m| {
         raise(m, LEVEL);
