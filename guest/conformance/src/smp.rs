@@ -21,7 +21,7 @@ pub const CPUS: usize = 4;
 pub const OTHERS: Range<usize> = 1..CPUS;
 
 /// How long a CPU may take for anything, in milliseconds: on one core they take turns.
-pub const PATIENCE: u64 = 5000;
+pub const PATIENCE: u64 = 20_000;
 
 /// A number for each CPU, which it alone writes.
 #[derive(Debug)]
