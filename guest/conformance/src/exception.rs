@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Code in any state of EL0 or EL1, up to the synchronous exception that ends it (Arm DDI 0487,
-//! D1.3).
+//! D1.4).
 
 use core::arch::global_asm;
 
@@ -16,10 +16,10 @@ pub const EL0: u64 = 0x3c0;
 pub const THUMB: u64 = 0x1f0;
 /// PSTATE.D: no debug exception of EL1's own.
 pub const DEBUG_MASK: u64 = 1 << 9;
-/// PSTATE.SS: one instruction, then a step's exception, while MDSCR_EL1.SS is set (D2.12).
+/// PSTATE.SS: one instruction, then a step's exception, while MDSCR_EL1.SS is set (D2.11).
 pub const STEP: u64 = 1 << 21;
 
-/// Exception classes (DDI 0487, D24.2.40); those that both levels can raise, from EL0.
+/// Exception classes (DDI 0487, D24.2.45); those that both levels can raise, from EL0.
 pub mod class {
     /// Undefined instruction.
     pub const UNDEFINED: u64 = 0x00;

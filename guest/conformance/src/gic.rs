@@ -235,7 +235,7 @@ impl Gic {
     /// Sends a software-generated interrupt to every CPU but this one.
     pub fn send_to_others(&self, sgi: u32) {
         match self.interface {
-            // Target filter 1 (IHI 0048B, 4.3.15); the IRM bit (IHI 0069H, 12.2.20).
+            // Target filter 1 (IHI 0048B, 4.3.15); the IRM bit (IHI 0069H, 12.2.22).
             Interface::Memory(_) => self.distributor.write(SGIR, (1 << 24) | sgi),
             Interface::Registers => {
                 write_register!("S3_0_C12_C11_5", u64::from(sgi) << 24 | 1 << 40);
@@ -249,7 +249,7 @@ impl Gic {
             // Target filter 2: the CPU that writes (IHI 0048B, 4.3.15).
             Interface::Memory(_) => self.distributor.write(SGIR, (2 << 24) | sgi),
             Interface::Registers => {
-                // ICC_SGI1R_EL1: affinity 3.2.1 and a target list with one bit (IHI 0069H, 12.2.20).
+                // ICC_SGI1R_EL1: affinity 3.2.1 and a target list with one bit (IHI 0069H, 12.2.22).
                 let own = read_register!("mpidr_el1");
                 let affinity = ((own >> 32) & 0xff) << 48
                     | ((own >> 16) & 0xff) << 32

@@ -2,7 +2,7 @@
 //! Other CPUs: starting them by PSCI, and waiting for what they have done.
 //!
 //! The MMU is off, so memory is Device memory, where exclusive accesses need not work (Arm DDI 0487,
-//! B2.9.2): CPUs talk by plain loads and stores, one writer to a place.
+//! B2.12.2): CPUs talk by plain loads and stores, one writer to a place.
 
 use core::cell::UnsafeCell;
 use core::ops::Range;

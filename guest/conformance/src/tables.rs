@@ -44,7 +44,7 @@ impl Tables {
         tables.put(0, (WINDOW >> 30) as usize, tables.at(1) | TABLE);
         tables.set_window(None);
         write_register!("mair_el1", attributes << 16 | 0x44 << 8);
-        // 39 bits of addresses below, nothing above, 40 bits of physical ones (D24.2.192).
+        // 39 bits of addresses below, nothing above, 40 bits of physical ones (D24.2.194).
         write_register!("tcr_el1", 25 | 1 << 23 | 2 << 32);
         write_register!("ttbr0_el1", tables.at(0));
         Self::forget();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! The generic timer's virtual counter and timer (Arm DDI 0487, D11). All times are in ticks.
+//! The generic timer's virtual counter and timer (Arm DDI 0487, D12). All times are in ticks.
 
 use core::arch::asm;
 

@@ -400,7 +400,7 @@ impl<'p> Vm<'p> {
             return Err(Fault::UnknownRegister(access));
         }
         if access.register == SystemRegister::ICC_SRE {
-            // System registers are on and cannot be turned off (IHI 0069H, 12.2.22).
+            // System registers are on and cannot be turned off (IHI 0069H, 12.2.23).
             if let (true, Some(reg)) = (access.read, access.reg) {
                 host.set_reg(vcpu, reg, 0b111);
             }

@@ -17,7 +17,7 @@ use crate::firmware::CallAction;
 use crate::memory::Emulated;
 use crate::plan::Plan;
 
-/// A syndrome (ESR_EL2), in words (Arm DDI 0487, D24.2.40).
+/// A syndrome (ESR_EL2), in words (Arm DDI 0487, D24.2.46).
 #[must_use]
 pub fn esr(value: u64) -> String {
     let syndrome = Syndrome::decode(value);

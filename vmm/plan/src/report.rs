@@ -324,7 +324,7 @@ fn abort(line: &str) -> Option<u64> {
     let mut words = line.trim().strip_prefix(TRACE)?.strip_prefix("exit ")?.split(' ');
     let (_, trap, esr, ipa) = (words.next()?, words.next()?, words.next()?, words.next()?);
     let hex = |word: &str| u64::from_str_radix(word.strip_prefix("0x")?, 16).ok();
-    // Exception classes 0x20 and 0x24: instruction and data aborts (Arm DDI 0487, D24.2.40).
+    // Exception classes 0x20 and 0x24: instruction and data aborts (Arm DDI 0487, D24.2.46).
     let class = hex(esr)? >> 26;
     (trap == "trap" && matches!(class, 0x20 | 0x24)).then(|| hex(ipa)).flatten()
 }

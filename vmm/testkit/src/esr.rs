@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! Exception syndromes as a processor makes them (Arm DDI 0487, D24.2.40).
+//! Exception syndromes as a processor makes them (Arm DDI 0487, D24.2.46).
 
 /// ESR.IL: the instruction has 32 bits.
 pub const IL: u64 = 1 << 25;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Where nobody is, a load, a store and a jump take a synchronous external abort, as the
-//! architecture has it, from EL1 and from EL0 (Arm DDI 0487, D1.3, D24.2.40).
+//! architecture has it, from EL1 and from EL0 (Arm DDI 0487, D1.4, D24.2.45).
 #![no_std]
 #![no_main]
 

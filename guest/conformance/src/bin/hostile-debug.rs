@@ -78,7 +78,7 @@ fn address(random: &mut Random) -> u64 {
 /// Breakpoints and watchpoints on EL0 alone: EL1 is this guest itself, whose D is set anyway.
 fn debug_point(random: &mut Random) {
     let at = address(random);
-    // E, PMC or PAC for EL0, BAS, LSC (D24.3.2, D24.3.13).
+    // E, PMC or PAC for EL0, BAS, LSC (D24.3.2, D24.3.11).
     let control = 1 | 0b10 << 1 | 0b11 << 3 | (random.next() & 0xff) << 5;
     write_one!(random.next(), at; "dbgbvr0_el1" "dbgbvr1_el1" "dbgwvr0_el1" "dbgwvr1_el1");
     write_one!(random.next(), control; "dbgbcr0_el1" "dbgbcr1_el1" "dbgwcr0_el1" "dbgwcr1_el1");

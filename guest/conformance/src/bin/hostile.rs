@@ -70,7 +70,7 @@ fn irq() {
 fn load_or_store(random: &mut Random) -> u32 {
     let [size, kind] = [random.below(4) as u32, random.below(4) as u32];
     let register = random.of(&[0, 2, 3, 8, 15, 31]);
-    // LDR and STR, unsigned immediate 0 (Arm DDI 0487, C4.1.94); size 3 with kind 2 is PRFM, with
+    // LDR and STR, unsigned immediate 0 (Arm DDI 0487, C6.2); size 3 with kind 2 is PRFM, with
     // kind 3 nothing.
     size << 30 | 0b111001 << 24 | kind << 22 | 1 << 5 | register
 }

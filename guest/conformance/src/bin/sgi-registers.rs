@@ -16,7 +16,7 @@ fn run(platform: &mut Platform) {
     gic.set_up();
     gic.enable(spare);
     let send = |value: u64| write_register!("S3_0_C12_C11_5", value | SGI << 24);
-    // Fields of ICC_SGI1R_EL1 (IHI 0069H, 12.2.20). These machines' CPU 0 has affinity 0.0.0.0.
+    // Fields of ICC_SGI1R_EL1 (IHI 0069H, 12.2.22). These machines' CPU 0 has affinity 0.0.0.0.
     send(1);
     gic.expect(spare);
     send(0);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! A single step over an instruction that the monitor does is over behind it, in EL1 and in EL0, as
-//! over any other (Arm DDI 0487, D2.12).
+//! over any other (Arm DDI 0487, D2.11).
 #![no_std]
 #![no_main]
 

@@ -11,7 +11,7 @@ guest!(run);
 
 fn run(platform: &mut Platform) {
     write_register!("mair_el1", 0xff);
-    // 39 bits of addresses below, nothing above; 4 KiB pages (Arm DDI 0487, D24.2.192).
+    // 39 bits of addresses below, nothing above; 4 KiB pages (Arm DDI 0487, D24.2.194).
     write_register!("tcr_el1", 25 | 1 << 23);
     write_register!("ttbr0_el1", platform.ram.end as u64);
     // SAFETY: whatever runs next, it is not Rust code: there is no mapping.

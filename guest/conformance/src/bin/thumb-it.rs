@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! A Thumb program in EL0 whose IT blocks have loads and stores of a device in them executes each
-//! instruction of a block under its own condition (Arm DDI 0487, F1.3.6).
+//! instruction of a block under its own condition (Arm DDI 0487, E1.2.4).
 #![no_std]
 #![no_main]
 
@@ -48,7 +48,7 @@ unsafe extern "C" {
 const VALUE: u32 = 0x8010_2030;
 
 fn run(platform: &mut Platform) {
-    // ID_AA64PFR0_EL1.EL0: 2 with AArch32 state (D24.2.86).
+    // ID_AA64PFR0_EL1.EL0: 2 with AArch32 state (D24.2.93).
     if read_register!("id_aa64pfr0_el1") & 0xf != 2 {
         line(format_args!("thumb-it: this processor has no AArch32 state"));
         return;

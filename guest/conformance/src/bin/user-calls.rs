@@ -23,7 +23,7 @@ const HVC: u32 = 0xd400_0002;
 const WFI: u32 = 0xd503_207f;
 const NOP: u32 = 0xd503_201f;
 
-/// Exception classes: an undefined instruction, SVC (Arm DDI 0487, D24.2.40).
+/// Exception classes: an undefined instruction, SVC (Arm DDI 0487, D24.2.45).
 const UNDEFINED: u64 = 0;
 const SVC: u64 = 0x15;
 

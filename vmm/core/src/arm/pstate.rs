@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! Processor state as SPSR_EL2 holds it (Arm DDI 0487, C5.2.20), and what an instruction that is
+//! Processor state as SPSR_EL2 holds it (Arm DDI 0487, C5.2.21), and what an instruction that is
 //! stepped over, or an exception that is taken, makes of it.
 
-/// Processor state of a stopped vCPU: SPSR_EL2 (DDI 0487, C5.2.20).
+/// Processor state of a stopped vCPU: SPSR_EL2 (DDI 0487, C5.2.21).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pstate(pub u64);
 
-/// Single step: the next instruction is executed before the step's exception (DDI 0487, D2.12).
+/// Single step: the next instruction is executed before the step's exception (DDI 0487, D2.11).
 const SS: u64 = 1 << 21;
 /// AArch32 state (M\[4\]).
 const AARCH32: u64 = 1 << 4;
@@ -28,7 +28,7 @@ const EL1H: u64 = 0b0101;
 const DAIF: u64 = 0b1111 << 6;
 const SSBS: u64 = 1 << 12;
 const PAN: u64 = 1 << 22;
-/// What an exception keeps: flags, DIT and PAN (DDI 0487, D1.3.1).
+/// What an exception keeps: flags, DIT and PAN (DDI 0487, D1.4.2).
 const KEPT: u64 = 0b1111 << 28 | 1 << 24 | PAN;
 
 /// SCTLR_EL1: data accesses of EL0 (E0E) and of EL1 (EE) are big-endian.
@@ -76,7 +76,7 @@ impl Pstate {
         if !self.has(THUMB) {
             return Self(state);
         }
-        // ITAdvance (DDI 0487, J1.2): the condition's last bit and the mask move up; a mask of 000
+        // ITAdvance (DDI 0487, J1.2.3): the condition's last bit and the mask move up; a mask of 000
         // ends the block.
         let it = (self.0 & IT_HIGH) >> 8 | (self.0 & IT_LOW) >> 25;
         let it = if it & 0b111 == 0 { 0 } else { it & 0b1110_0000 | it << 1 & 0b1_1111 };
@@ -93,7 +93,7 @@ impl Pstate {
         }
     }
 
-    /// The state in which EL1 takes an exception out of this one (DDI 0487, D1.3.1).
+    /// The state in which EL1 takes an exception out of this one (DDI 0487, D1.4.2).
     #[must_use]
     pub const fn in_exception(self, sctlr: u64) -> Self {
         let pan = if sctlr & SCTLR_SPAN == 0 { PAN } else { 0 };
@@ -102,7 +102,7 @@ impl Pstate {
     }
 
     /// Where EL1's vector for a synchronous exception out of this state is, in bytes from VBAR_EL1
-    /// (DDI 0487, D1.3.2).
+    /// (DDI 0487, D1.4.1).
     #[must_use]
     pub const fn synchronous_vector(self) -> u64 {
         match self.0 & (AARCH32 | MODE) {
@@ -129,7 +129,7 @@ mod tests {
         pstate.0 >> 10 << 2 & 0xfc | pstate.0 >> 25 & 0b11
     }
 
-    /// The conditions of a block's instructions, as DDI 0487, F1.3.6 has them: the first from
+    /// The conditions of a block's instructions, as DDI 0487, E1.2.4 has them: the first from
     /// `first`, each further one `first` with its last bit from the mask. Two tables, no shift.
     fn block(first: u64, mask: u64) -> Vec<u64> {
         let length = 4 - mask.trailing_zeros() as usize;

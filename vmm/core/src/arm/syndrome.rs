@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! What ESR_EL2 says (Arm DDI 0487, D24.2.40): a pure function over one word.
+//! What ESR_EL2 says (Arm DDI 0487, D24.2.46): a pure function over one word.
 
 use core::fmt;
 
@@ -111,15 +111,15 @@ impl SystemRegister {
         Self { op0, op1, crn, crm, op2 }
     }
 
-    /// ICC_DIR_EL1 (Arm IHI 0069H, 12.2.11).
+    /// ICC_DIR_EL1 (Arm IHI 0069H, 12.2.8).
     pub const ICC_DIR: Self = Self::new(3, 0, 12, 11, 1);
-    /// ICC_SGI1R_EL1 (Arm IHI 0069H, 12.2.20).
+    /// ICC_SGI1R_EL1 (Arm IHI 0069H, 12.2.22).
     pub const ICC_SGI1R: Self = Self::new(3, 0, 12, 11, 5);
     /// ICC_ASGI1R_EL1 (IHI 0069H, 12.2.3).
     pub const ICC_ASGI1R: Self = Self::new(3, 0, 12, 11, 6);
-    /// ICC_SGI0R_EL1 (IHI 0069H, 12.2.19).
+    /// ICC_SGI0R_EL1 (IHI 0069H, 12.2.21).
     pub const ICC_SGI0R: Self = Self::new(3, 0, 12, 11, 7);
-    /// ICC_SRE_EL1 (IHI 0069H, 12.2.22).
+    /// ICC_SRE_EL1 (IHI 0069H, 12.2.23).
     pub const ICC_SRE: Self = Self::new(3, 0, 12, 12, 5);
 
     /// Whether this is CNTP_TVAL_EL0, CNTP_CTL_EL0 or CNTP_CVAL_EL0 (DDI 0487, D24.10.16 to

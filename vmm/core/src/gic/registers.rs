@@ -66,7 +66,7 @@ pub(super) mod gicr {
     pub const WAKER_ASLEEP: u32 = 1 << 2;
 }
 
-/// What every frame of GICv3 ends with (IHI 0069H, 12.1.8): identification, PIDR2 among it.
+/// What every frame of GICv3 ends with (IHI 0069H, 12.1.13): identification, PIDR2 among it.
 pub(super) mod frame {
     pub const ID: u64 = 0xffd0;
     pub const PIDR2: u64 = 0xffe8;

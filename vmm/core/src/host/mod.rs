@@ -30,7 +30,7 @@ pub enum Exit {
     /// The guest trapped to EL2 with this syndrome: stage-2 abort, SMC, WFI/WFE, system register.
     /// The program counter still points at the instruction.
     Trap {
-        /// ESR_EL2 (Arm DDI 0487, D24.2.40).
+        /// ESR_EL2 (Arm DDI 0487, D24.2.46).
         esr: u64,
         /// Faulting address of a stage-2 abort; zero for every other class.
         ipa: Ipa,
@@ -122,7 +122,7 @@ pub const ENTRY_SPSR: u64 = 0x3c5;
 pub const ENTRY_SCTLR_EL1: u64 = 0x30d0_0800;
 
 /// A register of the guest's EL1 that the monitor uses to make the guest take an exception (Arm
-/// DDI 0487, D1.3.1).
+/// DDI 0487, D1.4.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum El1 {
     /// SCTLR_EL1.
@@ -139,7 +139,7 @@ pub enum El1 {
     Far,
 }
 
-/// The guest's virtual timer as its registers are (Arm DDI 0487, D24.10.32 and D24.10.33).
+/// The guest's virtual timer as its registers are (Arm DDI 0487, D24.10.25 and D24.10.26).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct VirtualTimer {
     /// CNTV_CTL_EL0: bit 0 ENABLE, bit 1 IMASK.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! Exceptions that the monitor has the guest take (Arm DDI 0487, D1.3.1): external aborts where
+//! Exceptions that the monitor has the guest take (Arm DDI 0487, D1.4.2): external aborts where
 //! nobody owns an address, if the plan asks for them, and undefined instructions.
 
 use super::Vm;
@@ -17,7 +17,7 @@ const EXTERNAL: u64 = 0x10;
 const WRITE: u64 = 1 << 6;
 /// ISS.FnV: FAR_ELx holds no address.
 const NO_ADDRESS: u64 = 1 << 10;
-/// Exception classes of aborts from EL0; those from EL1 are one more (DDI 0487, D24.2.40).
+/// Exception classes of aborts from EL0; those from EL1 are one more (DDI 0487, D24.2.45).
 const FETCH: u64 = 0x20;
 const DATA: u64 = 0x24;
 

@@ -80,7 +80,7 @@ fn what_a_refusing_kernel_keeps_comes_in_another_list_register() {
     });
 }
 
-/// A write of ICC_DIR_EL1 (IHI 0069H, 12.2.11): it traps while it may be about an interrupt that no list
+/// A write of ICC_DIR_EL1 (IHI 0069H, 12.2.8): it traps while it may be about an interrupt that no list
 /// register holds.
 fn deactivate(m: &mut Machine, intid: u16) {
     if m.fake.cpus[0].attends.1 {

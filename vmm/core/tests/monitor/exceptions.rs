@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! What the monitor leaves of the processor's state behind an instruction that it did itself, and
-//! the exceptions that it has the guest take (Arm DDI 0487, D1.3 and D2.12).
+//! the exceptions that it has the guest take (Arm DDI 0487, D1.4 and D2.11).
 
 use vmm_core::fault::Fault;
 use vmm_core::host::{Action, El1};
@@ -57,7 +57,7 @@ fn a_single_step_ends_behind_every_instruction_that_is_emulated() {
 
 #[test]
 fn an_it_block_goes_on_behind_a_thumb_instruction() {
-    // ITTE EQ, at its first instruction: the condition is EQ, then EQ, then NE (F1.3.6).
+    // ITTE EQ, at its first instruction: the condition is EQ, then EQ, then NE (E1.2.4).
     let it = |state: u64| state >> 2 << 10 | (state & 0b11) << 25;
     let thumb = 0x30_u64;
     let mut m = machine(2, 0);

@@ -72,7 +72,7 @@ macro_rules! list_registers {
 // As many as a Cortex-A53 has.
 list_registers!(0: "s3_4_c12_c12_0", 1: "s3_4_c12_c12_1", 2: "s3_4_c12_c12_2", 3: "s3_4_c12_c12_3");
 
-/// What goes into a list register of GICv2 (IHI 0048B, 5.3.9) and of GICv3 (IHI 0069H, 12.4.3, five
+/// What goes into a list register of GICv2 (IHI 0048B, 5.3.8) and of GICv3 (IHI 0069H, 12.4.6, five
 /// of the eight priority bits): pending, no hardware link, with end-of-interrupt maintenance.
 fn encode(irq: Injection) -> (u32, u64) {
     let (group, priority) = (u32::from(irq.group), u32::from(irq.priority));
@@ -101,7 +101,7 @@ impl OwnLists {
                 Some(gich) => {
                     let at =
                         gich.wrapping_add(0x100).wrapping_add(usize::from(slot).wrapping_mul(4));
-                    // SAFETY: reading GICH_LRn (IHI 0048B, 5.3.9) changes nothing.
+                    // SAFETY: reading GICH_LRn (IHI 0048B, 5.3.8) changes nothing.
                     unsafe { read_volatile(with_exposed_provenance_mut::<u32>(at)) >> 28 }
                 }
                 None => low(ich_lr(slot, None) >> 62),
@@ -168,7 +168,7 @@ impl Gic {
         cpus: VcpuCount,
         at: impl Fn(&str) -> Option<usize>,
     ) -> Option<Self> {
-        // System registers are there with GICv3 alone (DDI 0487, D24.2.86, field GIC).
+        // System registers are there with GICv3 alone (DDI 0487, D24.2.93, field GIC).
         if (read_id_aa64pfr0_el1().gic() != 0) != (version == GicVersion::V3) {
             return None;
         }
@@ -343,7 +343,7 @@ impl Gic {
     }
 
     /// What a list register of this processor holds. The two bits of its state are pending and
-    /// active (IHI 0048B, 5.3.9; IHI 0069H, 12.4.3).
+    /// active (IHI 0048B, 5.3.8; IHI 0069H, 12.4.6).
     pub fn list_state(&mut self, slot: u8) -> ListState {
         let state = match self {
             Self::V2 { lists, .. } => field!(*lists, lr)
@@ -369,7 +369,7 @@ impl Gic {
 
     /// Asks for maintenance interrupts of this processor besides those of ended interrupts: when no
     /// list register holds a pending one (`room`), and when one ended that is in none (`ends`)
-    /// (GICH_HCR.NPIE and LRENPIE, IHI 0048B, 5.3.1; ICH_HCR_EL2, IHI 0069H, 12.4.2).
+    /// (GICH_HCR.NPIE and LRENPIE, IHI 0048B, 5.3.1; ICH_HCR_EL2, IHI 0069H, 12.4.5).
     pub fn attend(&mut self, room: bool, ends: bool) {
         // With GICv3 each GICC_DIR traps while it may be about one that is in no list register: the
         // count does not say which (ICH_HCR_EL2.TDIR).

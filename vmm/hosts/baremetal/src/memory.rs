@@ -186,7 +186,7 @@ pub fn address(pa: Pa) -> usize {
 
 /// Writes dirty data-cache lines from `start` to `end` back, drops them, and waits for the effect.
 fn clean(start: usize, end: usize) {
-    // CTR_EL0.DminLine: log2 of the words in the smallest line (DDI 0487, D24.2.34).
+    // CTR_EL0.DminLine: log2 of the words in the smallest line (DDI 0487, D24.2.42).
     let line = 4usize << (read_ctr_el0().bits() >> 16 & 0xf);
     let first = start & !line.wrapping_sub(1);
     for at in (first..end).step_by(line) {

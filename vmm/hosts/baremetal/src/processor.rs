@@ -85,17 +85,17 @@ pub fn prepare(me: Vcpu) {
     // offset; the physical timer is not for it.
     el2::write_cnthctl_el2(CnthctlEl2::EL0PCTEN);
     el2::write_cntvoff_el2(CntvoffEl2::empty());
-    // Debug and performance counters are the guest's, all of them (HPMN; D24.5.19); HSTR_EL2 traps
+    // Debug and performance counters are the guest's, all of them (HPMN; D24.3.17); HSTR_EL2 traps
     // AArch32 only. Both reset to values that the architecture does not name.
     // Without any, HPMN is reserved: zero.
     let counters = registers::event_counters().unwrap_or(0);
     el2::write_mdcr_el2(MdcrEl2::from_bits_retain(counters));
     el2::write_hstr_el2(0);
-    // SAFETY: no trap of SIMD: the RES1 bits alone (DDI 0487, D24.2.33).
+    // SAFETY: no trap of SIMD: the RES1 bits alone (DDI 0487, D24.2.38).
     unsafe { el2::write_cptr_el2(CptrEl2::from_bits_retain(0x33ff)) };
     let interrupts = HcrEl2::FMO | HcrEl2::IMO | HcrEl2::AMO;
     // SWIO: what EL1 invalidates by set and way is cleaned, too: such a line may be EL2's. No TSW:
-    // a vCPU stays on its processor, so there is nothing better to do at a trap (D24.2.48).
+    // a vCPU stays on its processor, so there is nothing better to do at a trap (D24.2.62).
     let calls = HcrEl2::TWI | HcrEl2::TSC | HcrEl2::SWIO;
     let hcr = interrupts | calls | HcrEl2::VM | HcrEl2::RW;
     // SAFETY: concerns EL1 and EL0, and interrupts, which EL2 keeps masked.

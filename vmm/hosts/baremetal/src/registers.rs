@@ -70,14 +70,14 @@ const WATCHPOINTS: [Clear; 16] = debug!("w": 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 
 
 /// How many event counters there are; `None` where there are no performance counters at all.
 pub fn event_counters() -> Option<u64> {
-    // ID_AA64DFR0_EL1.PMUVer: 0 none, 15 others than the architecture's (DDI 0487, D24.2.81).
+    // ID_AA64DFR0_EL1.PMUVer: 0 none, 15 others than the architecture's (DDI 0487, D24.2.80).
     let version = read!("id_aa64dfr0_el1") >> 8 & 0xf;
     // PMCR_EL0.N.
     (1..15).contains(&version).then(|| read!("pmcr_el0") >> 11 & 0x1f)
 }
 
 /// Everything that EL1 and EL0 can write, as a processor comes out of a cold reset (Arm DDI 0487,
-/// D1.4, and each register's own page): zero, but for SCTLR_EL1 and the OS lock, which is locked.
+/// D1.6.3, and each register's own page): zero, but for SCTLR_EL1 and the OS lock, which is locked.
 /// What the architecture leaves open is zero too, so that nothing of an earlier life is seen.
 pub fn reset() {
     write!("sctlr_el1" = ENTRY_SCTLR_EL1);

@@ -100,7 +100,7 @@ pub fn build(plan: PlanBlock) -> Result<u64, SetupError> {
 
 /// Points this processor at the root table, for as long as a guest runs (HCR_EL2.VM).
 pub fn activate(root: u64) {
-    // Arm DDI 0487, D24.2.191: T0SZ, SL0 = level 1, walks inner-shareable and write-back, 4 KiB
+    // Arm DDI 0487, D24.2.224: T0SZ, SL0 = level 1, walks inner-shareable and write-back, 4 KiB
     // granule, output size as the processor has it, bit 31 RES1.
     let size = read_id_aa64mmfr0_el1().bits() & 0x7;
     let vtcr = 64_u64.wrapping_sub(ADDRESS_BITS);

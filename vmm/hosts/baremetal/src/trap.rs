@@ -21,7 +21,7 @@ pub fn exit() -> Exit {
 
 /// The address of a stage-2 abort. HPFAR_EL2 has the page, FAR_EL2 the place in it, with two
 /// exceptions: FAR_EL2 says nothing about a translation table walk, and HPFAR_EL2 nothing about a
-/// permission fault outside one (DDI 0487, D24.2.62).
+/// permission fault outside one (DDI 0487, D24.2.76).
 fn aborted_at(abort: Abort) -> Ipa {
     let far = el2::read_far_el2().bits();
     let hpfar = (el2::read_hpfar_el2().bits() & 0xff_ffff_fff0) << 8;
@@ -41,6 +41,6 @@ fn translate(address: u64) -> Option<u64> {
     let par = read_par_el1().bits();
     // SAFETY: gives the guest's value back.
     unsafe { write_par_el1(kept) };
-    // PAR_EL1.F, then the page in bits 51 to 12 (DDI 0487, D24.2.146).
+    // PAR_EL1.F, then the page in bits 51 to 12 (DDI 0487, D24.2.142).
     (par & 1 == 0).then_some(par & 0xf_ffff_ffff_f000)
 }

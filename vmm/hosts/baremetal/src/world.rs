@@ -102,7 +102,7 @@ unsafe extern "C" fn leave() {
     )
 }
 
-// The vector table (Arm DDI 0487, D1.3.2): four groups of synchronous, IRQ, FIQ, SError. The first
+// The vector table (Arm DDI 0487, D1.4.1): four groups of synchronous, IRQ, FIQ, SError. The first
 // two groups are exceptions of this program itself, which mean a defect; the others come from the
 // guest, from AArch64 and AArch32.
 global_asm!(

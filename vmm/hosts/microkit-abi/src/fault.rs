@@ -79,7 +79,7 @@ pub enum Malformed {
 /// Size of an A64 instruction in bytes. (A guest's HVC is A64: the kernel runs AArch32 nowhere.)
 const INSTRUCTION: u64 = 4;
 
-/// Exception class of SMC in AArch64 state (Arm DDI 0487, D24.2.40).
+/// Exception class of SMC in AArch64 state (Arm DDI 0487, D24.2.46).
 const EC_SMC64: u64 = 0x17;
 
 /// Decodes a message.

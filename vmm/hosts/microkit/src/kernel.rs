@@ -24,7 +24,7 @@ const fn processor(vcpu: Vcpu) -> cap::VCpu {
 /// Any capability will do: `call` is the same for all.
 const SMC: cap::Unspecified = Cap::from_bits(slots::SMC);
 
-/// MPIDR_EL1: the bit that is always one (Arm DDI 0487, D24.2.103).
+/// MPIDR_EL1: the bit that is always one (Arm DDI 0487, D24.2.138).
 const MPIDR_RES1: u64 = 1 << 31;
 
 /// Every register of EL1 and of the timer that the kernel lets a monitor write, but for SCTLR, which

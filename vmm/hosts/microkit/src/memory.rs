@@ -88,7 +88,7 @@ fn barrier() {
     unsafe { asm!("dsb sy", "isb", options(nostack, preserves_flags)) }
 }
 
-/// CTR_EL0 (Arm DDI 0487, D24.2.34).
+/// CTR_EL0 (Arm DDI 0487, D24.2.42).
 fn cache_type() -> usize {
     let value;
     // SAFETY: reads an identification register.
