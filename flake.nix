@@ -85,6 +85,11 @@
               "${alias}-image" = system.image;
               "release-${alias}" = system.release;
             }
+            # The guest with each other long-term kernel.
+            // lib.mapAttrs' (series: guest: {
+              name = "guest-${alias}-linux-${lib.replaceStrings [ "." ] [ "_" ] series}";
+              value = guest;
+            }) system.internal.linuxes
           )
         );
 

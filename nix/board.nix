@@ -13,7 +13,10 @@ lib.makeScope newScope (self: {
   inherit facts wish;
 
   # The guest: somebody's own, or this board's by Buildroot.
-  buildroot = self.callPackage ./guest.nix { };
+  buildroot = self.callPackage ./guest.nix { linuxSeries = wish.linux; };
+  linuxes = lib.mapAttrs (
+    series: _: self.callPackage ./guest.nix { linuxSeries = series; }
+  ) (lib.importJSON ./linux-lts.json);
   guest = wish.guest or (mkGuest self.buildroot.guest);
   initrd = self.callPackage ./initramfs.nix { };
 

@@ -10,6 +10,8 @@
   pins,
   sources,
   stdenvNoCC,
+  # Another long-term kernel than the defconfig's: a series that linux-lts.json knows.
+  linuxSeries,
 }:
 let
   # One fetch for each source file; `make show-info` in Buildroot tells names and addresses, its
@@ -20,9 +22,22 @@ let
       inherit name;
       inherit (source) hash urls;
     };
-  downloads = linkFarm "buildroot-downloads" (
-    lib.mapAttrs fetch (lib.importJSON ./buildroot-sources.json)
-  );
+  listed = lib.importJSON ./buildroot-sources.json;
+  isLinux = name: builtins.match "linux-[0-9.]+[.]tar[.]xz" name != null;
+  others = lib.importJSON ./linux-lts.json;
+  # Null: the kernel that the defconfig names.
+  other =
+    if linuxSeries == null then
+      null
+    else
+      others.${linuxSeries}
+        or (throw "mkSystem: there is no Linux '${linuxSeries}' for Buildroot's guest; there are: ${lib.concatStringsSep ", " (lib.attrNames others)} (nix/linux-lts.json); without 'linux' it is the board's own");
+  wanted =
+    if other == null then
+      listed
+    else
+      lib.filterAttrs (name: _: !isLinux name) listed // { "linux-${other.version}.tar.xz" = other; };
+  downloads = linkFarm "buildroot-downloads" (lib.mapAttrs fetch wanted);
   # Buildroot's own SBOM generator reads the list of SPDX names from its download folder.
   spdx = fetchurl {
     url = "https://raw.githubusercontent.com/CycloneDX/specification/1.6/schema/spdx.schema.json";
@@ -33,7 +48,7 @@ in
 lib.throwIfNot (lib.pathExists (../guest/buildroot/configs + "/${facts.folder}_defconfig"))
 "guest/buildroot/configs has no ${facts.folder}_defconfig: give mkSystem a guest (lib.mkGuest), or add the file"
 stdenvNoCC.mkDerivation (finalAttrs: {
-  pname = "guest-${facts.alias}";
+  pname = "guest-${facts.alias}" + lib.optionalString (other != null) "-linux-${linuxSeries}";
   inherit version;
   src = buildroot-src;
   outputs = [
@@ -57,7 +72,12 @@ stdenvNoCC.mkDerivation (finalAttrs: {
       guest-env -c 'exec make "$@"' make BR2_EXTERNAL="$PWD/external" BR2_DL_DIR="$PWD/downloads" \
         BR2_PRIMARY_SITE="file://${downloads}" BR2_PRIMARY_SITE_ONLY=y BR2_JLEVEL="$NIX_BUILD_CORES" "$@"
     }
-    buildroot ${facts.folder}_defconfig
+    ${lib.optionalString (other != null) ''
+      sed -i -e 's/^\(BR2_LINUX_KERNEL_CUSTOM_VERSION_VALUE\)=.*/\1="${other.version}"/' \
+        -e 's/^\(BR2_PACKAGE_HOST_LINUX_HEADERS_CUSTOM\)_[0-9_]*=/\1_${
+          lib.replaceStrings [ "." ] [ "_" ] linuxSeries
+        }=/' external/configs/${facts.folder}_defconfig
+    ''}buildroot ${facts.folder}_defconfig
     # Which sources there are depends on what the environment brings; the list covers the leanest.
     missing=$(buildroot --silent external-deps | LC_ALL=C sort | LC_ALL=C comm -23 - <(ls ${downloads}))
     [ -z "$missing" ] || { echo "nix/buildroot-sources.json has no entry for:" $missing; exit 1; }
@@ -93,7 +113,9 @@ stdenvNoCC.mkDerivation (finalAttrs: {
     inherit downloads;
     # For mkGuest.
     guest = {
-      name = "Linux and BusyBox by Buildroot ${version}";
+      name =
+        "Linux and BusyBox by Buildroot ${version}"
+        + lib.optionalString (other != null) ", Linux ${other.version}";
       kernel = "${finalAttrs.finalPackage}/Image";
       initrd = "${finalAttrs.finalPackage}/rootfs.cpio.gz";
       inherit (finalAttrs.finalPackage) legal;

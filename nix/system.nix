@@ -12,6 +12,8 @@
   board,
   # By mkGuest; without it the board's own, by Buildroot.
   guest ? null,
+  # Series of the kernel of Buildroot's guest, of those in linux-lts.json; without it the board's own.
+  linux ? null,
   # guestplan's findings that are taken for notes.
   accept ? [ ],
   # Configuration of kernel and monitor.
@@ -37,6 +39,7 @@ let
         config
         expect
         initWithin
+        linux
         ram
         run
         vcpus
@@ -56,6 +59,8 @@ let
       cp ${scope.card}/${name} $out
     '';
 in
+lib.throwIf (guest != null && linux != null)
+  "mkSystem: 'linux' is for Buildroot's guest, and '${guest.name}' is another: give one of them"
 {
   # What the board boots from: loader.img, SD card, manifest, checksums, FLASH.md.
   image = scope.card;
