@@ -6,7 +6,7 @@
 use vmm_core::addr::IpaRange;
 use vmm_core::arm::syndrome::SystemRegister;
 use vmm_core::fake::{Fake, Life, List};
-use vmm_core::gic::{Gic, Window};
+use vmm_core::gic::{Gic, Source, Window};
 use vmm_core::host::Exit;
 use vmm_core::ids::{GicVersion as Version, Intid, Trigger, Vcpu, VcpuCount};
 
@@ -20,6 +20,9 @@ const NESTED: usize = 32;
 
 /// Device lines: two levels, two edges.
 const DEVICES: [(u16, bool); 4] = [(33, false), (40, false), (47, true), (60, true)];
+
+/// Lines of emulated devices.
+const EMULATED: [u16; 2] = [34, 62];
 
 struct Pair {
     gic: Gic,
@@ -40,12 +43,16 @@ impl Pair {
         fake.cpus.iter_mut().for_each(|cpu| cpu.life = Life::Running);
         for (intid, edge) in DEVICES {
             let trigger = if edge { Trigger::Edge } else { Trigger::Level };
-            gic.add_device(Intid::new(intid).unwrap(), trigger);
+            gic.add_line(Intid::new(intid).unwrap(), Source::Physical(trigger));
             fake.add_wire(intid, edge);
         }
         // A wire of no device: its line must not get through.
         fake.add_wire(50, false);
         let mut model = Model::new(shape.version, vcpus, lines, DEVICES.to_vec());
+        for intid in EMULATED {
+            gic.add_line(Intid::new(intid).unwrap(), Source::Emulated);
+            model.add_emulated(intid);
+        }
         for v in 1..vcpus {
             gic.turn_on(&mut fake, Vcpu(v));
             model.turn_on(v);
@@ -197,6 +204,11 @@ impl Pair {
             }
             5 => (cpu.timer.ctl, cpu.timer.cval) = (1, self.fake.now),
             6 => cpu.timer.ctl = 0,
+            7 => {
+                let (intid, high) = (input.one_of(&EMULATED)?, input.byte()? & 1 == 1);
+                assert!(self.gic.set_level(&mut self.fake, Intid::new(intid).unwrap(), high));
+                self.model.set_level(intid, high);
+            }
             8 if self.version == Version::V3 => {
                 use SystemRegister as R;
                 let register =

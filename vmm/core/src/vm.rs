@@ -17,7 +17,7 @@ use crate::boot::{self, BootError};
 use crate::devices::{Devices, Effect, Emulated, MmioAccess};
 use crate::entropy::Generator;
 use crate::fault::{CodeLocation, Fault, FaultReport};
-use crate::gic::{self, Gic};
+use crate::gic::{self, Gic, Source};
 use crate::host::{Action, Entry, Exit, Host, HostStats};
 use crate::ids::{GicVersion, Gpr, Intid, MAX_VCPUS, Vcpu};
 use crate::plan::{GicFacts, IdleKind, Interrupt, PlanBlock, SeedKind};
@@ -109,7 +109,7 @@ impl<'p> Vm<'p> {
         let GicFacts { version, intid_count, .. } = facts.gic;
         let mut gic = Gic::new(version, facts.vcpus, intid_count, slots);
         for Interrupt { intid, trigger, .. } in plan.interrupts() {
-            gic.add_device(intid, trigger);
+            gic.add_line(intid, Source::Physical(trigger));
         }
         Ok(Self {
             plan,

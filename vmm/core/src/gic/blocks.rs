@@ -116,7 +116,7 @@ impl Gic {
         for intid in each(word, lines) {
             let (_, bit) = word_and_bit(intid);
             let high = if intid != Intid::VIRTUAL_TIMER {
-                host.line_level(intid)
+                self.level(host, intid)
             } else if vcpu == reader {
                 let timer = host.virtual_timer(vcpu);
                 Some(timer.ctl & 0b11 == 0b01 && timer.cval <= host.now())
@@ -132,7 +132,7 @@ impl Gic {
             if waits && (high == Some(false) || asked) {
                 bank.line &= !bit;
                 unknown |= if asked { bit } else { 0 };
-                Self::sample(host, vcpu, intid);
+                self.sample(host, vcpu, intid);
             }
         }
         unknown
@@ -205,7 +205,7 @@ impl Gic {
             }
         }
         for intid in each(word, sample) {
-            Self::sample(host, vcpu, intid);
+            self.sample(host, vcpu, intid);
         }
         self.recall_all(host, vcpu, word, changed);
     }

@@ -57,7 +57,7 @@ impl State {
         (fake.slots, fake.groups) = (slots, if version == GicVersion::V3 { 0b10 } else { 0b01 });
         fake.cpus.iter_mut().for_each(|cpu| cpu.life = Life::Running);
         for intid in kinds.into_iter().filter(|intid| *intid >= 32) {
-            gic.add_device(Intid::new(intid).unwrap(), trigger(intid));
+            gic.add_line(Intid::new(intid).unwrap(), Source::Physical(trigger(intid)));
             fake.add_wire(intid, intid == 47);
         }
         let mut state = Self { gic, fake, kinds, handles: BTreeSet::new() };

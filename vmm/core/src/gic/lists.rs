@@ -43,7 +43,7 @@ pub(super) struct Held {
 pub struct Ended {
     /// The interrupt.
     pub intid: Intid,
-    /// It came by its line, which is sampled now.
+    /// It came by a line of the board, which is sampled now.
     pub level: bool,
 }
 
@@ -118,13 +118,13 @@ impl Gic {
         self.taken(vcpu).next().is_some()
     }
 
-    /// The device whose level line brought the interrupt in a list register.
+    /// The board's device whose level line brought the interrupt in a list register.
     #[must_use]
     pub fn line_in(&self, vcpu: Vcpu, slot: u8) -> Option<Intid> {
         let Slot::Held(Held { intid, .. }) = self.slot(vcpu, slot) else { return None };
         let (word, bit) = word_and_bit(intid);
         let level = self.bank(vcpu, word).is_some_and(|bank| bank.line & bit != 0);
-        Some(intid).filter(|_| level && !intid.is_private())
+        Some(intid).filter(|_| level && self.lines.trigger(intid).is_some())
     }
 
     /// The guest ended the interrupt in a list register. `None` if the core knew of none there.
@@ -170,9 +170,9 @@ impl Gic {
             bank.owed &= !(if owed { bit } else { 0 });
         });
         if level || owed {
-            Self::sample(host, vcpu, intid);
+            self.sample(host, vcpu, intid);
         }
-        Ended { intid, level }
+        Ended { intid, level: level && self.lines.level(intid).is_none() }
     }
 
     /// An interrupt leaves its list register for the distributor, where it is pending as it was.
@@ -302,7 +302,7 @@ impl Gic {
         let taken = bank.held | bank.active;
         let (mut pending, mut active) = (bank.latched | (bank.line & !taken), bank.active);
         for intid in each(word, bank.line & bank.active) {
-            if host.line_level(intid) == Some(true) {
+            if self.level(host, intid) == Some(true) {
                 pending |= word_and_bit(intid).1;
             }
         }
@@ -314,7 +314,7 @@ impl Gic {
                 None | Some(ListState::Pending) => pending |= bit,
                 Some(state) => {
                     // Pending again already, if its line is still high.
-                    if bank.line & bit != 0 && host.line_level(intid) == Some(true) {
+                    if bank.line & bit != 0 && self.level(host, intid) == Some(true) {
                         pending |= bit;
                     }
                     active |= if state == ListState::Active { bit } else { 0 };
@@ -400,7 +400,7 @@ impl Gic {
                     bank.line &= !(if level { bit } else { 0 });
                 });
                 if level {
-                    Self::sample(host, vcpu, held.intid);
+                    self.sample(host, vcpu, held.intid);
                 }
             }
         }

@@ -5,10 +5,11 @@
 //! An interrupt waits here until it is enabled, pending, inactive, its group is on and a list
 //! register is to be had (`lists`); then it is injected.
 //!
-//! Levels are sampled, not tracked. A physical line that fired stays masked until the guest has
-//! ended the interrupt, then it is unmasked: if the device still asserts it, it fires again. The
-//! same happens when the guest enables an interrupt whose line fired while it was disabled. An edge
-//! that comes while one waits stays masked until the guest is given that.
+//! The board's levels are sampled, not tracked. A physical line that fired stays masked until the
+//! guest has ended the interrupt, then it is unmasked: if the device still asserts it, it fires again.
+//! The same happens when the guest enables an interrupt whose line fired while it was disabled. An edge
+//! that comes while one waits stays masked until the guest is given that. The level of an emulated
+//! device's line is known at any time ([`Source`]).
 
 pub mod blocks;
 #[cfg(test)]
@@ -17,17 +18,20 @@ mod lists;
 #[cfg(test)]
 mod oracle;
 mod registers;
+mod sources;
 pub mod v2;
 pub mod v3;
 
 use self::blocks::Block;
 use self::lists::{Aside, Slot};
 use self::registers::gicd;
+use self::sources::Lines;
 use crate::devices::{Effect, Emulated, MmioAccess, Stored};
 use crate::host::Host;
 use crate::ids::{GicVersion, Intid, MAX_VCPUS, Trigger, Vcpu, VcpuCount};
 
 pub use self::lists::Ended;
+pub use self::sources::Source;
 
 /// Words of 32 interrupts: INTID 0 to 991.
 const WORDS: usize = 31;
@@ -41,7 +45,8 @@ struct Bank {
     enabled: u32,
     /// Pending because an edge or a register write said so.
     latched: u32,
-    /// Pending because the line fired and has not been sampled again since.
+    /// Pending because the line fired and has not been sampled again since, or because it is
+    /// emulated and has risen.
     line: u32,
     /// An edge fired while one waited, and the line is masked until the guest is given that.
     owed: u32,
@@ -83,9 +88,7 @@ pub struct Gic {
     aside: Aside,
     /// What each vCPU's host was last told to report ([`crate::host::Interrupts::attend`]).
     told: [(bool, bool); MAX_VCPUS],
-    /// Device lines, and those of them that are edges, by word.
-    devices: [u32; WORDS],
-    device_edges: [u32; WORDS],
+    lines: Lines,
     injected: u64,
 }
 
@@ -129,25 +132,16 @@ impl Gic {
             lists: [[Slot::Free; MAX_SLOTS]; MAX_VCPUS],
             aside: Aside::default(),
             told: [(false, false); MAX_VCPUS],
-            devices: [0; WORDS],
-            device_edges: [0; WORDS],
+            lines: Lines::default(),
             injected: 0,
         };
         gic.reset_registers();
         gic
     }
 
-    /// Makes `intid` a device's line. Lines of no device never fire.
-    pub fn add_device(&mut self, intid: Intid, trigger: Trigger) {
-        let (word, bit) = word_and_bit(intid);
-        if let (Some(devices), Some(edges)) =
-            (self.devices.get_mut(word), self.device_edges.get_mut(word))
-        {
-            *devices |= bit;
-            if trigger == Trigger::Edge {
-                *edges |= bit;
-            }
-        }
+    /// Gives a shared interrupt its line. One without a line is pending only if a register says so.
+    pub fn add_line(&mut self, intid: Intid, source: Source) {
+        self.lines.add(intid, source);
     }
 
     /// Injections so far.
@@ -167,13 +161,14 @@ impl Gic {
         }
     }
 
-    /// Resets everything, with the guest stopped: masked lines are sampled again, and what is
-    /// left in list registers is made harmless. vCPU 0 alone is on afterwards.
+    /// Resets everything, with the guest stopped: masked lines are sampled again, emulated ones are
+    /// low, and what is left in list registers is made harmless. vCPU 0 alone is on afterwards.
     pub fn reset(&mut self, host: &mut dyn Host) {
         self.reset_registers();
         self.on = [true, false, false, false];
         self.reset_lists(host);
-        for (word, bits) in self.devices.into_iter().enumerate() {
+        self.lines.reset();
+        for (word, bits) in self.lines.physical().into_iter().enumerate() {
             each(word, bits).for_each(|intid| host.ack_line(intid));
         }
     }
@@ -209,14 +204,11 @@ impl Gic {
     /// A device's line fired; it is masked until it is sampled again. Says whether there is such
     /// a device.
     pub fn line(&mut self, host: &mut dyn Host, intid: Intid) -> bool {
-        let (word, bit) = word_and_bit(intid);
-        let in_word = |words: &[u32; WORDS]| words.get(word).is_some_and(|bits| bits & bit != 0);
-        if intid.is_private() || !in_word(&self.devices) {
-            return false;
-        }
-        if in_word(&self.device_edges) {
+        let Some(trigger) = self.lines.trigger(intid) else { return false };
+        if trigger == Trigger::Edge {
             // The next one is heard at once; whatever comes while that waits is one with it, and
             // the line stays masked until the guest is given it: it decides how often it comes.
+            let (word, bit) = word_and_bit(intid);
             let before = self.bank(Vcpu(0), word).is_some_and(|bank| bank.latched & bit != 0);
             if self.latch(host, Vcpu(0), intid) && !before {
                 host.ack_line(intid);
@@ -227,6 +219,33 @@ impl Gic {
             self.update(Vcpu(0), intid, |bank, bit| bank.line |= bit);
         }
         true
+    }
+
+    /// An emulated device drives its line: from now on it is high, or low. Says whether there is such
+    /// a line.
+    ///
+    /// A line that falls takes back what it alone has made pending (IHI 0048B, 4.3.7: the input
+    /// signal of a level-sensitive interrupt), but for what a list register holds under a host that
+    /// cannot tell whether the guest has taken it.
+    pub fn set_level(&mut self, host: &mut dyn Host, intid: Intid, high: bool) -> bool {
+        if self.lines.level(intid).is_none() {
+            return false;
+        }
+        self.lines.set_level(intid, high);
+        if high {
+            self.update(Vcpu(0), intid, |bank, bit| bank.line |= bit);
+        } else {
+            self.recall(host, Vcpu(0), intid);
+            self.update(Vcpu(0), intid, |bank, bit| {
+                bank.line &= !(bit & !bank.held & !bank.active);
+            });
+        }
+        true
+    }
+
+    /// Whether a line is high now. `None` where the kernel does not say.
+    fn level(&self, host: &mut dyn Host, intid: Intid) -> Option<bool> {
+        self.lines.level(intid).or_else(|| host.line_level(intid))
     }
 
     /// The virtual timer of a vCPU fired; it is masked until it is sampled again.
@@ -243,11 +262,15 @@ impl Gic {
     }
 
     /// Listens to a line again: if it is high, it fires again.
-    fn sample(host: &mut dyn Host, vcpu: Vcpu, intid: Intid) {
+    fn sample(&mut self, host: &mut dyn Host, vcpu: Vcpu, intid: Intid) {
         if intid == Intid::VIRTUAL_TIMER {
             host.ack_timer(vcpu);
-        } else {
-            host.ack_line(intid);
+            return;
+        }
+        match self.lines.level(intid) {
+            None => host.ack_line(intid),
+            Some(true) => self.update(vcpu, intid, |bank, bit| bank.line |= bit),
+            Some(false) => {}
         }
     }
 

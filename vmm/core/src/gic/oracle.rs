@@ -28,6 +28,8 @@ impl From<Window> for reference::Window {
 
 /// An SGI that two vCPUs send, the virtual timer, a level line and an edge line.
 const KINDS: [u16; 4] = [1, 27, 33, 47];
+/// The level line of an emulated device.
+const EMULATED: u16 = 60;
 const CPU: Vcpu = Vcpu(0);
 const OTHER: Vcpu = Vcpu(1);
 
@@ -80,12 +82,17 @@ impl State {
         (fake.slots, fake.groups, fake.reads) = (slots, 0b11, true);
         fake.cpus.iter_mut().for_each(|cpu| cpu.life = Life::Running);
         let lines: Vec<_> = kinds.into_iter().filter(|intid| *intid >= 32).collect();
-        for intid in &lines {
-            gic.add_device(Intid::new(*intid).unwrap(), trigger(*intid));
+        let physical: Vec<_> = lines.iter().copied().filter(|intid| *intid != EMULATED).collect();
+        for intid in &physical {
+            gic.add_line(Intid::new(*intid).unwrap(), Source::Physical(trigger(*intid)));
             fake.add_wire(*intid, *intid == 47);
         }
-        let devices = lines.iter().map(|intid| (*intid, *intid == 47)).collect();
+        let devices = physical.into_iter().map(|intid| (intid, intid == 47)).collect();
         let mut model = Model::new(version as u32, 2, 64, devices);
+        if lines.contains(&EMULATED) {
+            gic.add_line(Intid::new(EMULATED).unwrap(), Source::Emulated);
+            model.add_emulated(EMULATED);
+        }
         gic.turn_on(&mut fake, OTHER);
         model.turn_on(OTHER.0);
         let mut state = Self { gic, fake, model, kinds };
@@ -171,6 +178,8 @@ impl State {
                     }
                 }
             }
+            Event::Rise(EMULATED, _) => self.drive(true),
+            Event::Fall(EMULATED) => self.drive(false),
             Event::Rise(intid, _) => self.fake.raise(intid),
             Event::Fall(intid) => self.fake.lower(intid),
             Event::Acknowledge => {
@@ -203,6 +212,12 @@ impl State {
         }
         self.settle();
         true
+    }
+
+    /// The emulated device drives its line. The host knows nothing of it.
+    fn drive(&mut self, high: bool) {
+        assert!(self.gic.set_level(&mut self.fake, Intid::new(EMULATED).unwrap(), high));
+        self.model.set_level(EMULATED, high);
     }
 
     /// What happened reaches both.
@@ -292,6 +307,7 @@ impl State {
             what.hash(&mut hasher);
         }
         self.gic.sources[0].hash(&mut hasher);
+        Intid::new(EMULATED).and_then(|intid| self.gic.lines.level(intid)).hash(&mut hasher);
         for v in [0, 1] {
             for slot in 0..usize::from(self.gic.slots) {
                 let held = match self.gic.lists[v][slot] {
@@ -383,6 +399,18 @@ fn one_list_register_too_few_is_invisible_with_gicv2() {
 #[test]
 fn one_list_register_too_few_is_invisible_with_gicv3() {
     explore_all(Version::V3, 1, &KINDS, 100_000);
+}
+
+// The level of an emulated line is the controller's own: in all states again, beside one other kind.
+
+#[test]
+fn an_emulated_line_is_a_level_with_gicv2() {
+    explore_all(Version::V2, 1, &[47, EMULATED], 5_000);
+}
+
+#[test]
+fn an_emulated_line_is_a_level_with_gicv3() {
+    explore_all(Version::V3, 1, &[1, EMULATED], 5_000);
 }
 
 // With two nothing has to be put aside or taken back for want of room, so one pair is enough of each

@@ -7,7 +7,7 @@
 //!
 //! One thing is the monitor's and not the book's: levels are sampled, not tracked. A line that fired
 //! counts as high until the guest has ended the interrupt, enables it, or reads whether it is
-//! pending.
+//! pending. The line of an emulated device is tracked, as the book has it.
 
 mod registers;
 
@@ -37,7 +37,7 @@ impl From<vmm_core::gic::Window> for Window {
 pub struct Irq {
     /// Pending by an edge or a register; GICv2's SGIs have [`Irq::sources`] instead.
     latched: bool,
-    /// The line fired and stays masked.
+    /// The line fired and stays masked, or it is an emulated one and high.
     pub line: bool,
     pub active: bool,
     group: bool,
@@ -70,6 +70,8 @@ pub struct Model {
     enabled: Vec<BTreeSet<u16>>,
     /// Device lines; whether each is an edge.
     devices: Vec<(u16, bool)>,
+    /// Lines of emulated devices.
+    emulated: Vec<u16>,
 }
 
 impl Model {
@@ -86,9 +88,15 @@ impl Model {
             shared: Vec::new(),
             enabled: Vec::new(),
             devices,
+            emulated: Vec::new(),
         };
         model.reset();
         model
+    }
+
+    /// Gives an emulated device its line.
+    pub fn add_emulated(&mut self, intid: u16) {
+        self.emulated.push(intid);
     }
 
     /// Everything is reset.
@@ -134,6 +142,14 @@ impl Model {
             if edge { irq.latched = true } else { irq.line = true }
         }
         true
+    }
+
+    /// An emulated device drives its line high or low.
+    pub fn set_level(&mut self, intid: u16, high: bool) {
+        assert!(self.emulated.contains(&intid));
+        if let Some(irq) = self.irq(0, intid) {
+            irq.line = high;
+        }
     }
 
     /// A CPU's timer fired.
@@ -249,8 +265,9 @@ impl Model {
 
     /// An interrupt is active no more, by its end or by a register: its line is sampled.
     pub fn deactivate(&mut self, v: u8, intid: u16) {
+        let tracked = self.emulated.contains(&intid);
         if let Some(irq) = self.irq(v, intid).filter(|irq| irq.active) {
-            (irq.active, irq.line) = (false, false);
+            (irq.active, irq.line) = (false, irq.line && tracked);
         }
     }
 

@@ -120,7 +120,8 @@ impl Model {
             let word = first & !31;
             for intid in word..word + 32 {
                 let asked = own || intid != 27;
-                self.look(v, intid, !asked || around.high(v, intid));
+                let high = !asked || self.is_high(around, v, intid);
+                self.look(v, intid, high);
             }
         }
         match byte {
@@ -134,8 +135,8 @@ impl Model {
                     Bits::Enable | Bits::Disable => self.is_enabled(v, intid),
                     Bits::Pend | Bits::Unpend => {
                         // Active and pending: its line is high still.
-                        let line =
-                            irq.line && (!irq.active || intid != 27 && around.high(v, intid));
+                        let line = irq.line
+                            && (!irq.active || intid != 27 && self.is_high(around, v, intid));
                         latched || line
                     }
                     Bits::Activate | Bits::Deactivate => irq.active,
@@ -152,6 +153,13 @@ impl Model {
         }
     }
 
+    fn is_high(&mut self, around: &dyn Around, v: u8, intid: u16) -> bool {
+        if self.emulated.contains(&intid) {
+            return self.irq(v, intid).is_some_and(|irq| irq.line);
+        }
+        around.high(v, intid)
+    }
+
     fn store_shared(&mut self, v: u8, byte: Byte, value: u8) {
         let present = (1_u16 << self.vcpus) as u8 - 1;
         match byte {
@@ -160,12 +168,13 @@ impl Model {
                     let (intid, one) = (first + n, value >> n & 1 == 1);
                     let sourced = self.sourced(intid);
                     let (set, enabled) = (self.enabled_set(v, intid), self.is_enabled(v, intid));
+                    let tracked = self.emulated.contains(&intid);
                     let Some(irq) = self.irq(v, intid) else { continue };
                     match kind {
                         Bits::Group => irq.group = one,
                         Bits::Enable if one => {
                             // Its line fired while it was off: that is looked at again.
-                            irq.line &= enabled || irq.active;
+                            irq.line &= enabled || irq.active || tracked;
                             self.enabled[set].insert(intid);
                         }
                         Bits::Disable if one => {
