@@ -17,6 +17,7 @@
   sources,
 }:
 let
+  program = package: "${programs.override { inherit facts package; }}/bin";
   machine =
     host: gic: profileName:
     let
@@ -35,7 +36,7 @@ let
             "${profileName}.toml" = profileFile;
           }
           # What plays the board's firmware on an emulated sibling.
-          // lib.optionalAttrs (profile ? shim) { ${profile.shim} = "${programs}/bin/${profile.shim}"; }
+          // lib.optionalAttrs (profile ? shim) { ${profile.shim} = "${program "machine-shims"}/${profile.shim}"; }
           //
             {
               microkit = {
@@ -43,7 +44,7 @@ let
                 "kernel.json" = kernel;
               };
               # Without seL4 there is no image that holds the guest: the emulator places its files.
-              baremetal."vmm-baremetal.elf" = "${programs}/bin/vmm-baremetal";
+              baremetal."vmm-baremetal.elf" = "${program "vmm-baremetal"}/vmm-baremetal";
             }
             .${host};
         in

@@ -1,25 +1,29 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# What runs with no operating system under it, besides the monitor on seL4: the monitor's
-# bare-metal host, the conformance guests, and the shims that play a board's firmware.
+# What runs with no operating system under it, besides the monitor on seL4: the conformance guests,
+# and for one board (machines.nix) the monitor's bare-metal host or the shims that play its firmware.
+# Those have the board's addresses in them (vmm/plan/src/program.rs).
 {
   lib,
   bareEnv,
   craneLib,
   sources,
   toolchain,
+  package ? "guest-conformance",
+  facts ? null,
 }:
 craneLib.buildPackage {
-  pname = "programs";
+  pname = package;
   inherit ((lib.importTOML ../Cargo.toml).workspace.package) version;
   src = sources.workspace;
   cargoArtifacts = null;
   cargoExtraArgs = lib.concatStringsSep " " [
     "--locked"
     "--target ${bareEnv.target}"
-    "--package vmm-baremetal"
-    "--package guest-conformance"
-    "--package machine-shims"
+    "--package ${package}"
   ];
+  env = lib.optionalAttrs (facts != null) {
+    VMM_BOARD = "${sources.boards}/${facts.folder}/board.toml";
+  };
   strictDeps = true;
   preBuild = bareEnv.trimPaths;
   doCheck = false;
@@ -30,7 +34,7 @@ craneLib.buildPackage {
     toolchain
   ];
   meta = {
-    description = "Bare-metal monitor, conformance guests and firmware shims";
+    description = "What runs with no operating system under it: ${package}";
     license = lib.licenses.bsd2;
   };
 }

@@ -3,6 +3,7 @@
 {
   lib,
   bareEnv,
+  boardFacts,
   craneLib,
   sources,
 }:
@@ -19,12 +20,14 @@ let
   };
   clippy =
     {
+      env ? { },
       targets ? "",
       allowed ? [ ],
     }:
     craneLib.cargoClippy (
       common
       // {
+        inherit env;
         cargoClippyExtraArgs = "${targets} -- --deny warnings ${
           lib.concatMapStringsSep " " (lint: "--allow clippy::${lint}") allowed
         }";
@@ -78,7 +81,9 @@ in
         "unwrap_used"
       ];
     };
+    # For any one board: each of them is built for its own.
     clippy-bare = clippy {
+      env.VMM_BOARD = "boards/${(lib.head (lib.attrValues boardFacts)).folder}/board.toml";
       targets = "--target ${bareEnv.target} --package vmm-core --package vmm-baremetal --package guest-conformance";
     };
     tests = craneLib.cargoTest (common // { src = sources.everything; });

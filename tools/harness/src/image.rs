@@ -162,7 +162,7 @@ impl Image {
             image,
             cores: kernel_cores(machine, &plan.board)?,
             append: &machine.append,
-            shim: shim(root, &machine_profile)?,
+            shim: shim(root, &machine_profile, &plan.board.name)?,
         };
         let emulator = emulator(machine, &machine_profile, enter, values)?;
         Ok(Self {
@@ -191,7 +191,7 @@ impl Image {
             image: Some(loader.to_owned()),
             cores: kernel_cores(machine, &board)?,
             append: &machine.append,
-            shim: shim(root, &profile)?,
+            shim: shim(root, &profile, &board.name)?,
         };
         self.emulator = emulator(machine, &profile, HostName::Microkit.name(), values)?;
         Ok(())
@@ -216,11 +216,11 @@ pub struct Values<'a> {
 }
 
 /// The shim that a machine needs, built.
-fn shim(root: &Path, profile: &Profile) -> Result<Option<PathBuf>> {
+fn shim(root: &Path, profile: &Profile, board: &str) -> Result<Option<PathBuf>> {
     profile
         .shim
         .as_ref()
-        .map(|shim| Ok(program::build(root, "machine-shims")?.join(shim)))
+        .map(|shim| Ok(program::build_for(root, "machine-shims", board)?.join(shim)))
         .transpose()
 }
 
@@ -460,7 +460,8 @@ fn monitor(root: &Path, machine: &Machine, plan: &Plan, folder: &Path) -> Result
             Ok(Some(monitor))
         }
         HostName::Baremetal => {
-            let built = program::build(root, "vmm-baremetal")?.join("vmm-baremetal");
+            let built =
+                program::build_for(root, "vmm-baremetal", &plan.board.name)?.join("vmm-baremetal");
             let monitor = folder.join(MONITOR_FILE);
             copy(&built, &monitor)?;
             Ok(Some(monitor))

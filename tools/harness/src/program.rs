@@ -24,11 +24,31 @@ const TARGET: &str = "aarch64-unknown-none";
 /// # Errors
 /// Cargo cannot be run, or the crate does not build.
 pub fn build(root: &Path, package: &str) -> Result<PathBuf> {
-    let target = root.join("build/target");
+    let target = absolute(&root.join("build/target"))?;
+    run_cargo(bare_cargo(root), &target, None, package, BARE_LIBRARY)
+}
+
+/// As [`build`], for a crate that has the addresses of one board in it: its programs are in a folder
+/// of that board's own, because the next board's are built over them.
+///
+/// # Errors
+/// As above, or the crate cannot be built for this board.
+pub fn build_for(root: &Path, package: &str, board: &str) -> Result<PathBuf> {
+    let target = absolute(&root.join("build/target"))?;
+    let programs = target.join("boards").join(board);
+    let mut cargo = bare_cargo(root);
+    let facts = absolute(&root.join("boards"))?.join(board).join("board.toml");
+    cargo.env(vmm_plan::program::VARIABLE, facts);
+    run_cargo(cargo, &target, Some(programs), package, BARE_LIBRARY)
+}
+
+/// None of the root workspace's programs without an operating system allocates.
+const BARE_LIBRARY: &str = "core,compiler_builtins";
+
+fn bare_cargo(root: &Path) -> Command {
     let mut cargo = Command::new("cargo");
     cargo.current_dir(root).env("RUSTC_BOOTSTRAP", "1");
-    // None of these crates allocates.
-    run_cargo(cargo, &absolute(&target)?, package, "core,compiler_builtins")
+    cargo
 }
 
 /// Bytes of a program in memory: its loadable segments, zeroed data included.
@@ -118,7 +138,7 @@ impl Sdk {
         // Cargo's own git does not read what git is told of mirrors and certificates.
         cargo.env("CARGO_NET_GIT_FETCH_WITH_CLI", "true");
         let library = "core,alloc,compiler_builtins";
-        Ok(run_cargo(cargo, &absolute(&target)?, "vmm-microkit", library)?.join("vmm"))
+        Ok(run_cargo(cargo, &absolute(&target)?, None, "vmm-microkit", library)?.join("vmm"))
     }
 
     /// Packs the system file in `folder`, and what it names, into `loader.img` there.
@@ -236,11 +256,20 @@ fn microkit_cargo(folder: &Path) -> Result<Command> {
 /// What this program has built: all guests of a run are of one build, and cargo is asked once.
 static BUILT: Mutex<BTreeSet<(PathBuf, String)>> = Mutex::new(BTreeSet::new());
 
-fn run_cargo(mut cargo: Command, target: &Path, package: &str, library: &str) -> Result<PathBuf> {
-    let programs = target.join(TARGET).join("release");
+/// Builds a package; its programs are copied to `copies`, which is the folder that comes back, or stay
+/// in `target`.
+fn run_cargo(
+    mut cargo: Command,
+    target: &Path,
+    copies: Option<PathBuf>,
+    package: &str,
+    library: &str,
+) -> Result<PathBuf> {
+    let copied = copies.is_some();
+    let programs = copies.unwrap_or_else(|| target.join(TARGET).join("release"));
     // Whoever else wants to build waits here.
     let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
-    let this = (target.to_owned(), package.to_owned());
+    let this = (programs.clone(), package.to_owned());
     if built.contains(&this) {
         return Ok(programs);
     }
@@ -249,7 +278,12 @@ fn run_cargo(mut cargo: Command, target: &Path, package: &str, library: &str) ->
         .args(["--package", package])
         .arg(format!("-Zbuild-std={library}"))
         .args(["-Zbuild-std-features=compiler-builtins-mem", "--target-dir"])
-        .arg(target)
+        .arg(target);
+    if copied {
+        // Cargo copies while it holds the lock of the target folder.
+        cargo.args(["-Zunstable-options", "--artifact-dir"]).arg(&programs);
+    }
+    cargo
         // Debian ships no rust-lld.
         .env("CARGO_TARGET_AARCH64_UNKNOWN_NONE_LINKER", "ld.lld");
     run(cargo, package)?;
@@ -333,7 +367,7 @@ mod tests {
         let build = |status: &str| {
             let mut cargo = Command::new("/bin/sh");
             cargo.args(["-c", &format!("echo >>'{}'; {status}", tries.display())]);
-            run_cargo(cargo, &target, "package", "core")
+            run_cargo(cargo, &target, None, "package", "core")
         };
         assert!(build("false").is_err());
         let programs = build("true").unwrap();

@@ -32,6 +32,7 @@ pub mod masters;
 pub mod memory;
 mod nodes;
 pub mod plan;
+pub mod program;
 pub mod report;
 pub mod sdf;
 pub mod span;

@@ -10,6 +10,7 @@ use crate::closure::Closure;
 use crate::error::PlanError;
 use crate::filenames::{INITRD_FILE, KERNEL_FILE, PLAN_FILE, TREE_FILE};
 use crate::layout::Layout;
+use crate::program;
 use crate::span::{Extent, LARGE_PAGE, PAGE, Size, Span, align_down, align_up};
 use crate::wish::{Host, Wish};
 
@@ -200,7 +201,7 @@ impl Region {
 }
 
 /// Bytes set aside for the plan block on bare metal; Microkit takes the file's size.
-const BLOCK_SIZE: u64 = 0x4_0000;
+pub(crate) const BLOCK_SIZE: u64 = 0x4_0000;
 
 /// Where the monitor's protection domain sees things; its own program starts at 2 MiB and the
 /// stack is at the top.
@@ -409,12 +410,7 @@ fn passed(board: &Board, closure: &Closure) -> Vec<Region> {
 
 /// Gives every piece of normal memory a physical address behind the bare-metal monitor.
 pub(crate) fn place(board: &Board, wish: &Wish, regions: &mut [Region]) -> Result<(), PlanError> {
-    let Some(facts) = board.baremetal.as_ref() else {
-        return Err(PlanError::BoardLacks {
-            board: board.name.clone(),
-            lack: "no [baremetal] facts, so the bare-metal host does not run on it".into(),
-        });
-    };
+    let facts = program::baremetal(board)?;
     let (memory, monitor) = (facts.memory.pa(), facts.monitor.pa());
     let mut next = monitor.end();
     // Guest RAM last: it is the largest. The plan block first, where the monitor looks for it.

@@ -8,14 +8,15 @@ use core::arch::global_asm;
 
 // set_groups: x0 to x5 are lost.
 //
-// GICD at 0x38800000, GICR at 0x38880000 (i.MX 8M Plus Reference Manual, 2.1). GICD_TYPER at 4,
+// GICD and GICR are where the board has them (build.rs); i.MX 8M Plus Reference Manual, 2.1, has the same.
+// GICD_TYPER at 4,
 // GICD_IGROUPR<n> at 0x80 + 4n (Arm IHI 0069H, 12.9); GICR_TYPER at 8, its bit 4 says last frame;
 // GICR_IGROUPR0 at 0x10080; frames are 0x20000 apart (12.10, 12.11).
 global_asm!(
     ".section .text.set_groups, \"ax\"",
     ".global set_groups",
     "set_groups:",
-    "    mov   x0, #0x38800000",
+    concat!("    ldr   x0, =", env!("GICD")),
     "    mov   w1, #-1",
     "    ldr   w2, [x0, #4]",
     "    and   w2, w2, #0x1f",
@@ -23,7 +24,7 @@ global_asm!(
     "1:  str   w1, [x3], #4",
     "    subs  w2, w2, #1",
     "    b.pl  1b",
-    "    mov   x0, #0x38880000",
+    concat!("    ldr   x0, =", env!("GICR")),
     "2:  ldr   x4, [x0, #8]",
     "    add   x3, x0, #0x10, lsl #12",
     "    str   w1, [x3, #0x80]",
@@ -31,6 +32,7 @@ global_asm!(
     "    tbz   x4, #4, 2b",
     "    dsb   sy",
     "    ret",
+    ".ltorg",
 );
 
 /// Links the routine above into a shim.

@@ -7,14 +7,11 @@ use core::sync::atomic::AtomicBool;
 
 use arm_sysregs::el0::accessors as el0;
 use spin::Once;
-use vmm_core::uart::{PART, Registers, Uart};
+use vmm_core::uart::{Registers, Uart};
 
-/// The PL011 of QEMU's `virt` (hw/arm/virt.c, VIRT_UART).
-const PL011: usize = 0x0900_0000;
-/// UART1 of `imx8mp-evk` (i.MX 8M Plus Reference Manual, 2.2).
-const IMX: usize = 0x3086_0000;
+use crate::board::{CONSOLE, CONSOLE_BASE};
 
-/// Kind and physical address of the registers, as a plan says.
+/// Kind and physical address of the registers, as a plan says; before there is one, as the board has it.
 static UART: Once<(Uart, usize)> = Once::new();
 
 /// Set while the UART takes nothing.
@@ -33,16 +30,9 @@ impl Console {
     }
 }
 
-/// The UART of which of QEMU's machines this is, for as long as no plan says so: on `imx8mp-evk`
-/// nothing is where `virt` has its PL011, and reads as zero.
-fn identify() -> (Uart, usize) {
-    let kind = Uart::of_part(At(PL011).load(PART));
-    (kind, if kind == Uart::Pl011 { PL011 } else { IMX })
-}
-
 impl fmt::Write for Console {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        let (uart, base) = UART.get().copied().unwrap_or_else(identify);
+        let (uart, base) = UART.get().copied().unwrap_or((CONSOLE, CONSOLE_BASE));
         uart.send(&At(base), &DEAD, text);
         Ok(())
     }

@@ -5,6 +5,7 @@
 #![no_std]
 #![no_main]
 
+mod board;
 mod console;
 mod gic;
 mod machine;
@@ -23,16 +24,18 @@ use core::ptr::with_exposed_provenance;
 use aarch64_rt::{InitialPagetable, entry, initial_pagetable};
 use smccc::{Smc, psci};
 use spin::Once;
+use vmm_core::addr::Pa;
 use vmm_core::host::{Action, FaultKind};
 use vmm_core::ids::{GicVersion, Vcpu};
 use vmm_core::plan::{Interrupt, PlanBlock, PlanError, RegionFacts, Text};
 use vmm_core::report::refuse;
 use vmm_core::vm::{Vm, VmError};
 
+use crate::board::{DEVICES_END, MEMORY, NAME, PLAN};
 use crate::console::Console;
 use crate::gic::Gic;
 use crate::machine::{Here, Machine};
-use crate::memory::Memory;
+use crate::memory::{Memory, address};
 use crate::processor::Monitor;
 use crate::world::Context;
 
@@ -40,13 +43,19 @@ use crate::world::Context;
 /// aarch64-rt is device memory, 1 is normal memory.
 const DEVICE: usize = 1 | 1 << 10 | 1 << 54;
 const NORMAL: usize = 1 | 1 << 10 | 3 << 8 | 1 << 2;
+const BLOCK: u64 = 1 << 30;
 
-// Every address is its own: devices below 1 GiB, memory from 1 GiB to 3 GiB.
+// Every address is its own: the board's memory, and devices in the rest below 4 GiB.
 initial_pagetable!({
     let mut table = [0; 512];
-    table[0] = DEVICE;
-    table[1] = NORMAL | 0x4000_0000;
-    table[2] = NORMAL | 0x8000_0000;
+    let mut base = 0;
+    while base < MEMORY.end || base < DEVICES_END {
+        let kind = if MEMORY.start <= base && base < MEMORY.end { NORMAL } else { DEVICE };
+        if kind == NORMAL || base < DEVICES_END {
+            table[(base / BLOCK) as usize] = kind | base as usize;
+        }
+        base += BLOCK;
+    }
     InitialPagetable(table)
 });
 
@@ -59,6 +68,11 @@ enum SetupError {
     /// No plan block, or a bad one.
     #[error("{0}")]
     Plan(PlanError),
+    /// The plan of another board.
+    #[error(
+        "the plan is for board {0:?}, this program is built for {NAME:?}: build it for that one"
+    )]
+    Board(Text<32>),
     /// The core refuses the plan.
     #[error("{0}")]
     Vm(VmError),
@@ -95,11 +109,15 @@ fn main(_x0: u64, _x1: u64, _x2: u64, _x3: u64) -> ! {
 
 /// Sets everything up and becomes the first processor; comes back if there is nothing to run.
 fn run() -> Result<(), SetupError> {
-    let block = with_exposed_provenance(memory::PLAN.start);
+    let place = address(Pa(PLAN.start))..address(Pa(PLAN.end));
+    let block = with_exposed_provenance(place.start);
     // SAFETY: mapped memory that only the loader writes, before this program runs.
-    let block = unsafe { core::slice::from_raw_parts(block, memory::PLAN.len()) };
+    let block = unsafe { core::slice::from_raw_parts(block, place.len()) };
     let plan = PlanBlock::read(block).map_err(SetupError::Plan)?;
     let facts = plan.facts();
+    if facts.board.as_str() != NAME {
+        return Err(SetupError::Board(facts.board));
+    }
     let window = facts.console.window.range();
     let missing = SetupError::Missing("its UART");
     let uart = memory::guest_registers(plan, window).ok_or(missing)?;

@@ -11,20 +11,11 @@ use vmm_core::addr::{Ipa, IpaRange, Pa};
 use vmm_core::host::{Image, MemoryOp};
 use vmm_core::plan::{MemoryKind, PlanBlock, RegionFacts, RegionOwner};
 
+use crate::board::{DEVICES_END, MEMORY, MONITOR, PLAN};
 use crate::{SetupError, refused};
 
-/// Where the loader puts the plan block, with room for the longest: behind this program
-/// (`memory.ld`; board.toml, table `baremetal`).
-pub const PLAN: Range<usize> = 0x5400_0000..0x5410_0000;
-
-/// The region that only its loader wrote: below this program (`memory.ld`), where the emulator's
-/// device tree is.
+/// The region that only its loader wrote.
 const SEED: &str = "seed";
-const BELOW: Range<u64> = 0x4000_0000..0x5000_0000;
-
-/// What `main.rs` maps as device memory, and the end of what it maps as normal memory.
-const DEVICES: Range<u64> = 0..0x4000_0000;
-const NORMAL_END: u64 = 0xc000_0000;
 
 /// Whether the guest can reach a region.
 pub fn guest_owns(region: &RegionFacts) -> bool {
@@ -51,19 +42,20 @@ impl<'a> Memory<'a> {
     pub fn new(plan: PlanBlock<'a>) -> Result<Self, SetupError> {
         for region in plan.regions() {
             let here = physical(region);
-            let allowed = match (region.kind, guest_owns(region)) {
-                (MemoryKind::Device, _) => DEVICES,
-                (MemoryKind::Normal, false) if region.name.as_str() == SEED => BELOW,
-                (MemoryKind::Normal, true) => PLAN.end as u64..NORMAL_END,
-                (MemoryKind::Normal, false) => PLAN.start as u64..NORMAL_END,
+            let overlaps = |there: &Range<u64>| there.start < here.end && here.start < there.end;
+            let shared = |other| guest_owns(other) && overlaps(&physical(other));
+            let normal = region.kind == MemoryKind::Normal;
+            let mapped = if normal {
+                MEMORY.start <= here.start && here.end <= MEMORY.end
+            } else {
+                here.end <= DEVICES_END && !overlaps(&MEMORY)
             };
-            let shared = |other| {
-                let there = physical(other);
-                guest_owns(other) && there.start < here.end && here.start < there.end
-            };
-            let what = if here.start < allowed.start || allowed.end < here.end {
-                "is outside 0x54100000..0xc0000000 (memory), 0..0x40000000 (devices) or \
-                 0x40000000..0x50000000 (seed)"
+            let what = if !mapped && normal {
+                "is not all in the board's memory (board.toml, baremetal.memory)"
+            } else if !mapped {
+                "is not below 4 GiB and apart from the board's memory (board.toml, baremetal.memory)"
+            } else if overlaps(&MONITOR) || guest_owns(region) && overlaps(&PLAN) {
+                "is where this program and its plan are (board.toml, baremetal.monitor)"
             } else if !guest_owns(region) && plan.regions().any(shared) {
                 "is the monitor's, but the guest's as well"
             } else {
@@ -174,8 +166,8 @@ pub fn guest_registers(plan: PlanBlock, at: IpaRange) -> Option<usize> {
 /// The physical address of a region, if it is all device memory.
 fn device(region: &RegionFacts) -> Option<usize> {
     let here = physical(region);
-    (region.kind == MemoryKind::Device && here.end <= DEVICES.end)
-        .then_some(address(Pa(here.start)))
+    let mapped = here.end <= DEVICES_END;
+    (region.kind == MemoryKind::Device && mapped).then_some(address(Pa(here.start)))
 }
 
 /// EL2's address of a physical one: the same.

@@ -168,9 +168,10 @@ impl Memory {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Baremetal {
-    /// What the monitor keeps for itself.
+    /// What the monitor keeps for itself, whole large pages; it is linked at its start, and the plan
+    /// block is right behind it.
     pub monitor: Span,
-    /// All physical memory.
+    /// All physical memory, whole GiB; what is not memory, below 4 GiB, is devices.
     pub memory: Span,
     /// Where that is from.
     pub source: String,

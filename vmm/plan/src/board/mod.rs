@@ -79,6 +79,31 @@ fn unambiguous(folder: &Path, boards: &[Board]) -> Result<(), PlanError> {
     Ok(())
 }
 
+/// Bytes of the largest page of the bare-metal monitor's own table, and where that ends: one table,
+/// at level 1, of 512 of them (Arm DDI 0487, D8.2.7).
+const BLOCK: u64 = 1 << 30;
+const BLOCKS_END: u64 = BLOCK << 9;
+
+impl Baremetal {
+    /// Whether the monitor can be linked there and can map what is there.
+    fn check(&self) -> Result<(), String> {
+        let (memory, monitor) = (self.memory, self.monitor);
+        let whole =
+            |span: Span, page| [span.base(), span.size()].iter().all(|n| n.is_multiple_of(page));
+        if memory.is_empty() || !whole(memory, BLOCK) || memory.end() > BLOCKS_END {
+            return Err(format!(
+                "baremetal.memory: {memory} is not whole GiB below {BLOCKS_END:#x}, as the monitor maps it"
+            ));
+        }
+        if monitor.is_empty() || !whole(monitor, LARGE_PAGE) || !memory.encloses(monitor) {
+            return Err(format!(
+                "baremetal.monitor: {monitor} is not whole 2 MiB pages within baremetal.memory ({memory})"
+            ));
+        }
+        Ok(())
+    }
+}
+
 impl Board {
     /// Reads `<boards>/<name>/board.toml`; `name` may be the alias.
     ///
@@ -169,6 +194,9 @@ impl Board {
         {
             let (base, size) = (memory.base(), memory.size());
             return Err(format!("seed.memory {base:#x}, {size:#x} bytes: no whole 2 MiB pages"));
+        }
+        if let Some(facts) = &self.baremetal {
+            facts.check()?;
         }
         if !self.ram.base.is_multiple_of(LARGE_PAGE) {
             return Err(format!("ram.base() {:#x} is not a multiple of 2 MiB", self.ram.base));

@@ -15,6 +15,7 @@ global_asm!(
     "    mov   x20, x0",
     "    bl    set_groups",
     "    mov   x0, x20",
-    "    mov   x6, #0x50000000", // boards/maaxboard/board.toml: microkit.loader_address
+    concat!("    ldr   x6, =", env!("ENTRY")),
     "    br    x6",
+    ".ltorg",
 );

@@ -29,12 +29,13 @@ global_asm!(
     "    bl    set_groups",
     "    mov   x1, #0x3c9",
     "    msr   spsr_el3, x1",
-    "    mov   x1, #0x50000000", // boards/maaxboard/board.toml: microkit.loader_address
+    concat!("    ldr   x1, =", env!("ENTRY")),
     "    msr   elr_el3, x1",
     "    mov   x0, xzr",
     "    eret",
     "9:  wfi",
     "    b     9b",
+    ".ltorg",
     // Only a synchronous exception from a lower level, 64-bit, can come: an SMC.
     ".balign 2048",
     "vectors:",
