@@ -45,19 +45,28 @@ const DEVICE: usize = 1 | 1 << 10 | 1 << 54;
 const NORMAL: usize = 1 | 1 << 10 | 3 << 8 | 1 << 2;
 const BLOCK: u64 = 1 << 30;
 
-// Every address is its own: the board's memory, and devices in the rest below 4 GiB.
-initial_pagetable!({
+/// Every address is its own: the board's memory, and devices in the rest below 4 GiB.
+#[expect(
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation,
+    clippy::indexing_slicing,
+    reason = "computed when this is built, where what overflows is an error"
+)]
+const fn map() -> [usize; 512] {
     let mut table = [0; 512];
     let mut base = 0;
     while base < MEMORY.end || base < DEVICES_END {
-        let kind = if MEMORY.start <= base && base < MEMORY.end { NORMAL } else { DEVICE };
-        if kind == NORMAL || base < DEVICES_END {
-            table[(base / BLOCK) as usize] = kind | base as usize;
+        if MEMORY.start <= base && base < MEMORY.end {
+            table[(base / BLOCK) as usize] = NORMAL | base as usize;
+        } else if base < DEVICES_END {
+            table[(base / BLOCK) as usize] = DEVICE | base as usize;
         }
         base += BLOCK;
     }
-    InitialPagetable(table)
-});
+    table
+}
+
+initial_pagetable!(InitialPagetable(map()));
 
 // 160 KiB of stack: the monitor's state is made there.
 entry!(main);
