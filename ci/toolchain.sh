@@ -40,7 +40,7 @@ imx_emulator() {
 }
 
 # progress WHAT LOG COMMAND...: runs a command whose output, both streams, goes to the file LOG.
-# Meanwhile a terminal shows WHAT, for how long, and the log's last line; elsewhere it is quiet.
+# Meanwhile a terminal shows for how long, WHAT, and the log's last line; elsewhere it is quiet.
 progress() {
     local what=$1 log=$2 ticker='' code=0
     shift 2
@@ -63,7 +63,7 @@ tick() {
     local from=${3:-$SECONDS} columns line
     columns=$(stty size <&2 2>/dev/null | cut -d' ' -f2)
     while kill -0 $$ 2>/dev/null; do
-        line="$1, $((SECONDS - from)) s"
+        line="$((SECONDS - from)) s, $1"
         [ ! -s "$2" ] || line+=": $(tail -c 400 "$2" | tr -d '\r' | sed 's/\x1b\[[0-9;]*m//g; s/^ *//' | tail -n 1)"
         printf '\r\033[K%s' "${line:0:$((${columns:-80} - 1))}" >&2
         sleep 1

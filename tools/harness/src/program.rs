@@ -76,7 +76,7 @@ impl Sdk {
     /// # Errors
     /// The variable is not set, or names no SDK.
     pub fn find() -> Result<Self> {
-        let hint = "set it to the folder of a Microkit 2.3.0 SDK, or use --host baremetal, which needs none";
+        let hint = "set it to the folder of a Microkit SDK (docs/sdk.md), or use --host baremetal, which needs none";
         let root = std::env::var_os("MICROKIT_SDK")
             .filter(|value| !value.is_empty())
             .map(PathBuf::from)

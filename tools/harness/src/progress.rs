@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! A moving line for what takes long: what is being done, for how long, its last words. A terminal
+//! A moving line for what takes long: for how long, what is being done, its last words. A terminal
 //! alone sees it.
 
 use std::io::{self, BufRead, BufReader, IsTerminal, Read, Write};
@@ -16,7 +16,7 @@ const STEP: Duration = Duration::from_secs(1);
 const WIDTH: usize = 79;
 
 /// Runs a command to its end and keeps its output; meanwhile a terminal on standard error sees
-/// `what`, for how long, and the last line that the command wrote.
+/// for how long, `activity`, and the last line that the command wrote.
 ///
 /// # Errors
 /// It cannot be started or waited for.
@@ -84,7 +84,7 @@ fn write(text: &str) {
 
 fn line(activity: &str, elapsed: Duration, last: &str) -> String {
     let colon = if last.is_empty() { "" } else { ": " };
-    let text = format!("{activity}, {} s{colon}{last}", elapsed.as_secs());
+    let text = format!("{} s, {activity}{colon}{last}", elapsed.as_secs());
     text.chars().filter(|c| !c.is_control()).take(WIDTH).collect()
 }
 
@@ -125,9 +125,9 @@ mod tests {
         let elapsed = Duration::from_millis(12_900);
         assert_eq!(
             line("building x, then: y", elapsed, &last),
-            "building x, then: y, 12 s: Compiling b"
+            "12 s, building x, then: y: Compiling b"
         );
-        assert_eq!(line("building x", elapsed, ""), "building x, 12 s");
+        assert_eq!(line("building x", elapsed, ""), "12 s, building x");
     }
 
     #[test]
