@@ -97,7 +97,7 @@ built() {
     if ! progress "building $2" "$log" \
         cargo build --locked --manifest-path "$root/Cargo.toml" --package "$1"; then
         if no_network "$log"; then
-            echo "error: crates that $1 needs are not on this computer, and the network does not give them: run this once where there is one" >&2
+            echo "error: crates that $1 needs are not on this computer, and the network does not give them: run this once where there is one. Cargo says: $(grep . "$log" | tail -n 1)" >&2
             rm -f "$log"
             exit 3
         fi
