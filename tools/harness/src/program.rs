@@ -308,7 +308,7 @@ fn run(command: Command, product: &str) -> Result<()> {
     Err(failed(&format!("{}\n{}", output.status, words.trim_end())))
 }
 
-/// What cargo lacks that no source can mend, in a sentence (the same in ci/toolchain.sh).
+/// What cargo lacks that no source can mend, in a sentence (that of the network also in ci/toolchain.sh).
 fn unavailable(words: &str) -> Option<&'static str> {
     const NETWORK: [&str; 6] = [
         "failed to download",
@@ -322,6 +322,12 @@ fn unavailable(words: &str) -> Option<&'static str> {
     if NETWORK.iter().any(|text| lower.contains(text)) {
         return Some(
             "the crates that it needs are not on this computer, and the network does not give them: run it once where there is one",
+        );
+    }
+    if words.contains("git_proxy_options") {
+        return Some(
+            "Debian 12's cargo cannot check out crates from git (its libgit2 is older than it). Install rustup, \
+             which brings a cargo that can: https://rustup.rs. Debian's rustc goes on doing the work",
         );
     }
     words.contains("Read-only file system").then_some(
@@ -381,6 +387,8 @@ mod tests {
     fn what_no_source_can_mend_is_told_in_a_sentence() {
         let words = "error: failed to download from `https://example.org/x`\n\nCaused by: ...";
         assert!(unavailable(words).is_some_and(|why| why.contains("network")));
+        let words = "Caused by:\n  invalid version 0 on git_proxy_options; class=Invalid (3)";
+        assert!(unavailable(words).is_some_and(|why| why.contains("rustup")));
         let words = "error: could not write: Read-only file system (os error 30)";
         assert!(unavailable(words).is_some_and(|why| why.contains("read-only")));
         assert_eq!(unavailable("error[E0308]: mismatched types"), None);
