@@ -2,32 +2,9 @@
 //! `reg` through `ranges` (Devicetree Specification 0.4, 2.3.6 and 2.3.8), as Linux translates it
 //! (drivers/of/address.c).
 
-use super::{Node, NodeId, Tree, number};
+use super::node::{Node, NodeId, Unreachable, number};
+use super::tree::Tree;
 use crate::span::{Extent, Span};
-
-/// Why an entry of `reg` leads to no registers of the CPU.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unreachable {
-    /// Addresses of the bus have this many cells, sizes that many: none of a CPU (I2C, PCI).
-    Cells {
-        /// The bus.
-        bus: NodeId,
-        /// `#address-cells`.
-        address: u32,
-        /// `#size-cells`.
-        size: u32,
-    },
-    /// The bus has no `ranges`: nothing on it is at an address of the CPU.
-    NoRanges(NodeId),
-    /// The address is in no window of the bus's `ranges`.
-    Outside(NodeId, Extent),
-    /// `reg` ends within an entry: so many cells, in entries of that many.
-    Short(usize, usize),
-    /// The entry has a size of 0.
-    Empty(u64),
-    /// It goes beyond 64 bits.
-    Wraps(Extent),
-}
 
 impl Unreachable {
     /// In words.

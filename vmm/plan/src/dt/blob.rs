@@ -9,7 +9,7 @@
 use dtoolkit::memreserve::MemoryReservation;
 use dtoolkit::model::{DeviceTree, DeviceTreeNode, DeviceTreeProperty};
 
-use super::MAX_DEPTH;
+use super::tree::MAX_DEPTH;
 
 /// First word of a flattened tree (5.2).
 const MAGIC: u32 = 0xd00d_feed;

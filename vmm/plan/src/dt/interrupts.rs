@@ -2,46 +2,9 @@
 //! Interrupts of a node, resolved to the GIC's numbers (Devicetree Specification 0.4, 2.4; Linux
 //! bindings/interrupt-controller/arm,gic.yaml and arm,gic-v3.yaml, drivers/of/irq.c).
 
-use super::{Node, NodeId, Tree};
+use super::node::{Interrupt, Node, NodeId, Unresolved};
+use super::tree::{MAX_DEPTH, Tree};
 use crate::irq::{FIRST_SPI, GicInterrupt, Trigger};
-
-/// An interrupt that a node raises.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Interrupt {
-    /// The controller that its specifier is for, if the tree has it.
-    pub controller: Option<NodeId>,
-    /// Its specifier there.
-    pub cells: Vec<u32>,
-    /// INTID and trigger, where it ends at the GIC.
-    pub gic: Option<GicInterrupt>,
-    /// Its specifier at the GIC, where it ends there: type, number, flags.
-    pub at_gic: [u32; 3],
-    /// Why it does not end at the GIC, where it does not.
-    pub why: Option<Unresolved>,
-}
-
-/// Why an interrupt does not lead to the GIC.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unresolved {
-    /// No node above it says which controller it is for.
-    NoParent,
-    /// No node has this phandle.
-    NoController(u32),
-    /// The specifier has so many cells, its controller asks for that many.
-    Short(usize, usize),
-    /// The GIC's type of interrupt is neither 0 (SPI) nor 1 (PPI).
-    Kind(u32),
-    /// A PPI with this number, which is beyond 15.
-    Ppi(u32),
-    /// An SPI with this number, whose INTID is beyond 32 bits.
-    Spi(u32),
-    /// It goes to this controller, which decides by itself what the GIC gets.
-    Controller(NodeId),
-    /// The `interrupt-map` of this node has no entry for it.
-    Unmapped(NodeId),
-    /// Controllers that lead to each other.
-    Loop,
-}
 
 impl Unresolved {
     /// In words, after "its interrupt": what is wrong.
@@ -110,7 +73,7 @@ pub fn is_gic(node: &Node) -> bool {
 fn parent(tree: &Tree, id: NodeId) -> Result<NodeId, Unresolved> {
     let mut at = id;
     // Each step goes up or follows a phandle, so that only a loop of phandles takes more.
-    for _ in 0..super::MAX_DEPTH.saturating_mul(2) {
+    for _ in 0..MAX_DEPTH.saturating_mul(2) {
         let node = tree.node(at);
         at = match node.cell("interrupt-parent") {
             Some(phandle) => tree.by_phandle(phandle).ok_or(Unresolved::NoController(phandle))?,

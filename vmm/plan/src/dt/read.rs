@@ -10,9 +10,6 @@ use super::{Tree, blob};
 use crate::error::PlanError;
 use crate::input;
 
-/// Deepest nesting of nodes that is read. Linux itself stops at 64 (drivers/of/fdt.c).
-pub const MAX_DEPTH: usize = 64;
-
 /// Most bytes of a board's tree, many times what the longest of Linux's has.
 const MAX_FILE: u64 = 16 << 20;
 

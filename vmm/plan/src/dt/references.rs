@@ -1,21 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! What a node needs of other nodes, by the standard bindings' property names.
 
-use super::{NodeId, Tree, interrupts};
+use super::interrupts;
+use super::node::{NodeId, Reference};
+use super::tree::Tree;
 use crate::wish::Need;
-
-/// A reference to another node.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reference {
-    /// What kind of thing it gives.
-    pub need: Need,
-    /// The property that says so.
-    pub property: String,
-    /// Its phandle there.
-    pub phandle: u32,
-    /// The node, if the tree has it.
-    pub target: Option<NodeId>,
-}
 
 /// How the phandles lie in a property.
 #[derive(Clone, Copy)]

@@ -8,19 +8,7 @@ use std::fmt::{self, Write};
 
 use serde::Serialize;
 
-pub use rules::Rule;
-
-/// How bad a finding is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Severity {
-    /// Worth knowing.
-    Note,
-    /// An error that was accepted by name ([`Accept`](crate::wish::Accept)).
-    Accepted,
-    /// The guest will not run as it should, or reaches what is not its own.
-    Error,
-}
+pub use rules::{Rule, Severity};
 
 /// Something wrong, or worth knowing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -6,8 +6,19 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
-use super::Severity;
-use super::Severity::{Error, Note};
+use self::Severity::{Error, Note};
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Worth knowing.
+    Note,
+    /// An error that was accepted by name ([`Accept`](crate::wish::Accept)).
+    Accepted,
+    /// The guest will not run as it should, or reaches what is not its own.
+    Error,
+}
 
 macro_rules! rules {
     ($($rule:ident = $id:literal, $severity:ident, $text:literal;)*) => {
