@@ -3,11 +3,11 @@
 //! stops with a report.
 
 use vmm_core::addr::{Ipa, IpaRange};
-use vmm_core::fake::Fake;
 use vmm_core::host::{Action, Image};
 use vmm_core::ids::Vcpu;
 use vmm_core::plan::{Facts, Header, PlanBlock, checksum};
 use vmm_core::vm::Vm;
+use vmm_testkit::fake::Fake;
 use zerocopy::IntoBytes;
 
 use crate::common::spec::{RAM, RAM_SIZE};

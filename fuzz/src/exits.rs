@@ -3,9 +3,9 @@
 //! rules of the seam (checked by the test machine), and leaves guest RAM alone.
 
 use vmm_core::addr::Ipa;
-use vmm_core::fake::Life;
 use vmm_core::host::{Action, Exit, MemoryOp};
 use vmm_core::ids::{Intid, Vcpu};
+use vmm_testkit::fake::Life;
 
 use crate::common::spec::{EDGES, GICD, GICR, LEVELS, MARKER, RAM, UART};
 use crate::common::{Machine, esr};

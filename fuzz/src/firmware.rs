@@ -3,10 +3,10 @@
 //! where, and that nothing reaches the board's firmware that may not.
 
 use vmm_core::arm::smccc::NEVER_FORWARDED;
-use vmm_core::fake::Life;
 use vmm_core::host::Action;
 use vmm_core::ids::Vcpu;
 use vmm_core::plan::RuleAction;
+use vmm_testkit::fake::Life;
 
 use crate::common::spec::{RAM, RAM_SIZE};
 use crate::common::{Machine, Spec, esr};

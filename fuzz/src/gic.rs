@@ -5,10 +5,11 @@
 
 use vmm_core::addr::IpaRange;
 use vmm_core::arm::syndrome::SystemRegister;
-use vmm_core::fake::{Fake, Life, List};
+use vmm_core::devices::MmioAccess;
 use vmm_core::gic::{Gic, Source, Window};
-use vmm_core::host::Exit;
+use vmm_core::host::{Exit, StoppedVcpu};
 use vmm_core::ids::{GicVersion as Version, Intid, Trigger, Vcpu, VcpuCount};
+use vmm_testkit::fake::{Fake, Life, List};
 
 use crate::input::Input;
 use crate::machine::Shape;
@@ -66,7 +67,7 @@ impl Pair {
             let Some((vcpu, exit)) = self.fake.next_exit() else { return self.compare() };
             match exit {
                 Exit::DeviceInterrupt(intid) => {
-                    let known = self.gic.line(&mut self.fake, intid);
+                    let known = self.gic.fire(&mut self.fake, intid);
                     assert_eq!(known, self.model.fire(intid.number()));
                 }
                 Exit::Timer => {
@@ -149,9 +150,10 @@ impl Pair {
         let offset = if input.byte()? == 0xff { offset } else { offset & !(u64::from(size) - 1) };
         let value = input.number(&[])?;
         // What is ignored is not asked for: the model still gets it.
-        let ignored = self.gic.ignores(vcpu, window, (offset, size));
-        let given = if ignored { 0 } else { value };
-        let known = self.gic.write(&mut self.fake, vcpu, window, (offset, size), given);
+        let stopped = StoppedVcpu::at_exit(vcpu);
+        let access = MmioAccess { vcpu: &stopped, offset, size };
+        let given = if self.gic.ignores(window, access) { 0 } else { value };
+        let known = self.gic.write(&mut self.fake, window, access, given);
         assert_eq!(
             known,
             self.model.write(vcpu.0, window.into(), (offset, size), value),
@@ -160,7 +162,7 @@ impl Pair {
         self.settle();
         let place = (offset, size);
         let due = self.model.read(&Wires(&self.fake), vcpu.0, window.into(), place);
-        let read = self.gic.read(&mut self.fake, vcpu, window, place);
+        let read = self.gic.read(&mut self.fake, window, access);
         assert_eq!(read, due, "{window:?} {offset:#x} {size}");
         Some(())
     }
@@ -248,7 +250,9 @@ impl Pair {
             (Window::Distributor, target.0, target.1, target.2),
         ];
         for (window, offset, size, value) in writes {
-            assert!(self.gic.write(&mut self.fake, vcpu, window, (offset, size), value));
+            let stopped = StoppedVcpu::at_exit(vcpu);
+            let access = MmioAccess { vcpu: &stopped, offset, size };
+            assert!(self.gic.write(&mut self.fake, window, access, value));
             assert!(self.model.write(vcpu.0, window.into(), (offset, size), value));
         }
     }

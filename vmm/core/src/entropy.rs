@@ -41,11 +41,11 @@ impl Generator {
 
     /// The generator that a plan asks for, of what the host found in the place that it names.
     #[must_use]
-    pub fn of_plan(plan: &PlanBlock<'_>, place: &[u8]) -> Option<Self> {
+    pub fn of_plan(plan: &PlanBlock<'_>, region: &[u8]) -> Option<Self> {
         if plan.facts().seed == SeedKind::None {
             return None;
         }
-        Self::new(place.get(chosen::property(place, "rng-seed")?.value)?)
+        Self::new(region.get(chosen::property(region, "rng-seed")?.value)?)
     }
 
     /// Fills `out` with fresh random bytes.

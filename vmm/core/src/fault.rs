@@ -54,7 +54,7 @@ pub enum Fault {
     /// Something that this monitor has no word for.
     UnknownExit {
         /// The kernel's name for it.
-        what: &'static str,
+        name: &'static str,
         /// Its number.
         code: u64,
     },
@@ -142,10 +142,10 @@ impl fmt::Display for Fault {
                     access.register
                 )
             }
-            Self::UnknownExit { what, code } => {
+            Self::UnknownExit { name, code } => {
                 write!(
                     f,
-                    "the kernel reported \"{what}\" ({code:#x}), which this monitor does not know"
+                    "the kernel reported \"{name}\" ({code:#x}), which this monitor does not know"
                 )
             }
             Self::InterruptStorm { intid, count, milliseconds } => write!(

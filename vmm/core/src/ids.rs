@@ -18,6 +18,12 @@ impl Vcpu {
     pub const fn index(self) -> usize {
         self.0 as usize
     }
+
+    /// Its bit in a set of vCPUs.
+    #[must_use]
+    pub const fn bit(self) -> u8 {
+        1_u8.wrapping_shl(self.0 as u32)
+    }
 }
 
 impl fmt::Display for Vcpu {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! The monitor's core: decides what every exit of the guest means.
 //!
-//! No standard library, no unsafe code, no allocation. A host (seL4, bare metal, or the fake in
-//! [`fake`]) turns what its kernel reports into an [`host::Exit`], calls [`vm::Vm::handle`] and
+//! No standard library, no unsafe code, no allocation. A host (seL4, bare metal, or the fake of
+//! `vmm/testkit`) turns what its kernel reports into an [`host::Exit`], calls [`vm::Vm::handle`] and
 //! carries out the [`host::Action`].
-// The fake host and the tests have a heap; the monitor does not.
-#![cfg_attr(not(any(test, feature = "fake")), no_std)]
+// The tests have a heap; the monitor does not.
+#![cfg_attr(not(test), no_std)]
 #![cfg_attr(
     test,
     allow(
@@ -22,8 +22,6 @@ pub mod boot;
 pub mod chosen;
 pub mod devices;
 pub mod entropy;
-#[cfg(feature = "fake")]
-pub mod fake;
 pub mod fault;
 pub mod gic;
 pub mod host;

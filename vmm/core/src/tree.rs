@@ -104,6 +104,7 @@ pub fn check(plan: &PlanBlock<'_>, tree: &[u8]) -> Result<(), TreeError> {
             number(chosen, "linux,initrd-start").ok_or(TreeError::Missing("linux,initrd-start"))?;
         let end =
             number(chosen, "linux,initrd-end").ok_or(TreeError::Missing("linux,initrd-end"))?;
+        // One that ends before it begins is empty, and so is no plan's.
         let tree = IpaRange::new(Ipa(start), end.saturating_sub(start)).unwrap_or_default();
         let plan = facts.initrd.range();
         if tree != plan {

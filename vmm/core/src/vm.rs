@@ -18,14 +18,13 @@ use crate::devices::{Devices, Effect, Emulated, MmioAccess};
 use crate::entropy::Generator;
 use crate::fault::{CodeLocation, Fault, FaultReport};
 use crate::gic::{self, Gic, Source};
-use crate::host::{Action, Entry, Exit, Host, HostStats};
+use crate::host::{Action, Entry, Exit, Host, HostStats, StoppedVcpu};
 use crate::ids::{GicVersion, Gpr, Intid, MAX_VCPUS, Vcpu};
 use crate::plan::{GicFacts, IdleKind, Interrupt, PlanBlock, SeedKind};
 use crate::report::counters::Counters;
 use crate::report::latency::Latency;
 use crate::report::trace::{Traced, trace_action, trace_exit, trace_plan};
-use crate::report::{self, Event};
-use exception::Aborted;
+use crate::report::{self, ReportEvent};
 
 pub use self::bus::BusError;
 use self::bus::{Bus, Target};
@@ -49,13 +48,20 @@ pub enum VmError {
 
 /// What a vCPU is doing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Run {
+enum VcpuState {
     /// Never started, or turned off.
     #[default]
     Off,
     Running,
     /// Waits for an interrupt, until the counter reaches this at the latest.
     Parked(Option<u64>),
+}
+
+/// What found nobody at its address.
+#[derive(Clone, Copy)]
+enum Aborted {
+    Fetch,
+    Data { write: bool },
 }
 
 /// One guest and all that the monitor knows of it.
@@ -65,7 +71,7 @@ pub struct Vm<'p> {
     bus: Bus,
     gic: Gic,
     devices: Devices,
-    run: [Run; MAX_VCPUS],
+    states: [VcpuState; MAX_VCPUS],
     /// vCPUs that a WFE has parked, a bit each.
     yielded: u8,
     /// Whether a vCPU that waits for an interrupt is parked.
@@ -90,7 +96,7 @@ impl<'p> Vm<'p> {
     ///
     /// # Errors
     /// The plan's emulated devices overlap.
-    pub fn new(plan: PlanBlock<'p>, slots: u8) -> Result<Self, VmError> {
+    pub fn new(plan: PlanBlock<'p>, list_register_count: u8) -> Result<Self, VmError> {
         let facts = plan.facts();
         let mut bus = Bus::default();
         bus.add(facts.gic.distributor.range(), Target::Gic(gic::Window::Distributor))?;
@@ -107,7 +113,7 @@ impl<'p> Vm<'p> {
             bus.add(device.window.range(), Target::Device(index, device.kind))?;
         }
         let GicFacts { version, intid_count, .. } = facts.gic;
-        let mut gic = Gic::new(version, facts.vcpus, intid_count, slots);
+        let mut gic = Gic::new(version, facts.vcpus, intid_count, list_register_count);
         for Interrupt { intid, trigger, .. } in plan.interrupts() {
             gic.add_line(intid, Source::Physical(trigger));
         }
@@ -116,7 +122,7 @@ impl<'p> Vm<'p> {
             bus,
             gic,
             devices: Devices::of_plan(&plan),
-            run: [Run::Off; MAX_VCPUS],
+            states: [VcpuState::Off; MAX_VCPUS],
             yielded: 0,
             parks: facts.idle_timer.kind != IdleKind::None,
             entry: Entry { pc: Ipa(0), x0: 0 },
@@ -172,7 +178,7 @@ impl<'p> Vm<'p> {
             log::warn!("no-entropy: there is no seed where the plan says: no random numbers");
         }
         boot::place(&self.plan, host, self.generator.as_mut())?;
-        self.print(host, Event::Start(self.generator.is_some()));
+        self.print(host, ReportEvent::Start(self.generator.is_some()));
         if self.plan.traces() {
             trace_plan(host, &self.plan);
         }
@@ -182,8 +188,8 @@ impl<'p> Vm<'p> {
 
     fn launch(&mut self, host: &mut dyn Host) {
         self.boots = self.boots.wrapping_add(1);
-        self.run = [Run::Off; MAX_VCPUS];
-        self.set_run(Vcpu(0), Run::Running);
+        self.states = [VcpuState::Off; MAX_VCPUS];
+        self.set_state(Vcpu(0), VcpuState::Running);
         host.start(Vcpu(0), self.entry);
     }
 
@@ -202,19 +208,21 @@ impl<'p> Vm<'p> {
     }
 
     fn answer(&mut self, host: &mut dyn Host, vcpu: Vcpu, exit: Exit) -> Action {
+        // Of the machine's own exits nobody is handed it: no vCPU has stopped for them.
+        let stopped = &StoppedVcpu::at_exit(vcpu);
         let machines_own = matches!(exit, Exit::DeviceInterrupt(_) | Exit::WakeUp);
         if let Some(before) = self.mmio.take() {
             self.counters.mmio_cost(before, host.stats()); // its answer is over only now
         }
-        if !machines_own && matches!(self.running(vcpu), Run::Parked(_)) {
-            self.set_run(vcpu, Run::Running); // its host has let it run on
+        if !machines_own && matches!(self.state(vcpu), VcpuState::Parked(_)) {
+            self.set_state(vcpu, VcpuState::Running); // its host has let it run on
         }
         let answer = match exit {
-            Exit::Trap { esr, ipa } => self.trap(host, vcpu, esr, ipa),
+            Exit::Trap { esr, ipa } => self.trap(host, stopped, esr, ipa),
             Exit::Hypercall => {
                 Counters::count(&mut self.counters.hvc);
                 // Firmware is called by SMC; this is nobody's call.
-                host.set_reg(vcpu, Gpr::X0, smccc::NOT_SUPPORTED);
+                host.set_reg(stopped, Gpr::X0, smccc::NOT_SUPPORTED);
                 Ok(Action::Resume)
             }
             Exit::Timer => {
@@ -223,7 +231,7 @@ impl<'p> Vm<'p> {
                 self.deliver(host);
                 Ok(Action::Resume)
             }
-            Exit::Maintenance(slot) => self.maintenance(host, vcpu, slot),
+            Exit::Maintenance(slot) => self.maintenance(host, stopped, slot),
             Exit::EndedAside(count) => {
                 Counters::count(&mut self.counters.maintenance);
                 self.gic.ended_aside(host, vcpu, count);
@@ -231,13 +239,13 @@ impl<'p> Vm<'p> {
                 Ok(Action::Resume)
             }
             Exit::DeviceInterrupt(intid) => {
-                self.line(host, intid);
+                self.device_interrupt(host, intid);
                 Ok(Action::Resume)
             }
             Exit::WakeUp => Ok(self.wake_up(host)),
-            Exit::Other { what, code } => {
+            Exit::Other { name, code } => {
                 Counters::count(&mut self.counters.other);
-                Err(Fault::UnknownExit { what, code })
+                Err(Fault::UnknownExit { name, code })
             }
         };
         match exit {
@@ -252,14 +260,14 @@ impl<'p> Vm<'p> {
         }
         answer.unwrap_or_else(|fault| {
             let esr = if let Exit::Trap { esr, .. } = exit { Some(esr) } else { None };
-            self.stop(host, vcpu, fault, esr)
+            self.stop(host, stopped, fault, esr)
         })
     }
 
     fn trap(
         &mut self,
         host: &mut dyn Host,
-        vcpu: Vcpu,
+        vcpu: &StoppedVcpu,
         esr: u64,
         ipa: Ipa,
     ) -> Result<Action, Fault> {
@@ -289,12 +297,13 @@ impl<'p> Vm<'p> {
             Class::Wait { event: true, .. } => {
                 Counters::count(&mut self.counters.wfe);
                 self.skip(host, vcpu, length);
-                Ok(self.wait_for_event(host, vcpu))
+                Ok(self.wait_for_event(host, vcpu.id()))
             }
             Class::Wait { event: false, timeout } => {
                 Counters::count(&mut self.counters.wfi);
                 let timeout = match timeout {
                     Timeout::Never => None,
+                    // The zero register is a time that has passed.
                     Timeout::Register(reg) => Some(reg.map_or(0, |reg| host.reg(vcpu, reg))),
                     Timeout::Untold => Some(0), // a wait may be over at any time
                 };
@@ -312,14 +321,14 @@ impl<'p> Vm<'p> {
             }
             Class::Hypercall | Class::Other(_) => {
                 Counters::count(&mut self.counters.other);
-                Err(Fault::UnknownExit { what: "a trap of another class", code: esr })
+                Err(Fault::UnknownExit { name: "a trap of another class", code: esr })
             }
         }
     }
 
     /// Steps over the instruction that trapped: what the processor does behind one that it has
     /// executed itself.
-    fn skip(&self, host: &mut dyn Host, vcpu: Vcpu, length: u64) -> Action {
+    fn skip(&self, host: &mut dyn Host, vcpu: &StoppedVcpu, length: u64) -> Action {
         let pc = host.pc(vcpu);
         host.set_pc(vcpu, pc.wrapping_add(length));
         if let Some(pstate) = host.pstate_at_hand(vcpu)
@@ -335,7 +344,7 @@ impl<'p> Vm<'p> {
     fn access(
         &mut self,
         host: &mut dyn Host,
-        vcpu: Vcpu,
+        vcpu: &StoppedVcpu,
         ipa: Ipa,
         access: Option<Access>,
     ) -> Result<(), Fault> {
@@ -368,7 +377,7 @@ impl<'p> Vm<'p> {
             match stored.effect {
                 Effect::None => {}
                 Effect::Deliver => self.deliver(host),
-                Effect::Mark(value) => self.print(host, Event::Mark(value)),
+                Effect::Mark(value) => self.print(host, ReportEvent::Mark(value)),
             }
             stored.known
         } else {
@@ -393,7 +402,7 @@ impl<'p> Vm<'p> {
     fn register(
         &mut self,
         host: &mut dyn Host,
-        vcpu: Vcpu,
+        vcpu: &StoppedVcpu,
         access: RegisterAccess,
     ) -> Result<(), Fault> {
         if self.plan.facts().gic.version != GicVersion::V3 {
@@ -409,8 +418,9 @@ impl<'p> Vm<'p> {
         let value = access.reg.map_or(0, |reg| if access.read { 0 } else { host.reg(vcpu, reg) });
         if access.register == SystemRegister::ICC_DIR && !access.read {
             // Trapped while an interrupt of this vCPU is active in no list register.
-            self.gic.deactivated_by(host, vcpu, value);
-        } else if access.read || !self.gic.send_by_register(host, vcpu, access.register, value) {
+            self.gic.deactivated_by(host, vcpu.id(), value);
+        } else if access.read || !self.gic.send_by_register(host, vcpu.id(), access.register, value)
+        {
             return Err(Fault::UnknownRegister(access));
         }
         self.deliver(host);
@@ -418,19 +428,19 @@ impl<'p> Vm<'p> {
     }
 
     /// The guest waits for an interrupt, or until the counter reaches `timeout`.
-    fn wait(&mut self, host: &mut dyn Host, vcpu: Vcpu, timeout: Option<u64>) -> Action {
-        if self.gic.waiting(vcpu) || !self.parks {
+    fn wait(&mut self, host: &mut dyn Host, vcpu: &StoppedVcpu, timeout: Option<u64>) -> Action {
+        if self.gic.waiting(vcpu.id()) || !self.parks {
             return Action::Resume;
         }
         let now = host.now();
         let timer = host.virtual_timer(vcpu);
         // CNTV_CTL_EL0: ENABLE without IMASK; and it fires only once until it is sampled again.
-        let armed = timer.ctl & 0b11 == 0b01 && !self.gic.timer_waits(vcpu);
+        let armed = timer.ctl & 0b11 == 0b01 && !self.gic.timer_waits(vcpu.id());
         let deadline = armed.then_some(timer.cval);
         if deadline.is_some_and(|deadline| deadline <= now) {
             // The line is high already: say so now, or the guest would come back to its WFI until
             // the physical interrupt has found its way.
-            self.gic.timer(vcpu);
+            self.gic.timer(vcpu.id());
             self.deliver(host);
             return Action::Resume;
         }
@@ -438,18 +448,18 @@ impl<'p> Vm<'p> {
             return Action::Resume;
         }
         let look =
-            self.gic.holding(vcpu).then(|| now.saturating_add(host.frequency() / LOOK_AGAIN));
+            self.gic.holding(vcpu.id()).then(|| now.saturating_add(host.frequency() / LOOK_AGAIN));
         let until = [deadline, timeout, look].into_iter().flatten().min();
-        self.set_run(vcpu, Run::Parked(until));
+        self.set_state(vcpu.id(), VcpuState::Parked(until));
         Counters::count(&mut self.counters.parks);
         Action::Park { until: self.earliest() }
     }
 
     /// The earliest deadline of all parked vCPUs: a host may have one timer for them all.
     fn earliest(&self) -> Option<u64> {
-        self.run
+        self.states
             .iter()
-            .filter_map(|run| if let Run::Parked(until) = run { *until } else { None })
+            .filter_map(|run| if let VcpuState::Parked(until) = run { *until } else { None })
             .min()
     }
 
@@ -457,10 +467,10 @@ impl<'p> Vm<'p> {
         Counters::count(&mut self.counters.wakeup);
         let now = host.now();
         for vcpu in self.vcpus() {
-            if let Run::Parked(Some(until)) = self.running(vcpu)
+            if let VcpuState::Parked(Some(until)) = self.state(vcpu)
                 && until <= now
             {
-                self.set_run(vcpu, Run::Running);
+                self.set_state(vcpu, VcpuState::Running);
                 host.wake(vcpu);
             }
         }
@@ -475,13 +485,14 @@ impl<'p> Vm<'p> {
         self.plan.facts().vcpus.each()
     }
 
-    fn running(&self, vcpu: Vcpu) -> Run {
-        self.run.get(vcpu.index()).copied().unwrap_or_default()
+    fn state(&self, vcpu: Vcpu) -> VcpuState {
+        // One that there is not is off.
+        self.states.get(vcpu.index()).copied().unwrap_or_default()
     }
 
-    fn set_run(&mut self, vcpu: Vcpu, to: Run) {
-        self.yielded &= !event::bit(vcpu);
-        if let Some(run) = self.run.get_mut(vcpu.index()) {
+    fn set_state(&mut self, vcpu: Vcpu, to: VcpuState) {
+        self.yielded &= !vcpu.bit();
+        if let Some(run) = self.states.get_mut(vcpu.index()) {
             *run = to;
         }
     }
@@ -490,13 +501,13 @@ impl<'p> Vm<'p> {
     /// do.
     fn deliver(&mut self, host: &mut dyn Host) {
         for vcpu in self.vcpus() {
-            let run = self.running(vcpu);
-            if run == Run::Off {
+            let run = self.state(vcpu);
+            if run == VcpuState::Off {
                 continue;
             }
             let injected = self.gic.flush(host, vcpu);
-            if matches!(run, Run::Parked(_)) && (injected || self.gic.waiting(vcpu)) {
-                self.set_run(vcpu, Run::Running);
+            if matches!(run, VcpuState::Parked(_)) && (injected || self.gic.waiting(vcpu)) {
+                self.set_state(vcpu, VcpuState::Running);
                 host.wake(vcpu);
             }
         }
@@ -506,15 +517,15 @@ impl<'p> Vm<'p> {
     fn maintenance(
         &mut self,
         host: &mut dyn Host,
-        vcpu: Vcpu,
+        vcpu: &StoppedVcpu,
         slot: Option<u8>,
     ) -> Result<Action, Fault> {
         Counters::count(&mut self.counters.maintenance);
         self.storm.interrupted();
         if let Some(slot) = slot {
-            let line = self.gic.line_in(vcpu, slot);
+            let line = self.gic.line_in(vcpu.id(), slot);
             let high = line.and_then(|intid| host.line_level(intid));
-            if let Some(ended) = self.gic.maintenance(host, vcpu, slot) {
+            if let Some(ended) = self.gic.maintenance(host, vcpu.id(), slot) {
                 self.storm.ended(host, vcpu, ended, high);
             }
         }
@@ -522,11 +533,11 @@ impl<'p> Vm<'p> {
         self.storm.verdict(host.frequency()).map_or(Ok(Action::Resume), Err)
     }
 
-    fn line(&mut self, host: &mut dyn Host, intid: Intid) {
-        Counters::count(&mut self.counters.line);
+    fn device_interrupt(&mut self, host: &mut dyn Host, intid: Intid) {
+        Counters::count(&mut self.counters.device_interrupt);
         self.storm.fired(host, intid);
         self.storm.interrupted();
-        if !self.gic.line(host, intid) {
+        if !self.gic.fire(host, intid) {
             Counters::count(&mut self.counters.notes);
             log::warn!("{intid} fired, but the plan gives it to nobody");
             return;
@@ -537,40 +548,46 @@ impl<'p> Vm<'p> {
     /// Stops every vCPU but the one whose exit is being handled.
     fn halt(&mut self, host: &mut dyn Host, vcpu: Vcpu) {
         for other in self.vcpus() {
-            if other != vcpu && self.running(other) != Run::Off {
+            if other != vcpu && self.state(other) != VcpuState::Off {
                 host.stop(other);
             }
-            self.set_run(other, Run::Off);
+            self.set_state(other, VcpuState::Off);
         }
     }
 
-    fn reset(&mut self, host: &mut dyn Host, vcpu: Vcpu) -> Action {
-        self.halt(host, vcpu);
+    fn reset(&mut self, host: &mut dyn Host, vcpu: &StoppedVcpu) -> Action {
+        self.halt(host, vcpu.id());
         self.gic.reset(host);
         self.devices.reset();
         if let Err(error) = boot::place(&self.plan, host, self.generator.as_mut()) {
             return self.stop(host, vcpu, Fault::BadImage(error), None);
         }
-        self.print(host, Event::Reset(self.boots.wrapping_add(1)));
+        self.print(host, ReportEvent::Reset(self.boots.wrapping_add(1)));
         self.launch(host);
         // Another vCPU than the first stays where it is: off.
-        if vcpu == Vcpu(0) { Action::Resume } else { Action::Park { until: None } }
+        if vcpu.id() == Vcpu(0) { Action::Resume } else { Action::Park { until: None } }
     }
 
-    fn stop(&mut self, host: &mut dyn Host, vcpu: Vcpu, fault: Fault, esr: Option<u64>) -> Action {
+    fn stop(
+        &mut self,
+        host: &mut dyn Host,
+        vcpu: &StoppedVcpu,
+        fault: Fault,
+        esr: Option<u64>,
+    ) -> Action {
         let at = Some(CodeLocation { pc: host.pc(vcpu), lr: host.reg(vcpu, Gpr::X30) });
-        self.halt(host, vcpu);
-        self.report(host, FaultReport { fault, vcpu, at, esr })
+        self.halt(host, vcpu.id());
+        self.report(host, FaultReport { fault, vcpu: vcpu.id(), at, esr })
     }
 
     fn report(&mut self, host: &mut dyn Host, report: FaultReport) -> Action {
         let kind = report.fault.kind();
-        self.print(host, Event::Stop(&report));
+        self.print(host, ReportEvent::Stop(&report));
         self.fault = Some(report);
         Action::Stop(kind)
     }
 
-    fn print(&self, host: &mut dyn Host, event: Event<'_>) {
+    fn print(&self, host: &mut dyn Host, event: ReportEvent<'_>) {
         report::print(host, &self.plan, (&self.counters, &self.latency), event);
     }
 }

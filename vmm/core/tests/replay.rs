@@ -20,8 +20,9 @@ use vmm_core::addr::Ipa;
 use vmm_core::arm::pstate::Pstate;
 use vmm_core::boot::KERNEL_ALIGN;
 use vmm_core::host::{
-    Action, Clock, Console, El1, Entry, Exit, Firmware, GuestMemory, Host, Image, InjectRefused,
-    Injection, Interrupts, MemoryOp, MemoryRefused, StoppedVcpu, Vcpus, VirtualTimer,
+    Action, Clock, Console, El1, Entry, Exit, Firmware, GuestMemory, GuestRegisters, Host, Image,
+    InjectRefused, Injection, Interrupts, MemoryOp, MemoryRefused, StoppedVcpu, Vcpus,
+    VirtualTimer,
 };
 use vmm_core::ids::{GicVersion, Trigger, VcpuCount};
 use vmm_core::ids::{Gpr, Intid, Vcpu};
@@ -147,33 +148,33 @@ impl Recorded<'_> {
     }
 }
 
-impl StoppedVcpu for Recorded<'_> {
-    fn reg(&mut self, _: Vcpu, _: Gpr) -> u64 {
+impl GuestRegisters for Recorded<'_> {
+    fn reg(&mut self, _: &StoppedVcpu, _: Gpr) -> u64 {
         self.result(0)
     }
-    fn set_reg(&mut self, _: Vcpu, _: Gpr, _: u64) {}
-    fn pc(&mut self, _: Vcpu) -> u64 {
+    fn set_reg(&mut self, _: &StoppedVcpu, _: Gpr, _: u64) {}
+    fn pc(&mut self, _: &StoppedVcpu) -> u64 {
         self.result(0)
     }
-    fn set_pc(&mut self, _: Vcpu, _: u64) {}
-    fn pstate(&mut self, _: Vcpu) -> Pstate {
+    fn set_pc(&mut self, _: &StoppedVcpu, _: u64) {}
+    fn pstate(&mut self, _: &StoppedVcpu) -> Pstate {
         Pstate::EL1H_MASKED
     }
-    fn pstate_at_hand(&mut self, _: Vcpu) -> Option<Pstate> {
+    fn pstate_at_hand(&mut self, _: &StoppedVcpu) -> Option<Pstate> {
         None
     }
-    fn set_pstate(&mut self, _: Vcpu, _: Pstate) {}
-    fn sctlr(&mut self, _: Vcpu) -> Option<u64> {
+    fn set_pstate(&mut self, _: &StoppedVcpu, _: Pstate) {}
+    fn sctlr(&mut self, _: &StoppedVcpu) -> Option<u64> {
         None
     }
-    fn el1(&mut self, _: Vcpu, _: El1) -> Option<u64> {
+    fn el1(&mut self, _: &StoppedVcpu, _: El1) -> Option<u64> {
         number(self.word(0)).ok()
     }
-    fn set_el1(&mut self, _: Vcpu, _: El1, _: u64) {}
-    fn fault_address(&mut self, _: Vcpu) -> Option<u64> {
+    fn set_el1(&mut self, _: &StoppedVcpu, _: El1, _: u64) {}
+    fn fault_address(&mut self, _: &StoppedVcpu) -> Option<u64> {
         None
     }
-    fn virtual_timer(&mut self, _: Vcpu) -> VirtualTimer {
+    fn virtual_timer(&mut self, _: &StoppedVcpu) -> VirtualTimer {
         VirtualTimer { ctl: self.result(1), cval: self.result(0) }
     }
 }
@@ -257,7 +258,7 @@ fn exit(line: &str) -> Result<(Vcpu, Exit), String> {
             Exit::DeviceInterrupt(Intid::new(number(intid)? as u16).ok_or("no INTID")?)
         }
         ["wakeup"] => Exit::WakeUp,
-        ["other", code] => Exit::Other { what: "recorded", code: number(code)? },
+        ["other", code] => Exit::Other { name: "recorded", code: number(code)? },
         _ => return Err(format!("`{line}` is no exit")),
     };
     Ok((Vcpu(number(vcpu)? as u8), exit))
@@ -494,7 +495,7 @@ fn the_head_makes_the_guest_that_it_came_from() {
 #[test]
 fn a_guest_that_was_stopped_replays() {
     for end in
-        [Exit::Other { what: "CapFault", code: 7 }, Exit::Trap { esr: 0x8200_0007, ipa: Ipa(0) }]
+        [Exit::Other { name: "CapFault", code: 7 }, Exit::Trap { esr: 0x8200_0007, ipa: Ipa(0) }]
     {
         let mut spec = Spec::new(2, 1);
         spec.facts.flags = FLAG_TRACE;

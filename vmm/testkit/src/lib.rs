@@ -2,8 +2,8 @@
 //! What the tests of several crates share. Product code never depends on it.
 //!
 //! [`modules`], the [`mod@reference`] distributor and the second reading of device trees ([`walk`]) know
-//! nothing of what they judge. Feature `monitor` adds a guest with its plan and images on the core's
-//! fake host, and feature `planner` the comparison of the planner's reading with the second one.
+//! nothing of what they judge. Feature `monitor` adds a fake host, and a guest on it with its plan
+//! and images, and feature `planner` the comparison of the planner's reading with the second one.
 #![allow(
     missing_docs,
     clippy::arithmetic_side_effects,
@@ -21,6 +21,8 @@ pub mod walk;
 
 #[cfg(feature = "monitor")]
 pub mod esr;
+#[cfg(feature = "monitor")]
+pub mod fake;
 #[cfg(feature = "monitor")]
 pub mod machine;
 #[cfg(feature = "planner")]

@@ -4,13 +4,13 @@
 
 use std::collections::VecDeque;
 
+use crate::fake::{Fake, Life, List};
 use vmm_core::addr::Ipa;
 use vmm_core::arm::pstate::Pstate;
-use vmm_core::fake::{Fake, Life, List};
 use vmm_core::host::{
-    Action, Clock, Console, El1, Entry, Exit, Firmware, GuestMemory, Host, HostStats, Image,
-    InjectRefused, Injection, Interrupts, ListState, MemoryOp, MemoryRefused, StoppedVcpu, Vcpus,
-    VirtualTimer,
+    Action, Clock, Console, El1, Entry, Exit, Firmware, GuestMemory, GuestRegisters, Host,
+    HostStats, Image, InjectRefused, Injection, Interrupts, ListState, MemoryOp, MemoryRefused,
+    StoppedVcpu, Vcpus, VirtualTimer,
 };
 use vmm_core::ids::{Gpr, Intid, Vcpu};
 use vmm_core::vm::Vm;
@@ -27,8 +27,8 @@ struct Checked<'f> {
 }
 
 impl Checked<'_> {
-    fn may_touch(&self, vcpu: Vcpu) {
-        assert_eq!(self.exiting, Some(vcpu), "registers of a vCPU that is not being handled");
+    fn may_touch(&self, vcpu: &StoppedVcpu) {
+        assert_eq!(self.exiting, Some(vcpu.id()), "registers of a vCPU that is not being handled");
     }
 
     fn life(&self, vcpu: Vcpu) -> Life {
@@ -36,55 +36,55 @@ impl Checked<'_> {
     }
 }
 
-impl StoppedVcpu for Checked<'_> {
-    fn reg(&mut self, vcpu: Vcpu, reg: Gpr) -> u64 {
+impl GuestRegisters for Checked<'_> {
+    fn reg(&mut self, vcpu: &StoppedVcpu, reg: Gpr) -> u64 {
         self.may_touch(vcpu);
         self.fake.reg(vcpu, reg)
     }
-    fn set_reg(&mut self, vcpu: Vcpu, reg: Gpr, value: u64) {
+    fn set_reg(&mut self, vcpu: &StoppedVcpu, reg: Gpr, value: u64) {
         self.may_touch(vcpu);
         self.fake.set_reg(vcpu, reg, value);
     }
-    fn pc(&mut self, vcpu: Vcpu) -> u64 {
+    fn pc(&mut self, vcpu: &StoppedVcpu) -> u64 {
         self.may_touch(vcpu);
         self.fake.pc(vcpu)
     }
-    fn set_pc(&mut self, vcpu: Vcpu, pc: u64) {
+    fn set_pc(&mut self, vcpu: &StoppedVcpu, pc: u64) {
         self.may_touch(vcpu);
         self.fake.set_pc(vcpu, pc);
     }
-    fn pstate(&mut self, vcpu: Vcpu) -> Pstate {
+    fn pstate(&mut self, vcpu: &StoppedVcpu) -> Pstate {
         self.may_touch(vcpu);
         self.fake.pstate(vcpu)
     }
-    fn pstate_at_hand(&mut self, vcpu: Vcpu) -> Option<Pstate> {
+    fn pstate_at_hand(&mut self, vcpu: &StoppedVcpu) -> Option<Pstate> {
         self.may_touch(vcpu);
         self.fake.pstate_at_hand(vcpu)
     }
     fn writes_aarch32(&self) -> bool {
         self.fake.writes_aarch32()
     }
-    fn set_pstate(&mut self, vcpu: Vcpu, pstate: Pstate) {
+    fn set_pstate(&mut self, vcpu: &StoppedVcpu, pstate: Pstate) {
         self.may_touch(vcpu);
         self.fake.set_pstate(vcpu, pstate);
     }
-    fn sctlr(&mut self, vcpu: Vcpu) -> Option<u64> {
+    fn sctlr(&mut self, vcpu: &StoppedVcpu) -> Option<u64> {
         self.may_touch(vcpu);
         self.fake.sctlr(vcpu)
     }
-    fn el1(&mut self, vcpu: Vcpu, register: El1) -> Option<u64> {
+    fn el1(&mut self, vcpu: &StoppedVcpu, register: El1) -> Option<u64> {
         self.may_touch(vcpu);
         self.fake.el1(vcpu, register)
     }
-    fn set_el1(&mut self, vcpu: Vcpu, register: El1, value: u64) {
+    fn set_el1(&mut self, vcpu: &StoppedVcpu, register: El1, value: u64) {
         self.may_touch(vcpu);
         self.fake.set_el1(vcpu, register, value);
     }
-    fn fault_address(&mut self, vcpu: Vcpu) -> Option<u64> {
+    fn fault_address(&mut self, vcpu: &StoppedVcpu) -> Option<u64> {
         self.may_touch(vcpu);
         self.fake.fault_address(vcpu)
     }
-    fn virtual_timer(&mut self, vcpu: Vcpu) -> VirtualTimer {
+    fn virtual_timer(&mut self, vcpu: &StoppedVcpu) -> VirtualTimer {
         self.may_touch(vcpu);
         self.fake.virtual_timer(vcpu)
     }

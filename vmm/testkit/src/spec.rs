@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! A guest as guestplan would hand it over: facts, nodes and images.
 
+use crate::fake::Fake;
 use vmm_core::addr::{Ipa, IpaRange};
 use vmm_core::boot::KERNEL_MAGIC;
-use vmm_core::fake::Fake;
 use vmm_core::host::Image;
 use vmm_core::ids::{GicVersion, Trigger, VcpuCount};
 use vmm_core::plan::{

@@ -4,8 +4,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::fake::Life;
 use proptest::prelude::*;
-use vmm_core::fake::Life;
 use vmm_core::host::Exit;
 use vmm_core::ids::{Intid, Vcpu};
 

@@ -5,7 +5,7 @@
 //! is NOT_SUPPORTED in all 64 bits, so that neither a 32-bit nor a 64-bit reader takes it for a
 //! value.
 
-use crate::arm::{services, trng};
+use crate::arm::services;
 use crate::plan::{PlanBlock, RuleAction};
 
 /// SMCCC and PSCI NOT_SUPPORTED, 64 bits wide (DEN0028F, 2.9; DEN0022F, 5.2.2).
@@ -90,7 +90,7 @@ pub enum Call {
     Unknown,
     /// Hand it to the board's firmware.
     Forward,
-    /// Random numbers: [`trng::answer`].
+    /// Random numbers: [`crate::arm::trng::answer`].
     Random {
         /// One of `id::TRNG_*`.
         function: u32,
@@ -150,9 +150,22 @@ pub fn look_up(plan: &PlanBlock<'_>, args: [u64; 4]) -> Call {
         id::PSCI_FEATURES => Call::Answer(psci_feature(x1)),
         id::SMCCC_VERSION => Call::Answer(SMCCC_VERSION),
         id::SMCCC_ARCH_FEATURES => Call::Answer(arch_feature(x1)),
-        _ if trng::is_one(function) => Call::Random { function, argument: x1 },
+        _ if is_random(function) => Call::Random { function, argument: x1 },
         _ => by_rule(plan, function),
     }
+}
+
+/// Whether a function is one of the interface to random numbers.
+#[must_use]
+pub const fn is_random(function: u32) -> bool {
+    matches!(
+        function,
+        id::TRNG_VERSION
+            | id::TRNG_FEATURES
+            | id::TRNG_GET_UUID
+            | id::TRNG_RND_32
+            | id::TRNG_RND_64
+    )
 }
 
 fn by_rule(plan: &PlanBlock<'_>, function: u32) -> Call {

@@ -274,8 +274,8 @@ impl fmt::Display for Access {
 /// The syndrome in words.
 impl fmt::Display for Syndrome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let abort = |f: &mut fmt::Formatter<'_>, what: &str, abort: &Abort| {
-            write!(f, "{what}, {}", status_words(abort.status))?;
+        let abort = |f: &mut fmt::Formatter<'_>, kind: &str, abort: &Abort| {
+            write!(f, "{kind}, {}", status_words(abort.status))?;
             if abort.walk { f.write_str(", on a walk of the guest's tables") } else { Ok(()) }
         };
         match self.class {
@@ -288,14 +288,14 @@ impl fmt::Display for Syndrome {
             Class::Register(access) => {
                 write!(f, "{} {}", if access.read { "MRS of" } else { "MSR to" }, access.register)
             }
-            Class::Fetch(what) => abort(f, "instruction abort", &what),
-            Class::Data(what, Some(_)) => abort(
+            Class::Fetch(fetch) => abort(f, "instruction abort", &fetch),
+            Class::Data(data, Some(_)) => abort(
                 f,
-                if what.write { "data abort on a store" } else { "data abort on a load" },
-                &what,
+                if data.write { "data abort on a store" } else { "data abort on a load" },
+                &data,
             ),
-            Class::Data(what, None) => {
-                abort(f, "data abort without an instruction syndrome", &what)
+            Class::Data(data, None) => {
+                abort(f, "data abort without an instruction syndrome", &data)
             }
             Class::Other(ec) => write!(f, "exception class {ec:#x}"),
         }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! The firmware's interface to random numbers (Arm DEN0098 1.0).
 
-use crate::arm::smccc::{INVALID_PARAMETERS, NOT_SUPPORTED, SUCCESS, id};
+use crate::arm::smccc::{INVALID_PARAMETERS, NOT_SUPPORTED, SUCCESS, id, is_random};
 use crate::entropy::Generator;
 
 /// Version 1.0.
@@ -27,21 +27,8 @@ pub fn answer(function: u32, argument: u64, generator: Option<&mut Generator>) -
     })
 }
 
-/// Whether a function is one of this interface.
-#[must_use]
-pub const fn is_one(function: u32) -> bool {
-    matches!(
-        function,
-        id::TRNG_VERSION
-            | id::TRNG_FEATURES
-            | id::TRNG_GET_UUID
-            | id::TRNG_RND_32
-            | id::TRNG_RND_64
-    )
-}
-
 fn feature(function: u64) -> u64 {
-    let known = u32::try_from(function & 0xffff_ffff).is_ok_and(is_one);
+    let known = u32::try_from(function & 0xffff_ffff).is_ok_and(is_random);
     if known { SUCCESS } else { NOT_SUPPORTED }
 }
 

@@ -9,11 +9,11 @@ use crate::host::Host;
 pub struct Marker;
 
 impl Emulated for Marker {
-    fn load(&mut self, _host: &mut dyn Host, _access: MmioAccess) -> Option<u64> {
+    fn load(&mut self, _host: &mut dyn Host, _access: MmioAccess<'_>) -> Option<u64> {
         None
     }
 
-    fn store(&mut self, _host: &mut dyn Host, access: MmioAccess, value: u64) -> Stored {
+    fn store(&mut self, _host: &mut dyn Host, access: MmioAccess<'_>, value: u64) -> Stored {
         if access.offset == 0 { Stored::with(Effect::Mark(value)) } else { Stored::NOWHERE }
     }
 }

@@ -76,17 +76,17 @@ const fn byte(word: u32, offset: u64) -> u32 {
 }
 
 /// Its registers are words; narrower accesses are nobody's.
-const fn is_word(access: MmioAccess) -> bool {
+const fn is_word(access: MmioAccess<'_>) -> bool {
     access.size == 4 && access.offset.is_multiple_of(4)
 }
 
 impl Emulated for Rtc {
-    fn load(&mut self, host: &mut dyn Host, access: MmioAccess) -> Option<u64> {
+    fn load(&mut self, host: &mut dyn Host, access: MmioAccess<'_>) -> Option<u64> {
         let word = is_word(access).then(|| self.register(host, access.offset))?;
         word.map(u64::from)
     }
 
-    fn store(&mut self, host: &mut dyn Host, access: MmioAccess, value: u64) -> Stored {
+    fn store(&mut self, host: &mut dyn Host, access: MmioAccess<'_>, value: u64) -> Stored {
         let Some(value) = u32::try_from(value).ok().filter(|_| is_word(access)) else {
             return Stored::NOWHERE;
         };

@@ -3,15 +3,17 @@
 //! bit, two bits or a byte for each interrupt, at the same offsets in all three
 //! (IHI 0048B, 4.3; IHI 0069H, 12.9 and 12.11).
 
-use super::registers::gicd;
-use super::{Bank, Gic, each, word_and_bit};
-use crate::host::Host;
+use super::lists::Listed;
+use super::registers::{RegisterWrite, gicd};
+use super::state::{Bank, Gic};
+use super::words::{set_intids, word_and_bit};
+use crate::host::{Host, StoppedVcpu};
 use crate::ids::{GicVersion, Intid, Vcpu};
 
 /// Implemented priority bits: as many as a list register has (IHI 0048B, GICH_LRn.Priority).
 const PRIORITY_MASK: u8 = 0xf8;
 
-/// One of the blocks, with the word of 32 interrupts that an offset falls into.
+/// One of the blocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Block {
     Group,
@@ -29,24 +31,33 @@ pub(super) enum Block {
     Configuration(usize),
 }
 
-impl Block {
-    /// The block and word at a register offset that is a multiple of 4.
-    pub(super) fn at(offset: u64) -> Option<(Self, usize)> {
+/// A register of a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct BlockRegister {
+    pub block: Block,
+    /// The 32 interrupts that it belongs to.
+    pub word: usize,
+}
+
+impl BlockRegister {
+    /// The one at a register offset that is a multiple of 4.
+    pub(super) fn at(offset: u64) -> Option<Self> {
         let at = usize::try_from(offset).ok()?;
         let (bits, bytes) = ((at & 0x7f) / 4, (at & 0x3ff) / 32);
-        Some(match offset {
-            gicd::IGROUPR..gicd::ISENABLER => (Self::Group, bits),
-            gicd::ISENABLER..gicd::ICENABLER => (Self::SetEnable, bits),
-            gicd::ICENABLER..gicd::ISPENDR => (Self::ClearEnable, bits),
-            gicd::ISPENDR..gicd::ICPENDR => (Self::SetPending, bits),
-            gicd::ICPENDR..gicd::ISACTIVER => (Self::ClearPending, bits),
-            gicd::ISACTIVER..gicd::ICACTIVER => (Self::SetActive, bits),
-            gicd::ICACTIVER..gicd::IPRIORITYR => (Self::ClearActive, bits),
-            gicd::IPRIORITYR..gicd::ITARGETSR => (Self::Priority(at % 32), bytes),
-            gicd::ITARGETSR..gicd::ICFGR => (Self::Target(at % 32), bytes),
-            gicd::ICFGR..gicd::BLOCKS_END => (Self::Configuration(at / 4 % 2), (at & 0xff) / 8),
+        let (block, word) = match offset {
+            gicd::IGROUPR..gicd::ISENABLER => (Block::Group, bits),
+            gicd::ISENABLER..gicd::ICENABLER => (Block::SetEnable, bits),
+            gicd::ICENABLER..gicd::ISPENDR => (Block::ClearEnable, bits),
+            gicd::ISPENDR..gicd::ICPENDR => (Block::SetPending, bits),
+            gicd::ICPENDR..gicd::ISACTIVER => (Block::ClearPending, bits),
+            gicd::ISACTIVER..gicd::ICACTIVER => (Block::SetActive, bits),
+            gicd::ICACTIVER..gicd::IPRIORITYR => (Block::ClearActive, bits),
+            gicd::IPRIORITYR..gicd::ITARGETSR => (Block::Priority(at % 32), bytes),
+            gicd::ITARGETSR..gicd::ICFGR => (Block::Target(at % 32), bytes),
+            gicd::ICFGR..gicd::BLOCKS_END => (Block::Configuration(at / 4 % 2), (at & 0xff) / 8),
             _ => return None,
-        })
+        };
+        Some(Self { block, word })
     }
 }
 
@@ -79,16 +90,16 @@ impl Gic {
     pub(super) fn read_block(
         &mut self,
         host: &mut dyn Host,
-        (vcpu, reader): (Vcpu, Vcpu),
-        block: Block,
-        word: usize,
+        vcpu: Vcpu,
+        reader: &StoppedVcpu,
+        BlockRegister { block, word }: BlockRegister,
     ) -> u32 {
         let Some(bank) = self.bank(vcpu, word) else { return 0 };
         match block {
             Block::Group => bank.group,
             Block::SetEnable | Block::ClearEnable => bank.enabled,
             Block::SetPending | Block::ClearPending => {
-                let unknown = self.look(host, (vcpu, reader), word);
+                let unknown = self.look(host, vcpu, reader, word);
                 self.states(host, vcpu, word).0 | unknown
             }
             Block::SetActive | Block::ClearActive => self.states(host, vcpu, word).1,
@@ -109,16 +120,16 @@ impl Gic {
     /// Looks at the lines that made interrupts of a word pending: those that are low by now do so no
     /// more, and are listened to again. Where the host cannot tell, that of a disabled one is
     /// listened to again as well; those bits are given: the next read is right.
-    fn look(&mut self, host: &mut dyn Host, (vcpu, reader): (Vcpu, Vcpu), word: usize) -> u32 {
+    fn look(&mut self, host: &mut dyn Host, vcpu: Vcpu, reader: &StoppedVcpu, word: usize) -> u32 {
         let Some(bank) = self.bank(vcpu, word) else { return 0 };
-        let (lines, held) = (bank.line, bank.held);
+        let (lines, held) = (bank.by_line, bank.held);
         let mut unknown = 0;
-        for intid in each(word, lines) {
+        for intid in set_intids(word, lines) {
             let (_, bit) = word_and_bit(intid);
             let high = if intid != Intid::VIRTUAL_TIMER {
                 self.level(host, intid)
-            } else if vcpu == reader {
-                let timer = host.virtual_timer(vcpu);
+            } else if vcpu == reader.id() {
+                let timer = host.virtual_timer(reader);
                 Some(timer.ctl & 0b11 == 0b01 && timer.cval <= host.now())
             } else {
                 None
@@ -127,10 +138,10 @@ impl Gic {
                 self.recall(host, vcpu, intid);
             }
             let Some(bank) = self.bank_mut(vcpu, word) else { continue };
-            let waits = bank.line & !bank.held & !bank.active & bit != 0;
+            let waits = bank.by_line & !bank.held & !bank.active & bit != 0;
             let asked = high.is_none() && bank.enabled & bit == 0 && word != 0;
             if waits && (high == Some(false) || asked) {
-                bank.line &= !bit;
+                bank.by_line &= !bit;
                 unknown |= if asked { bit } else { 0 };
                 self.sample(host, vcpu, intid);
             }
@@ -138,16 +149,15 @@ impl Gic {
         unknown
     }
 
-    /// Writes the bits of `mask` of a register of a block.
+    /// Writes a register of a block.
     pub(super) fn write_block(
         &mut self,
         host: &mut dyn Host,
         vcpu: Vcpu,
-        block: Block,
-        word: usize,
-        (value, mask): (u32, u32),
+        BlockRegister { block, word }: BlockRegister,
+        write: RegisterWrite,
     ) {
-        let ones = value & mask;
+        let ones = write.ones();
         // GICv2 makes SGIs pending through GICD_SGIR and GICD_SPENDSGIR alone.
         let by_register = ones & !sgis(self.version, word);
         let present = self.present();
@@ -158,12 +168,12 @@ impl Gic {
         match block {
             Block::Group => {
                 let old = bank.group;
-                bank.group = (bank.group & !mask) | ones;
+                bank.group = write.onto(bank.group);
                 changed = old ^ bank.group;
             }
             Block::SetEnable => {
-                sample = ones & !bank.enabled & bank.line & !bank.held & !bank.active;
-                bank.line &= !sample;
+                sample = ones & !bank.enabled & bank.by_line & !bank.held & !bank.active;
+                bank.by_line &= !sample;
                 bank.enabled |= ones;
             }
             Block::ClearEnable => {
@@ -171,25 +181,25 @@ impl Gic {
                 changed = ones;
             }
             Block::SetPending => {
-                each(word, by_register).for_each(|intid| _ = self.latch(host, vcpu, intid));
+                set_intids(word, by_register).for_each(|intid| _ = self.latch(host, vcpu, intid));
             }
             Block::ClearPending => {
-                each(word, by_register).for_each(|intid| self.unlatch(host, vcpu, intid));
+                set_intids(word, by_register).for_each(|intid| self.unlatch(host, vcpu, intid));
             }
             Block::SetActive => {
-                each(word, ones).for_each(|intid| self.activate(host, vcpu, intid));
+                set_intids(word, ones).for_each(|intid| self.activate(host, vcpu, intid));
             }
             Block::ClearActive => {
-                each(word, ones).for_each(|intid| self.deactivate(host, vcpu, intid));
+                set_intids(word, ones).for_each(|intid| self.deactivate(host, vcpu, intid));
             }
-            Block::Priority(at) => write_bytes(bank, at, value, mask, |bank, index, byte| {
+            Block::Priority(at) => write_bytes(bank, at, write, |bank, index, byte| {
                 if let Some(priority) = bank.priority.get_mut(index) {
                     changed |= bit_if(*priority != byte & PRIORITY_MASK, index);
                     *priority = byte & PRIORITY_MASK;
                 }
             }),
             Block::Target(_) if word == 0 => {}
-            Block::Target(at) => write_bytes(bank, at, value, mask, |bank, index, byte| {
+            Block::Target(at) => write_bytes(bank, at, write, |bank, index, byte| {
                 if let Some(route) = bank.route.get_mut(index) {
                     changed |= bit_if(*route != u64::from(byte & present), index);
                     *route = u64::from(byte & present);
@@ -200,11 +210,11 @@ impl Gic {
             Block::Configuration(half) => {
                 let shift = if half == 0 { 0 } else { 16 };
                 let edges = gather(ones).wrapping_shl(shift);
-                let touched = gather(mask).wrapping_shl(shift);
+                let touched = gather(write.mask).wrapping_shl(shift);
                 bank.edge = (bank.edge & !touched) | edges;
             }
         }
-        for intid in each(word, sample) {
+        for intid in set_intids(word, sample) {
             self.sample(host, vcpu, intid);
         }
         self.recall_all(host, vcpu, word, changed);
@@ -222,7 +232,8 @@ impl Gic {
     }
 
     /// Whether a write of a register of a block changes nothing as things are, whatever its value.
-    pub(super) fn block_ignores(&self, vcpu: Vcpu, block: Block, word: usize) -> bool {
+    pub(super) fn block_ignores(&self, vcpu: Vcpu, register: BlockRegister) -> bool {
+        let BlockRegister { block, word } = register;
         let Some(bank) = self.bank(vcpu, word) else { return true };
         match block {
             Block::ClearEnable => bank.enabled == 0,
@@ -247,7 +258,7 @@ impl Gic {
         let Some(mut sources) = self.sources.get(vcpu.index()).copied() else { return 0 };
         for (number, sources) in (0..).zip(&mut sources) {
             let Some(intid) = Intid::new(number) else { continue };
-            if let Some((_, _, held)) = self.waits_in_list(host, vcpu, intid) {
+            if let Some(Listed { held, .. }) = self.waits_in_list(host, vcpu, intid) {
                 *sources |= 1_u8.wrapping_shl(u32::from(held.source.0));
             }
         }
@@ -281,6 +292,7 @@ impl Gic {
 /// The bit of the n-th interrupt of a word, if `set`.
 pub(super) fn bit_if(set: bool, index: usize) -> u32 {
     let bit = u32::try_from(index).ok().and_then(|index| 1_u32.checked_shl(index));
+    // Beyond the word there is none.
     bit.filter(|_| set).unwrap_or_default()
 }
 
@@ -292,15 +304,14 @@ const fn sgis(version: GicVersion, word: usize) -> u32 {
     }
 }
 
-/// Calls `write` for each byte of `value` whose mask is set.
+/// Calls `write` for each byte that is stored.
 fn write_bytes(
     bank: &mut Bank,
     at: usize,
-    value: u32,
-    mask: u32,
+    from: RegisterWrite,
     mut write: impl FnMut(&mut Bank, usize, u8),
 ) {
-    for ((index, byte), mask) in (at..).zip(value.to_le_bytes()).zip(mask.to_le_bytes()) {
+    for ((index, byte), mask) in (at..).zip(from.value.to_le_bytes()).zip(from.mask.to_le_bytes()) {
         if mask == 0xff {
             write(bank, index, byte);
         }

@@ -7,36 +7,10 @@
 //! that cannot, a list register is taken from the injection until the maintenance exit that the end
 //! of the interrupt causes, and the last free one is kept for a strictly higher priority.
 
-use super::{Gic, MAX_SLOTS, each, word_and_bit};
+use super::state::{Candidate, Gic, Held, ListRegister, MAX_LIST_REGISTERS};
+use super::words::{set_intids, word_and_bit};
 use crate::host::{Host, Injection, ListState};
-use crate::ids::{GicVersion, Intid, MAX_VCPUS, Vcpu};
-
-/// Interrupts of a vCPU that are active and had to leave their list registers: as many as a virtual
-/// CPU interface has priorities to nest (IHI 0048B, 3.2.1: five bits).
-pub(super) const MAX_ASIDE: usize = 32;
-
-/// What a list register holds, as far as the core knows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Slot {
-    #[default]
-    Free,
-    Held(Held),
-    /// The kernel refused it: it holds an active interrupt, which the guest did not end before a
-    /// reset, or has deactivated in the distributor. `None` where the core has forgotten which.
-    Stuck(Option<Intid>),
-}
-
-/// An interrupt in a list register.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Held {
-    pub intid: Intid,
-    pub group: u8,
-    pub priority: u8,
-    /// Who sent it, for an SGI of GICv2.
-    pub source: Vcpu,
-    /// An edge or a register write made it pending, whatever its line does.
-    pub latched: bool,
-}
+use crate::ids::{GicVersion, Intid, Vcpu};
 
 /// What the end of an interrupt was the end of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,13 +21,39 @@ pub struct Ended {
     pub level: bool,
 }
 
+/// An interrupt, and the list register that it is in.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Listed {
+    pub vcpu: Vcpu,
+    pub slot: u8,
+    pub held: Held,
+}
+
+/// What has to leave its list register first, if something must.
+#[derive(Clone, Copy)]
+struct Worst {
+    state: ListState,
+    slot: u8,
+    held: Held,
+}
+
+impl Worst {
+    /// What is pending goes before what is active, then the lowest priority, then the highest INTID.
+    fn rank(self) -> (bool, u8, Intid) {
+        (self.state == ListState::Pending, self.held.priority, self.held.intid)
+    }
+}
+
 impl Gic {
-    fn slot(&self, vcpu: Vcpu, slot: u8) -> Slot {
+    /// What a list register holds, as far as the core knows.
+    #[must_use]
+    pub fn list(&self, vcpu: Vcpu, slot: u8) -> ListRegister {
         let list = self.lists.get(vcpu.index()).and_then(|l| l.get(usize::from(slot)));
+        // Nothing is in one that there is not.
         list.copied().unwrap_or_default()
     }
 
-    fn set_slot(&mut self, vcpu: Vcpu, slot: u8, to: Slot) {
+    fn set_list(&mut self, vcpu: Vcpu, slot: u8, to: ListRegister) {
         let list = self.lists.get_mut(vcpu.index()).and_then(|l| l.get_mut(usize::from(slot)));
         if let Some(list) = list {
             *list = to;
@@ -62,20 +62,24 @@ impl Gic {
 
     /// The list registers of a vCPU that hold something that it has not ended.
     fn taken(&self, vcpu: Vcpu) -> impl Iterator<Item = (u8, Held)> + use<'_> {
-        let lists = self.lists.get(vcpu.index()).map(<[Slot; MAX_SLOTS]>::as_slice);
-        (0..self.slots).zip(lists.unwrap_or_default()).filter_map(|(slot, list)| match list {
-            Slot::Held(held) => Some((slot, *held)),
-            Slot::Free | Slot::Stuck(_) => None,
+        let lists =
+            self.lists.get(vcpu.index()).map(<[ListRegister; MAX_LIST_REGISTERS]>::as_slice);
+        // A vCPU that there is not has none.
+        (0..self.list_register_count).zip(lists.unwrap_or_default()).filter_map(|(slot, list)| {
+            match list {
+                ListRegister::Held(held) => Some((slot, *held)),
+                ListRegister::Free | ListRegister::Stuck(_) => None,
+            }
         })
     }
 
     /// The list register that holds an interrupt: a private one is its owner's.
-    pub(super) fn find(&self, owner: Vcpu, intid: Intid) -> Option<(Vcpu, u8, Held)> {
+    pub(super) fn find(&self, owner: Vcpu, intid: Intid) -> Option<Listed> {
         self.vcpus
             .each()
             .filter(|vcpu| !intid.is_private() || *vcpu == owner)
-            .flat_map(|vcpu| self.taken(vcpu).map(move |(slot, held)| (vcpu, slot, held)))
-            .find(|(_, _, held)| held.intid == intid)
+            .flat_map(|vcpu| self.taken(vcpu).map(move |(slot, held)| Listed { vcpu, slot, held }))
+            .find(|listed| listed.held.intid == intid)
     }
 
     /// What a list register is overwritten with where it cannot be emptied: an interrupt that
@@ -94,15 +98,19 @@ impl Gic {
     /// What is left in list registers is made harmless, with the guest stopped.
     pub(super) fn reset_lists(&mut self, host: &mut dyn Host) {
         for vcpu in self.vcpus.each() {
-            for slot in 0..self.slots {
+            for slot in 0..self.list_register_count {
                 let unused = u8::from(self.version == GicVersion::V2);
-                let (left, group) = match self.slot(vcpu, slot) {
-                    Slot::Free => continue,
-                    Slot::Held(Held { intid, group, .. }) => (Some(intid), group ^ 1),
-                    Slot::Stuck(left) => (left, unused),
+                let (left, group) = match self.list(vcpu, slot) {
+                    ListRegister::Free => continue,
+                    ListRegister::Held(Held { intid, group, .. }) => (Some(intid), group ^ 1),
+                    ListRegister::Stuck(left) => (left, unused),
                 };
                 let cleared = Self::clear(host, vcpu, slot, group);
-                self.set_slot(vcpu, slot, if cleared { Slot::Free } else { Slot::Stuck(left) });
+                self.set_list(
+                    vcpu,
+                    slot,
+                    if cleared { ListRegister::Free } else { ListRegister::Stuck(left) },
+                );
             }
             host.ack_timer(vcpu);
         }
@@ -121,25 +129,25 @@ impl Gic {
     /// The board's device whose level line brought the interrupt in a list register.
     #[must_use]
     pub fn line_in(&self, vcpu: Vcpu, slot: u8) -> Option<Intid> {
-        let Slot::Held(Held { intid, .. }) = self.slot(vcpu, slot) else { return None };
+        let ListRegister::Held(Held { intid, .. }) = self.list(vcpu, slot) else { return None };
         let (word, bit) = word_and_bit(intid);
-        let level = self.bank(vcpu, word).is_some_and(|bank| bank.line & bit != 0);
+        let level = self.bank(vcpu, word).is_some_and(|bank| bank.by_line & bit != 0);
         Some(intid).filter(|_| level && self.lines.trigger(intid).is_some())
     }
 
     /// The guest ended the interrupt in a list register. `None` if the core knew of none there.
     pub fn maintenance(&mut self, host: &mut dyn Host, vcpu: Vcpu, slot: u8) -> Option<Ended> {
-        let was = self.slot(vcpu, slot);
-        self.set_slot(vcpu, slot, Slot::Free);
+        let was = self.list(vcpu, slot);
+        self.set_list(vcpu, slot, ListRegister::Free);
         let intid = match was {
-            Slot::Free => return None,
-            Slot::Held(held) => held.intid,
-            Slot::Stuck(left) => {
+            ListRegister::Free => return None,
+            ListRegister::Held(held) => held.intid,
+            ListRegister::Stuck(left) => {
                 // If the interrupt was in two list registers, the guest has ended it once. It meant
                 // the new one, and the hardware took the old one: the other is the stuck one now.
                 let again = |(_, held): &(u8, Held)| Some(held.intid) == left;
                 let (other, held) = self.taken(vcpu).find(again)?;
-                self.set_slot(vcpu, other, Slot::Stuck(left));
+                self.set_list(vcpu, other, ListRegister::Stuck(left));
                 held.intid
             }
         };
@@ -151,9 +159,8 @@ impl Gic {
     /// GICC_DIR need not.)
     pub fn ended_aside(&mut self, host: &mut dyn Host, vcpu: Vcpu, count: u8) {
         for _ in 0..count {
-            let aside = self.aside.get(vcpu.index()).map(arrayvec::ArrayVec::as_slice);
-            let Some(next) = aside.unwrap_or_default().iter().min().copied() else { return };
-            self.deactivate(host, vcpu, next.1);
+            let Some(&(_, next)) = self.put_aside(vcpu).iter().min() else { return };
+            self.deactivate(host, vcpu, next);
         }
     }
 
@@ -163,8 +170,8 @@ impl Gic {
         self.update(vcpu, intid, |bank, bit| {
             bank.held &= !bit;
             bank.active &= !bit;
-            level = bank.line & bit != 0;
-            bank.line &= !bit;
+            level = bank.by_line & bit != 0;
+            bank.by_line &= !bit;
             // An edge that came while the one before it waited: they were one.
             owed = bank.owed & !bank.latched & bit != 0;
             bank.owed &= !(if owed { bit } else { 0 });
@@ -177,7 +184,7 @@ impl Gic {
 
     /// An interrupt leaves its list register for the distributor, where it is pending as it was.
     fn give_back(&mut self, vcpu: Vcpu, slot: u8, held: Held) {
-        self.set_slot(vcpu, slot, Slot::Free);
+        self.set_list(vcpu, slot, ListRegister::Free);
         if held.latched
             && let Some(sources) = self.sources_mut(vcpu, held.intid)
         {
@@ -191,7 +198,7 @@ impl Gic {
 
     /// Takes a pending interrupt back from its list register, if the host can tell that it is.
     pub(super) fn recall(&mut self, host: &mut dyn Host, owner: Vcpu, intid: Intid) {
-        if let Some((vcpu, slot, held)) = self.find(owner, intid)
+        if let Some(Listed { vcpu, slot, held }) = self.find(owner, intid)
             && host.list_state(vcpu, slot) == Some(ListState::Pending)
             && Self::clear(host, vcpu, slot, held.group ^ 1)
         {
@@ -202,14 +209,14 @@ impl Gic {
     /// The same for those of a word.
     pub(super) fn recall_all(&mut self, host: &mut dyn Host, owner: Vcpu, word: usize, bits: u32) {
         let held = self.bank(owner, word).map_or(0, |bank| bank.held);
-        each(word, bits & held).for_each(|intid| self.recall(host, owner, intid));
+        set_intids(word, bits & held).for_each(|intid| self.recall(host, owner, intid));
     }
 
     /// The same for those of a group.
     pub(super) fn recall_group(&mut self, host: &mut dyn Host, group: u8) {
         for vcpu in self.vcpus.each() {
-            for slot in 0..self.slots {
-                if let Slot::Held(held) = self.slot(vcpu, slot)
+            for slot in 0..self.list_register_count {
+                if let ListRegister::Held(held) = self.list(vcpu, slot)
                     && held.group == group
                 {
                     self.recall(host, vcpu, held.intid);
@@ -225,16 +232,16 @@ impl Gic {
         host: &mut dyn Host,
         owner: Vcpu,
         intid: Intid,
-    ) -> Option<(Vcpu, u8, Held)> {
+    ) -> Option<Listed> {
         self.find(owner, intid)
-            .filter(|(vcpu, slot, _)| host.list_state(*vcpu, *slot) == Some(ListState::Pending))
+            .filter(|listed| host.list_state(listed.vcpu, listed.slot) == Some(ListState::Pending))
     }
 
     /// An edge or a register write makes an interrupt pending. `false`: it is already, in a list
     /// register.
     pub(super) fn latch(&mut self, host: &mut dyn Host, owner: Vcpu, intid: Intid) -> bool {
-        if let Some((vcpu, slot, held)) = self.waits_in_list(host, owner, intid) {
-            self.set_slot(vcpu, slot, Slot::Held(Held { latched: true, ..held }));
+        if let Some(Listed { vcpu, slot, held }) = self.waits_in_list(host, owner, intid) {
+            self.set_list(vcpu, slot, ListRegister::Held(Held { latched: true, ..held }));
             return false;
         }
         self.update(owner, intid, |bank, bit| bank.latched |= bit);
@@ -244,7 +251,7 @@ impl Gic {
     /// A sender makes an SGI of GICv2 pending.
     pub(super) fn latch_source(&mut self, host: &mut dyn Host, to: Vcpu, intid: Intid, from: Vcpu) {
         let waits = self.waits_in_list(host, to, intid);
-        if waits.is_some_and(|(_, _, held)| held.source == from) {
+        if waits.is_some_and(|listed| listed.held.source == from) {
             return;
         }
         if let Some(sources) = self.sources_mut(to, intid) {
@@ -256,11 +263,11 @@ impl Gic {
     /// A register write takes an interrupt back. A line that is high keeps it pending.
     pub(super) fn unlatch(&mut self, host: &mut dyn Host, owner: Vcpu, intid: Intid) {
         let (mut line, mut owed) = (false, false);
-        if let Some((vcpu, slot, held)) = self.waits_in_list(host, owner, intid) {
+        if let Some(Listed { vcpu, slot, held }) = self.waits_in_list(host, owner, intid) {
             let (word, bit) = word_and_bit(intid);
-            line = self.bank(owner, word).is_some_and(|bank| bank.line & bit != 0);
+            line = self.bank(owner, word).is_some_and(|bank| bank.by_line & bit != 0);
             if line {
-                self.set_slot(vcpu, slot, Slot::Held(Held { latched: false, ..held }));
+                self.set_list(vcpu, slot, ListRegister::Held(Held { latched: false, ..held }));
             } else if Self::clear(host, vcpu, slot, held.group ^ 1) {
                 self.give_back(vcpu, slot, held);
             }
@@ -283,7 +290,7 @@ impl Gic {
         intid: Intid,
         from: Vcpu,
     ) {
-        if let Some((vcpu, slot, held)) = self.waits_in_list(host, to, intid)
+        if let Some(Listed { vcpu, slot, held }) = self.waits_in_list(host, to, intid)
             && held.source == from
             && Self::clear(host, vcpu, slot, held.group ^ 1)
         {
@@ -300,21 +307,21 @@ impl Gic {
     pub(super) fn states(&self, host: &mut dyn Host, owner: Vcpu, word: usize) -> (u32, u32) {
         let Some(bank) = self.bank(owner, word) else { return (0, 0) };
         let taken = bank.held | bank.active;
-        let (mut pending, mut active) = (bank.latched | (bank.line & !taken), bank.active);
-        for intid in each(word, bank.line & bank.active) {
+        let (mut pending, mut active) = (bank.latched | (bank.by_line & !taken), bank.active);
+        for intid in set_intids(word, bank.by_line & bank.active) {
             if self.level(host, intid) == Some(true) {
                 pending |= word_and_bit(intid).1;
             }
         }
-        for intid in each(word, bank.held) {
-            let Some((vcpu, slot, _)) = self.find(owner, intid) else { continue };
+        for intid in set_intids(word, bank.held) {
+            let Some(Listed { vcpu, slot, .. }) = self.find(owner, intid) else { continue };
             let (_, bit) = word_and_bit(intid);
             match host.list_state(vcpu, slot) {
                 // The kernel cannot tell: it counts as pending.
                 None | Some(ListState::Pending) => pending |= bit,
                 Some(state) => {
                     // Pending again already, if its line is still high.
-                    if bank.line & bit != 0 && self.level(host, intid) == Some(true) {
+                    if bank.by_line & bit != 0 && self.level(host, intid) == Some(true) {
                         pending |= bit;
                     }
                     active |= if state == ListState::Active { bit } else { 0 };
@@ -328,12 +335,13 @@ impl Gic {
     /// whoever handles it. Where the kernel cannot tell whether it is, the guest is believed.
     pub(super) fn deactivate(&mut self, host: &mut dyn Host, owner: Vcpu, intid: Intid) {
         let (word, bit) = word_and_bit(intid);
-        if let Some((vcpu, slot, held)) = self.find(owner, intid) {
+        if let Some(Listed { vcpu, slot, held }) = self.find(owner, intid) {
             let state = host.list_state(vcpu, slot);
             if matches!(state, None | Some(ListState::Active)) {
                 let cleared = Self::clear(host, vcpu, slot, held.group ^ 1);
-                let to = if cleared { Slot::Free } else { Slot::Stuck(Some(intid)) };
-                self.set_slot(vcpu, slot, to);
+                let to =
+                    if cleared { ListRegister::Free } else { ListRegister::Stuck(Some(intid)) };
+                self.set_list(vcpu, slot, to);
                 self.ended(host, vcpu, intid);
             }
         } else if self.bank(owner, word).is_some_and(|bank| bank.active & bit != 0) {
@@ -364,8 +372,8 @@ impl Gic {
         self.set_on(vcpu, true);
         let mut fired = false;
         self.update(vcpu, Intid::VIRTUAL_TIMER, |bank, bit| {
-            fired = bank.line & bit != 0;
-            bank.line &= !bit;
+            fired = bank.by_line & bit != 0;
+            bank.by_line &= !bit;
         });
         if fired {
             host.ack_timer(vcpu);
@@ -377,16 +385,20 @@ impl Gic {
     /// until GICD_ICACTIVER. Where the kernel cannot tell the two apart, it comes once more.
     pub fn turn_off(&mut self, host: &mut dyn Host, vcpu: Vcpu) {
         self.set_on(vcpu, false);
-        for slot in 0..self.slots {
-            let Slot::Held(held) = self.slot(vcpu, slot) else { continue };
+        for slot in 0..self.list_register_count {
+            let ListRegister::Held(held) = self.list(vcpu, slot) else { continue };
             let state = host.list_state(vcpu, slot);
             let cleared = Self::clear(host, vcpu, slot, held.group ^ 1);
             if state == Some(ListState::Empty) {
-                self.set_slot(vcpu, slot, Slot::Free);
+                self.set_list(vcpu, slot, ListRegister::Free);
                 self.ended(host, vcpu, held.intid);
             } else if state == Some(ListState::Active) || !cleared {
-                let to = if cleared { Slot::Free } else { Slot::Stuck(Some(held.intid)) };
-                self.set_slot(vcpu, slot, to);
+                let to = if cleared {
+                    ListRegister::Free
+                } else {
+                    ListRegister::Stuck(Some(held.intid))
+                };
+                self.set_list(vcpu, slot, to);
                 self.update(vcpu, held.intid, |bank, bit| {
                     bank.held &= !bit;
                     bank.active |= bit;
@@ -396,8 +408,8 @@ impl Gic {
                 let mut level = false;
                 self.update(vcpu, held.intid, |bank, bit| {
                     // If it was active after all, its device may be quiet.
-                    level = state.is_none() && bank.line & bit != 0;
-                    bank.line &= !(if level { bit } else { 0 });
+                    level = state.is_none() && bank.by_line & bit != 0;
+                    bank.by_line &= !(if level { bit } else { 0 });
                 });
                 if level {
                     self.sample(host, vcpu, held.intid);
@@ -413,7 +425,7 @@ impl Gic {
     /// Fills the list registers of a vCPU. Says whether anything was injected.
     pub fn flush(&mut self, host: &mut dyn Host, vcpu: Vcpu) -> bool {
         let (mut any, mut waits) = (false, false);
-        while let Some((intid, priority, group)) = self.best(vcpu) {
+        while let Some(Candidate { intid, priority, group }) = self.best(vcpu) {
             let Some(slot) = self.room(host, vcpu, priority) else {
                 waits = true;
                 break;
@@ -425,11 +437,11 @@ impl Gic {
                     let latched = self.take(host, vcpu, intid);
                     self.injected = self.injected.wrapping_add(1);
                     any = true;
-                    Slot::Held(Held { intid, group, priority, source, latched })
+                    ListRegister::Held(Held { intid, group, priority, source, latched })
                 }
-                Err(_) => Slot::Stuck(None),
+                Err(_) => ListRegister::Stuck(None),
             };
-            self.set_slot(vcpu, slot, to);
+            self.set_list(vcpu, slot, to);
         }
         self.attend(host, vcpu, waits);
         any
@@ -437,34 +449,35 @@ impl Gic {
 
     /// A list register for an interrupt of this priority.
     fn room(&mut self, host: &mut dyn Host, vcpu: Vcpu, priority: u8) -> Option<u8> {
-        let free = |gic: &Self| (0..gic.slots).filter(|s| gic.slot(vcpu, *s) == Slot::Free).count();
-        let first = (0..self.slots).find(|slot| self.slot(vcpu, *slot) == Slot::Free);
+        let free = |gic: &Self| {
+            (0..gic.list_register_count)
+                .filter(|s| gic.list(vcpu, *s) == ListRegister::Free)
+                .count()
+        };
+        let first =
+            (0..self.list_register_count).find(|slot| self.list(vcpu, *slot) == ListRegister::Free);
         if !host.reads_lists() {
             // The last one is for what may interrupt all the others.
             let better = self.taken(vcpu).all(|(_, held)| priority < held.priority);
-            return first.filter(|_| self.slots == 1 || better || free(self) > 1);
+            return first.filter(|_| self.list_register_count == 1 || better || free(self) > 1);
         }
         if first.is_some() {
             return first;
         }
-        let mut worst: Option<(ListState, u8, u8, Held)> = None;
+        let mut worst: Option<Worst> = None;
         for (slot, held) in self.taken(vcpu) {
             let state = host.list_state(vcpu, slot)?;
             if state == ListState::Empty {
                 return None; // its end is on its way
             }
-            let pending = state == ListState::Pending;
-            let worse = worst.is_none_or(|(other, priority, _, held_other)| {
-                (pending, held.priority, held.intid)
-                    > (other == ListState::Pending, priority, held_other.intid)
-            });
-            if worse {
-                worst = Some((state, held.priority, slot, held));
+            let next = Worst { state, slot, held };
+            if worst.is_none_or(|worst| next.rank() > worst.rank()) {
+                worst = Some(next);
             }
         }
-        let (state, worst, slot, held) = worst?;
+        let Worst { state, slot, held } = worst?;
         if state == ListState::Pending {
-            let swap = worst > priority && Self::clear(host, vcpu, slot, held.group ^ 1);
+            let swap = held.priority > priority && Self::clear(host, vcpu, slot, held.group ^ 1);
             return swap.then(|| {
                 self.give_back(vcpu, slot, held);
                 slot
@@ -476,7 +489,7 @@ impl Gic {
             return None;
         }
         aside.push((held.priority, held.intid));
-        self.set_slot(vcpu, slot, Slot::Free);
+        self.set_list(vcpu, slot, ListRegister::Free);
         self.update(vcpu, held.intid, |bank, bit| {
             bank.held &= !bit;
             bank.active |= bit;
@@ -524,6 +537,3 @@ impl Gic {
         }
     }
 }
-
-/// Interrupts that were put aside, by priority and INTID.
-pub(super) type Aside = [arrayvec::ArrayVec<(u8, Intid), MAX_ASIDE>; MAX_VCPUS];

@@ -3,6 +3,72 @@
 //! makes up itself. A name stands for the first of several; what follows a block begins where that
 //! one ends.
 
+use crate::ids::Vcpu;
+
+/// One of the controller's register windows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Window {
+    /// GICD.
+    Distributor,
+    /// GICR of one vCPU (GICv3 only).
+    Redistributor(Vcpu),
+}
+
+/// A store of 32 bits or fewer, as its register sees it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RegisterWrite {
+    /// Bits outside of `mask` mean nothing.
+    pub value: u32,
+    /// The bits that are stored.
+    pub mask: u32,
+}
+
+impl RegisterWrite {
+    /// The bits that are stored as one.
+    pub(super) const fn ones(self) -> u32 {
+        self.value & self.mask
+    }
+
+    /// What a register that held `old` holds behind it.
+    pub(super) const fn onto(self, old: u32) -> u32 {
+        (old & !self.mask) | self.ones()
+    }
+}
+
+/// The lower and the upper half of a register of 64 bits.
+pub(super) const fn halves(value: u64) -> [u32; 2] {
+    let [a, b, c, d, e, f, g, h] = value.to_le_bytes();
+    [u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h])]
+}
+
+/// Where an access lies in its register of 32 bits.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lanes {
+    /// Offset of the register, or of the first of two.
+    pub first: u64,
+    /// The shift of the access' lowest byte in it.
+    pub shift: u32,
+    /// The mask of its bytes before that shift.
+    pub mask: u32,
+}
+
+impl Lanes {
+    /// `None` if the access is not aligned to its size.
+    pub(super) fn of(offset: u64, size: u8) -> Option<Self> {
+        let mask = match size {
+            1 => 0xff,
+            2 => 0xffff,
+            4 | 8 => u32::MAX,
+            _ => return None,
+        };
+        if !offset.is_multiple_of(u64::from(size)) {
+            return None;
+        }
+        let shift = u32::try_from(offset & 3).ok()?.wrapping_mul(8);
+        Some(Self { first: offset & !3, shift, mask })
+    }
+}
+
 /// The distributor (Arm IHI 0048B, table 4-1; IHI 0069H, 12.8).
 pub(super) mod gicd {
     pub const CTLR: u64 = 0x000;
@@ -29,7 +95,8 @@ pub(super) mod gicd {
     /// GICv2's identification registers; ICPIDR2 among them.
     pub const V2_ID: u64 = 0xfd0;
     pub const V2_ICPIDR2: u64 = 0xfe8;
-    pub const V2_END: u64 = super::super::v2::DISTRIBUTOR_SIZE;
+    /// IHI 0048B, 4.1.2.
+    pub const V2_END: u64 = 0x1000;
     pub const IROUTER: u64 = 0x6000;
     pub const IROUTER_END: u64 = 0x8000;
 

@@ -2,7 +2,7 @@
 //! Where the lines of shared interrupts come from: a device of the board, whose line is passed
 //! through, or one that the monitor emulates.
 
-use super::{WORDS, word_and_bit};
+use super::words::{WORDS, word_and_bit};
 use crate::ids::{Intid, Trigger};
 
 /// What is at the other end of a line.

@@ -2,20 +2,26 @@
 //! GICv2's view: the distributor (Arm IHI 0048B, 4.3). The CPU interface is the GICV page, which
 //! the guest reaches without the monitor.
 
-use super::Gic;
-use super::blocks::Block;
-use super::registers::gicd;
-use crate::host::Host;
+use super::blocks::BlockRegister;
+use super::registers::{RegisterWrite, gicd};
+use super::state::Gic;
+use crate::host::{Host, StoppedVcpu};
 use crate::ids::{Intid, Vcpu};
 
 /// Size of the distributor's registers in bytes (IHI 0048B, 4.1.2).
-pub const DISTRIBUTOR_SIZE: u64 = 0x1000;
+pub const DISTRIBUTOR_SIZE: u64 = gicd::V2_END;
 
 impl Gic {
     /// Reads the 32-bit register at `offset`, a multiple of 4; `None` if there is none.
-    pub(super) fn v2_read(&mut self, host: &mut dyn Host, vcpu: Vcpu, offset: u64) -> Option<u32> {
-        if let Some((block, word)) = Block::at(offset) {
-            return Some(self.read_block(host, (vcpu, vcpu), block, word));
+    pub(super) fn v2_read(
+        &mut self,
+        host: &mut dyn Host,
+        reader: &StoppedVcpu,
+        offset: u64,
+    ) -> Option<u32> {
+        let vcpu = reader.id();
+        if let Some(register) = BlockRegister::at(offset) {
+            return Some(self.read_block(host, vcpu, reader, register));
         }
         Some(match offset {
             gicd::CTLR => self.ctlr,
@@ -29,24 +35,21 @@ impl Gic {
         })
     }
 
-    /// Writes the bits of `mask` to the register at `offset`; `false` if there is none.
+    /// Writes the register at `offset`; `false` if there is none.
     pub(super) fn v2_write(
         &mut self,
         host: &mut dyn Host,
         vcpu: Vcpu,
         offset: u64,
-        value: u32,
-        mask: u32,
+        write: RegisterWrite,
     ) -> bool {
-        if let Some((block, word)) = Block::at(offset) {
-            self.write_block(host, vcpu, block, word, (value, mask));
+        if let Some(register) = BlockRegister::at(offset) {
+            self.write_block(host, vcpu, register, write);
             return true;
         }
-        let ones = value & mask;
+        let ones = write.ones();
         match offset {
-            gicd::CTLR => {
-                self.set_groups(host, ((self.ctlr & !mask) | ones) & gicd::CTLR_GROUPS);
-            }
+            gicd::CTLR => self.set_groups(host, write.onto(self.ctlr) & gicd::CTLR_GROUPS),
             gicd::SGIR => self.v2_send(host, vcpu, ones),
             gicd::CPENDSGIR..gicd::SPENDSGIR => {
                 self.change_sgi_sources(host, vcpu, sgi_index(offset), ones, false)

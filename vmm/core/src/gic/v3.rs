@@ -3,11 +3,12 @@
 //! (Arm IHI 0069H, 12.9, 12.11 and 12.2). One security state (GICD_CTLR.DS), affinity routing
 //! always on, no LPIs. vCPU n has affinity 0.0.0.n.
 
-use super::blocks::{Block, bit_if};
-use super::registers::{frame, gicd, gicr};
-use super::{Gic, Window, halves, word_and_bit};
+use super::blocks::{Block, BlockRegister, bit_if};
+use super::registers::{RegisterWrite, Window, frame, gicd, gicr, halves};
+use super::state::Gic;
+use super::words::word_and_bit;
 use crate::arm::syndrome::SystemRegister;
-use crate::host::Host;
+use crate::host::{Host, StoppedVcpu};
 use crate::ids::{Intid, Vcpu};
 
 /// Size of the distributor's registers in bytes (IHI 0069H, 12.8).
@@ -17,19 +18,27 @@ pub const REDISTRIBUTOR_SIZE: u64 = 0x2_0000;
 /// Where the second of them begins, that of SGIs and PPIs.
 pub(super) const SGI_FRAME: u64 = 0x1_0000;
 
-/// Whether a block's word of 32 interrupts has registers in this window: SGIs and PPIs are in the
+/// Whether a register of a block is in this window: SGIs and PPIs are in the
 /// redistributors, the others in the distributor, targets in GICD_IROUTER.
-pub(super) const fn is_in(window: Window, block: Block, word: usize) -> bool {
+pub(super) const fn is_in(window: Window, register: BlockRegister) -> bool {
+    let BlockRegister { block, word } = register;
     let private = matches!(window, Window::Redistributor(_));
     private == (word == 0) && !matches!(block, Block::Target(_))
 }
 
 impl Gic {
     /// Reads the distributor's 32-bit word at `offset`, a multiple of 4; `None` if there is none.
-    pub(super) fn v3_read(&mut self, host: &mut dyn Host, vcpu: Vcpu, offset: u64) -> Option<u32> {
-        if let Some((block, word)) = Block::at(offset) {
-            let here = is_in(Window::Distributor, block, word);
-            return Some(if here { self.read_block(host, (vcpu, vcpu), block, word) } else { 0 });
+    pub(super) fn v3_read(
+        &mut self,
+        host: &mut dyn Host,
+        reader: &StoppedVcpu,
+        offset: u64,
+    ) -> Option<u32> {
+        if let Some(register) = BlockRegister::at(offset) {
+            if !is_in(Window::Distributor, register) {
+                return Some(0);
+            }
+            return Some(self.read_block(host, reader.id(), reader, register));
         }
         Some(match offset {
             gicd::CTLR => self.ctlr | gicd::CTLR_FIXED,
@@ -46,27 +55,23 @@ impl Gic {
         })
     }
 
-    /// Writes the bits of `mask` to the distributor's word at `offset`; `false` if there is none.
+    /// Writes the distributor's word at `offset`; `false` if there is none.
     pub(super) fn v3_write(
         &mut self,
         host: &mut dyn Host,
         vcpu: Vcpu,
         offset: u64,
-        value: u32,
-        mask: u32,
+        write: RegisterWrite,
     ) -> bool {
-        if let Some((block, word)) = Block::at(offset) {
-            if is_in(Window::Distributor, block, word) {
-                self.write_block(host, vcpu, block, word, (value, mask));
+        if let Some(register) = BlockRegister::at(offset) {
+            if is_in(Window::Distributor, register) {
+                self.write_block(host, vcpu, register, write);
             }
             return true;
         }
         match offset {
-            gicd::CTLR => {
-                let ctlr = ((self.ctlr & !mask) | (value & mask)) & gicd::CTLR_GROUPS;
-                self.set_groups(host, ctlr);
-            }
-            gicd::IROUTER..gicd::IROUTER_END => self.set_router(host, offset, value, mask),
+            gicd::CTLR => self.set_groups(host, write.onto(self.ctlr) & gicd::CTLR_GROUPS),
+            gicd::IROUTER..gicd::IROUTER_END => self.set_router(host, offset, write),
             gicd::TYPER..gicd::IGROUPR | gicd::BLOCKS_END..gicd::V2_END | frame::ID..frame::END => {
             }
             _ => return false,
@@ -76,21 +81,21 @@ impl Gic {
 
     /// Half of a GICD_IROUTER.
     fn router(&self, offset: u64) -> u32 {
-        let (word, index) = router_place(offset);
+        let (word, index) = routed(offset);
         // Interrupts that do not exist read as zero.
         let route = self.bank(Vcpu(0), word).and_then(|bank| bank.route.get(index)).copied();
         let [low, high] = halves(route.unwrap_or_default());
         if offset & 4 == 0 { low } else { high }
     }
 
-    fn set_router(&mut self, host: &mut dyn Host, offset: u64, value: u32, mask: u32) {
-        let (word, index) = router_place(offset);
+    fn set_router(&mut self, host: &mut dyn Host, offset: u64, write: RegisterWrite) {
+        let (word, index) = routed(offset);
         if word == 0 {
             return; // GICD_IROUTER0 to 31 are reserved
         }
         let shift = if offset & 4 == 0 { 0 } else { 32 };
-        let mask = u64::from(mask) << shift;
-        let value = u64::from(value) << shift;
+        let mask = u64::from(write.mask) << shift;
+        let value = u64::from(write.value) << shift;
         if let Some(route) = self.bank_mut(Vcpu(0), word).and_then(|bank| bank.route.get_mut(index))
         {
             let old = *route;
@@ -105,14 +110,15 @@ impl Gic {
     pub(super) fn redistributor_read(
         &mut self,
         host: &mut dyn Host,
-        (owner, reader): (Vcpu, Vcpu),
+        owner: Vcpu,
+        reader: &StoppedVcpu,
         offset: u64,
     ) -> Option<u32> {
         let window = Window::Redistributor(owner);
         if let Some(offset) = offset.checked_sub(SGI_FRAME) {
-            return match Block::at(offset) {
-                Some((block, word)) if is_in(window, block, word) => {
-                    Some(self.read_block(host, (owner, reader), block, word))
+            return match BlockRegister::at(offset) {
+                Some(register) if is_in(window, register) => {
+                    Some(self.read_block(host, owner, reader, register))
                 }
                 Some(_) => Some(0),
                 None => (gicd::BLOCKS_END..frame::END).contains(&offset).then_some(0),
@@ -133,20 +139,19 @@ impl Gic {
         })
     }
 
-    /// Writes the bits of `mask` to a word of `owner`'s redistributor; `false` if there is none.
+    /// Writes a word of `owner`'s redistributor; `false` if there is none.
     pub(super) fn redistributor_write(
         &mut self,
         host: &mut dyn Host,
         owner: Vcpu,
         offset: u64,
-        value: u32,
-        mask: u32,
+        write: RegisterWrite,
     ) -> bool {
         let window = Window::Redistributor(owner);
         if let Some(offset) = offset.checked_sub(SGI_FRAME) {
-            return match Block::at(offset) {
-                Some((block, word)) if is_in(window, block, word) => {
-                    self.write_block(host, owner, block, word, (value, mask));
+            return match BlockRegister::at(offset) {
+                Some(register) if is_in(window, register) => {
+                    self.write_block(host, owner, register, write);
                     true
                 }
                 Some(_) => true,
@@ -156,9 +161,9 @@ impl Gic {
         match offset {
             gicr::WAKER => {
                 if let Some(asleep) = self.asleep.get_mut(owner.index())
-                    && mask & gicr::WAKER_SLEEP != 0
+                    && write.mask & gicr::WAKER_SLEEP != 0
                 {
-                    *asleep = value & gicr::WAKER_SLEEP != 0;
+                    *asleep = write.value & gicr::WAKER_SLEEP != 0;
                 }
             }
             gicr::CTLR..gicr::END | frame::ID..frame::END => {}
@@ -207,7 +212,7 @@ impl Gic {
 }
 
 /// Word and index of the interrupt that a GICD_IROUTER belongs to.
-fn router_place(offset: u64) -> (usize, usize) {
+fn routed(offset: u64) -> (usize, usize) {
     let [low, high, ..] = offset.to_le_bytes();
     let number = usize::from(u16::from_le_bytes([low, high & 0x1f])) / 8;
     (number / 32, number % 32)

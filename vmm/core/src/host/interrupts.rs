@@ -1,8 +1,40 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! How interrupts reach the guest, and how a physical one is heard again.
 
-use super::{InjectRefused, Injection, ListState};
 use crate::ids::{Intid, Vcpu};
+
+/// What goes into a list register.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Injection {
+    /// Virtual interrupt.
+    pub intid: Intid,
+    /// The upper five bits of the priority, 0 (highest) to 31 (IHI 0048B, GICH_LRn.Priority).
+    pub priority: u8,
+    /// Interrupt group, 0 or 1.
+    pub group: u8,
+    /// The vCPU that sent it, for an SGI of GICv2 (IHI 0048B, GICH_LRn.CPUID); vCPU 0 for all else.
+    /// seL4 16 has no argument for it.
+    pub source: Vcpu,
+}
+
+/// What a list register holds of an interrupt that was injected into it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ListState {
+    /// The guest has ended it; [`super::Exit::Maintenance`] is on its way.
+    Empty,
+    /// It waits for the guest.
+    Pending,
+    /// The guest handles it.
+    Active,
+}
+
+/// The kernel refused an injection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the kernel refused list register {slot}")]
+pub struct InjectRefused {
+    /// The list register.
+    pub slot: u8,
+}
 
 /// List registers, and the lines behind them.
 pub trait Interrupts {

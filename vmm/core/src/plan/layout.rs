@@ -64,6 +64,7 @@ impl Window {
     /// window that wraps becomes empty.
     #[must_use]
     pub fn range(self) -> IpaRange {
+        // Nothing is in a window that is none.
         IpaRange::new(Ipa(self.ipa), self.size).unwrap_or_default()
     }
 }

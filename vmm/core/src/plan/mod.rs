@@ -349,6 +349,7 @@ impl<'b> Words<'b> {
 
     /// The entries of a table at an offset.
     fn table<T>(&self, at: usize, count: usize) -> impl Iterator<Item = Self> + use<'b, T> {
+        // Behind the block there are no entries.
         let table = self.bytes.get(at..).unwrap_or_default();
         table.chunks_exact(size_of::<T>()).take(count).map(|bytes| Self { bytes })
     }

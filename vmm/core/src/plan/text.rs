@@ -29,6 +29,7 @@ impl<const N: usize> Text<N> {
     /// The text; empty if it is not ASCII.
     #[must_use]
     pub fn as_str(&self) -> &str {
+        // What is split has a first part; what is no text is none.
         let text = self.0.split(|&byte| byte == 0).next().unwrap_or_default();
         if text.is_ascii() { core::str::from_utf8(text).unwrap_or_default() } else { "" }
     }

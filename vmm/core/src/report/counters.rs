@@ -42,7 +42,7 @@ counters! {
     /// Interrupts that the guest ended.
     maintenance = Maintenance,
     /// Device interrupts.
-    line = DeviceInterrupt,
+    device_interrupt = DeviceInterrupt,
     /// Deadlines of parked vCPUs.
     wakeup = WakeUp,
     /// Exits of any other kind.

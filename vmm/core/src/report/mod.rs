@@ -21,7 +21,7 @@ pub mod trace;
 
 /// What is reported.
 #[derive(Clone, Copy, Debug)]
-pub enum Event<'e> {
+pub enum ReportEvent<'e> {
     /// The guest is about to run for the first time; whether it gets random numbers.
     Start(bool),
     /// The guest wrote to the marker page.
@@ -49,7 +49,7 @@ pub fn print(
     host: &mut dyn Host,
     plan: &PlanBlock<'_>,
     (counters, latency): (&Counters, &Latency),
-    event: Event<'_>,
+    event: ReportEvent<'_>,
 ) {
     let (ticks, hz, stats) = (host.now(), host.frequency(), host.stats());
     let mut out = Out(host);
@@ -79,15 +79,15 @@ pub fn refuse(out: &mut dyn Write, kind: FaultKind, why: fmt::Arguments<'_>) -> 
 fn write_event<'o>(
     out: &'o mut dyn Write,
     plan: &PlanBlock<'_>,
-    event: Event<'_>,
+    event: ReportEvent<'_>,
 ) -> Result<Line<'o>, fmt::Error> {
-    if let Event::Stop(report) = event {
+    if let ReportEvent::Stop(report) = event {
         report.render(plan, out)?;
     } else {
         out.write_str(BEGIN)?;
     }
     match event {
-        Event::Start(entropy) => {
+        ReportEvent::Start(entropy) => {
             let facts = plan.facts();
             let (board, accepted) = (facts.board, facts.accepted);
             let line = Line::new(out, EventKind::Start)?
@@ -105,10 +105,10 @@ fn write_event<'o>(
                 accepted => line.text(Field::Accepted, accepted),
             }
         }
-        Event::Mark(value) => Line::new(out, EventKind::Mark)?.number(Field::Value, value),
-        Event::Reset(boots) => Line::new(out, EventKind::Reset)?.number(Field::Boots, boots),
-        Event::Off => Line::new(out, EventKind::Off)?.text(Field::Reason, "system-off"),
-        Event::Stop(report) => {
+        ReportEvent::Mark(value) => Line::new(out, EventKind::Mark)?.number(Field::Value, value),
+        ReportEvent::Reset(boots) => Line::new(out, EventKind::Reset)?.number(Field::Boots, boots),
+        ReportEvent::Off => Line::new(out, EventKind::Off)?.text(Field::Reason, "system-off"),
+        ReportEvent::Stop(report) => {
             let mut line = Line::new(out, EventKind::Stop)?
                 .text(Field::Kind, report.fault.kind())?
                 .number(Field::Vcpu, report.vcpu.0)?;

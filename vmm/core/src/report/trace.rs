@@ -22,9 +22,9 @@ use super::Out;
 use crate::addr::Ipa;
 use crate::arm::pstate::Pstate;
 use crate::host::{
-    Action, Clock, Console, El1, Entry, Exit, Firmware, GuestMemory, Host, HostStats, Image,
-    InjectRefused, Injection, Interrupts, ListState, MemoryOp, MemoryRefused, StoppedVcpu, Vcpus,
-    VirtualTimer,
+    Action, Clock, Console, El1, Entry, Exit, Firmware, GuestMemory, GuestRegisters, Host,
+    HostStats, Image, InjectRefused, Injection, Interrupts, ListState, MemoryOp, MemoryRefused,
+    StoppedVcpu, Vcpus, VirtualTimer,
 };
 use crate::ids::{Gpr, Intid, Vcpu};
 use crate::plan::{DeviceFacts, Interrupt, PlanBlock, Window};
@@ -32,20 +32,20 @@ use crate::plan::{DeviceFacts, Interrupt, PlanBlock, Window};
 /// A host that prints what is asked of another.
 pub struct Traced<'h>(pub &'h mut dyn Host);
 
-fn line(host: &mut dyn Console, text: fmt::Arguments<'_>) {
+fn record(host: &mut dyn Console, text: fmt::Arguments<'_>) {
     // The host's UART takes everything: there is no error to handle.
     let _ = write!(Out(host), "{BEGIN}{TRACE}{text}\r\n");
 }
 
 /// Prints the head of a trace.
 pub fn trace_plan(host: &mut dyn Host, plan: &PlanBlock<'_>) {
-    let (slots, hz) = (host.list_register_count(), host.frequency());
-    line(host, format_args!("plan {}", Head { plan, slots, hz }));
+    let (list_register_count, hz) = (host.list_register_count(), host.frequency());
+    record(host, format_args!("plan {}", Head { plan, list_register_count, hz }));
 }
 
 struct Head<'h> {
     plan: &'h PlanBlock<'h>,
-    slots: u8,
+    list_register_count: u8,
     hz: u64,
 }
 
@@ -54,7 +54,11 @@ impl fmt::Display for Head<'_> {
         let facts = self.plan.facts();
         let gic = facts.gic;
         write!(f, "gic={} lines={} vcpus={}", gic.version, gic.intid_count, facts.vcpus.get())?;
-        write!(f, " slots={} hz={} idle={}", self.slots, self.hz, facts.idle_timer.kind as u32)?;
+        write!(
+            f,
+            " slots={} hz={} idle={}",
+            self.list_register_count, self.hz, facts.idle_timer.kind as u32
+        )?;
         for (name, Window { ipa, size }) in
             [("dist", facts.gic.distributor), ("redist", facts.gic.redistributors)]
         {
@@ -80,61 +84,61 @@ pub fn trace_exit(host: &mut dyn Console, vcpu: Vcpu, exit: Exit) {
     let v = vcpu.0;
     match exit {
         Exit::Trap { esr, ipa: Ipa(ipa) } => {
-            line(host, format_args!("exit {v} trap {esr:#x} {ipa:#x}"))
+            record(host, format_args!("exit {v} trap {esr:#x} {ipa:#x}"))
         }
-        Exit::Hypercall => line(host, format_args!("exit {v} hypercall")),
-        Exit::Timer => line(host, format_args!("exit {v} timer")),
-        Exit::Maintenance(Some(slot)) => line(host, format_args!("exit {v} maintenance {slot}")),
-        Exit::Maintenance(None) => line(host, format_args!("exit {v} maintenance none")),
-        Exit::EndedAside(count) => line(host, format_args!("exit {v} endedaside {count}")),
+        Exit::Hypercall => record(host, format_args!("exit {v} hypercall")),
+        Exit::Timer => record(host, format_args!("exit {v} timer")),
+        Exit::Maintenance(Some(slot)) => record(host, format_args!("exit {v} maintenance {slot}")),
+        Exit::Maintenance(None) => record(host, format_args!("exit {v} maintenance none")),
+        Exit::EndedAside(count) => record(host, format_args!("exit {v} endedaside {count}")),
         Exit::DeviceInterrupt(intid) => {
-            line(host, format_args!("exit {v} line {}", intid.number()))
+            record(host, format_args!("exit {v} line {}", intid.number()))
         }
-        Exit::WakeUp => line(host, format_args!("exit {v} wakeup")),
-        Exit::Other { what: _, code } => line(host, format_args!("exit {v} other {code:#x}")),
+        Exit::WakeUp => record(host, format_args!("exit {v} wakeup")),
+        Exit::Other { name: _, code } => record(host, format_args!("exit {v} other {code:#x}")),
     }
 }
 
 /// Prints an answer.
 pub fn trace_action(host: &mut dyn Console, action: Action) {
     match action {
-        Action::Resume => line(host, format_args!("resume")),
-        Action::Park { until: Some(until) } => line(host, format_args!("park {until:#x}")),
-        Action::Park { until: None } => line(host, format_args!("park none")),
-        Action::PowerOff => line(host, format_args!("poweroff")),
-        Action::Stop(kind) => line(host, format_args!("stop {}", kind.name())),
+        Action::Resume => record(host, format_args!("resume")),
+        Action::Park { until: Some(until) } => record(host, format_args!("park {until:#x}")),
+        Action::Park { until: None } => record(host, format_args!("park none")),
+        Action::PowerOff => record(host, format_args!("poweroff")),
+        Action::Stop(kind) => record(host, format_args!("stop {}", kind.name())),
     }
 }
 
-impl StoppedVcpu for Traced<'_> {
-    fn reg(&mut self, vcpu: Vcpu, reg: Gpr) -> u64 {
+impl GuestRegisters for Traced<'_> {
+    fn reg(&mut self, vcpu: &StoppedVcpu, reg: Gpr) -> u64 {
         let value = self.0.reg(vcpu, reg);
-        line(self.0, format_args!("reg {} x{} {value:#x}", vcpu.0, reg.number()));
+        record(self.0, format_args!("reg {} x{} {value:#x}", vcpu.id().0, reg.number()));
         value
     }
 
-    fn set_reg(&mut self, vcpu: Vcpu, reg: Gpr, value: u64) {
-        line(self.0, format_args!("set {} x{} {value:#x}", vcpu.0, reg.number()));
+    fn set_reg(&mut self, vcpu: &StoppedVcpu, reg: Gpr, value: u64) {
+        record(self.0, format_args!("set {} x{} {value:#x}", vcpu.id().0, reg.number()));
         self.0.set_reg(vcpu, reg, value);
     }
 
-    fn pc(&mut self, vcpu: Vcpu) -> u64 {
+    fn pc(&mut self, vcpu: &StoppedVcpu) -> u64 {
         let value = self.0.pc(vcpu);
-        line(self.0, format_args!("pc {} {value:#x}", vcpu.0));
+        record(self.0, format_args!("pc {} {value:#x}", vcpu.id().0));
         value
     }
 
-    fn set_pc(&mut self, vcpu: Vcpu, pc: u64) {
-        line(self.0, format_args!("setpc {} {pc:#x}", vcpu.0));
+    fn set_pc(&mut self, vcpu: &StoppedVcpu, pc: u64) {
+        record(self.0, format_args!("setpc {} {pc:#x}", vcpu.id().0));
         self.0.set_pc(vcpu, pc);
     }
 
     // What is only looked at, at every exit, is not printed: it matters where something follows.
-    fn pstate(&mut self, vcpu: Vcpu) -> Pstate {
+    fn pstate(&mut self, vcpu: &StoppedVcpu) -> Pstate {
         self.0.pstate(vcpu)
     }
 
-    fn pstate_at_hand(&mut self, vcpu: Vcpu) -> Option<Pstate> {
+    fn pstate_at_hand(&mut self, vcpu: &StoppedVcpu) -> Option<Pstate> {
         self.0.pstate_at_hand(vcpu)
     }
 
@@ -142,36 +146,38 @@ impl StoppedVcpu for Traced<'_> {
         self.0.writes_aarch32()
     }
 
-    fn set_pstate(&mut self, vcpu: Vcpu, pstate: Pstate) {
-        line(self.0, format_args!("setpstate {} {:#x}", vcpu.0, pstate.0));
+    fn set_pstate(&mut self, vcpu: &StoppedVcpu, pstate: Pstate) {
+        record(self.0, format_args!("setpstate {} {:#x}", vcpu.id().0, pstate.0));
         self.0.set_pstate(vcpu, pstate);
     }
 
-    fn sctlr(&mut self, vcpu: Vcpu) -> Option<u64> {
+    fn sctlr(&mut self, vcpu: &StoppedVcpu) -> Option<u64> {
         self.0.sctlr(vcpu)
     }
 
-    fn el1(&mut self, vcpu: Vcpu, register: El1) -> Option<u64> {
+    fn el1(&mut self, vcpu: &StoppedVcpu, register: El1) -> Option<u64> {
         let value = self.0.el1(vcpu, register);
         match value {
-            Some(value) => line(self.0, format_args!("el1 {} {register:?} {value:#x}", vcpu.0)),
-            None => line(self.0, format_args!("el1 {} {register:?} none", vcpu.0)),
+            Some(value) => {
+                record(self.0, format_args!("el1 {} {register:?} {value:#x}", vcpu.id().0))
+            }
+            None => record(self.0, format_args!("el1 {} {register:?} none", vcpu.id().0)),
         }
         value
     }
 
-    fn set_el1(&mut self, vcpu: Vcpu, register: El1, value: u64) {
-        line(self.0, format_args!("setel1 {} {register:?} {value:#x}", vcpu.0));
+    fn set_el1(&mut self, vcpu: &StoppedVcpu, register: El1, value: u64) {
+        record(self.0, format_args!("setel1 {} {register:?} {value:#x}", vcpu.id().0));
         self.0.set_el1(vcpu, register, value);
     }
 
-    fn fault_address(&mut self, vcpu: Vcpu) -> Option<u64> {
+    fn fault_address(&mut self, vcpu: &StoppedVcpu) -> Option<u64> {
         self.0.fault_address(vcpu)
     }
 
-    fn virtual_timer(&mut self, vcpu: Vcpu) -> VirtualTimer {
+    fn virtual_timer(&mut self, vcpu: &StoppedVcpu) -> VirtualTimer {
         let timer = self.0.virtual_timer(vcpu);
-        line(self.0, format_args!("vtimer {} {:#x} {:#x}", vcpu.0, timer.ctl, timer.cval));
+        record(self.0, format_args!("vtimer {} {:#x} {:#x}", vcpu.id().0, timer.ctl, timer.cval));
         timer
     }
 }
@@ -180,23 +186,23 @@ impl Vcpus for Traced<'_> {
     fn last_pc(&mut self, vcpu: Vcpu) -> Option<u64> {
         let pc = self.0.last_pc(vcpu);
         if let Some(pc) = pc {
-            line(self.0, format_args!("lastpc {} {pc:#x}", vcpu.0));
+            record(self.0, format_args!("lastpc {} {pc:#x}", vcpu.0));
         }
         pc
     }
 
     fn start(&mut self, vcpu: Vcpu, entry: Entry) {
-        line(self.0, format_args!("start {} {} {:#x}", vcpu.0, entry.pc, entry.x0));
+        record(self.0, format_args!("start {} {} {:#x}", vcpu.0, entry.pc, entry.x0));
         self.0.start(vcpu, entry);
     }
 
     fn stop(&mut self, vcpu: Vcpu) {
-        line(self.0, format_args!("stopcpu {}", vcpu.0));
+        record(self.0, format_args!("stopcpu {}", vcpu.0));
         self.0.stop(vcpu);
     }
 
     fn wake(&mut self, vcpu: Vcpu) {
-        line(self.0, format_args!("wake {}", vcpu.0));
+        record(self.0, format_args!("wake {}", vcpu.0));
         self.0.wake(vcpu);
     }
 }
@@ -210,7 +216,7 @@ impl Interrupts for Traced<'_> {
         let result = self.0.inject(vcpu, slot, irq);
         let Injection { intid, priority, group, source: _ } = irq;
         let word = if result.is_ok() { "ok" } else { "refused" };
-        line(
+        record(
             self.0,
             format_args!("inject {} {slot} {} {priority} {group} {word}", vcpu.0, intid.number()),
         );
@@ -224,7 +230,7 @@ impl Interrupts for Traced<'_> {
     fn list_state(&mut self, vcpu: Vcpu, slot: u8) -> Option<ListState> {
         let state = self.0.list_state(vcpu, slot);
         if let Some(state) = state {
-            line(self.0, format_args!("list {} {slot} {state:?}", vcpu.0));
+            record(self.0, format_args!("list {} {slot} {state:?}", vcpu.0));
         }
         state
     }
@@ -233,13 +239,13 @@ impl Interrupts for Traced<'_> {
         if !self.reads_lists() {
             return self.inject(vcpu, slot, quiet);
         }
-        line(self.0, format_args!("clear {} {slot}", vcpu.0));
+        record(self.0, format_args!("clear {} {slot}", vcpu.0));
         self.0.clear_list(vcpu, slot, quiet)
     }
 
     fn attend(&mut self, vcpu: Vcpu, room: bool, ends: bool) {
         if self.reads_lists() {
-            line(self.0, format_args!("attend {} {room} {ends}", vcpu.0));
+            record(self.0, format_args!("attend {} {room} {ends}", vcpu.0));
         }
         self.0.attend(vcpu, room, ends);
     }
@@ -247,18 +253,18 @@ impl Interrupts for Traced<'_> {
     fn line_level(&mut self, intid: Intid) -> Option<bool> {
         let level = self.0.line_level(intid);
         if let Some(level) = level {
-            line(self.0, format_args!("level {} {level}", intid.number()));
+            record(self.0, format_args!("level {} {level}", intid.number()));
         }
         level
     }
 
     fn ack_timer(&mut self, vcpu: Vcpu) {
-        line(self.0, format_args!("acktimer {}", vcpu.0));
+        record(self.0, format_args!("acktimer {}", vcpu.0));
         self.0.ack_timer(vcpu);
     }
 
     fn ack_line(&mut self, intid: Intid) {
-        line(self.0, format_args!("ackline {}", intid.number()));
+        record(self.0, format_args!("ackline {}", intid.number()));
         self.0.ack_line(intid);
     }
 }
@@ -284,13 +290,13 @@ impl Clock for Traced<'_> {
 
     fn wall_clock(&mut self) -> u32 {
         let seconds = self.0.wall_clock();
-        line(self.0, format_args!("wallclock {seconds:#x}"));
+        record(self.0, format_args!("wallclock {seconds:#x}"));
         seconds
     }
 
     fn now(&mut self) -> u64 {
         let now = self.0.now();
-        line(self.0, format_args!("now {now:#x}"));
+        record(self.0, format_args!("now {now:#x}"));
         now
     }
 }
@@ -305,7 +311,7 @@ impl Firmware for Traced<'_> {
     fn smc(&mut self, args: [u64; 8]) -> [u64; 4] {
         let answer = self.0.smc(args);
         let ([x0, x1, ..], [r0, r1, r2, r3]) = (args, answer);
-        line(self.0, format_args!("smc {x0:#x} {x1:#x} {r0:#x} {r1:#x} {r2:#x} {r3:#x}"));
+        record(self.0, format_args!("smc {x0:#x} {x1:#x} {r0:#x} {r1:#x} {r2:#x} {r3:#x}"));
         answer
     }
 }

@@ -6,7 +6,7 @@
 //! only be parked for a while; but to resume it at once wastes all that is left of its turn, while
 //! the one that holds the lock waits for its own.
 
-use super::{Run, Vm};
+use super::{VcpuState, Vm};
 use crate::host::{Action, Host};
 use crate::ids::Vcpu;
 use crate::report::counters::Counters;
@@ -14,11 +14,6 @@ use crate::report::counters::Counters;
 /// A WFE parks for this part of a second at the most, 100 us: with 1 ms a load of two vCPUs took
 /// twice as long under an emulator that traps WFE.
 const YIELD: u64 = 10_000;
-
-/// The bit of a vCPU.
-pub(super) const fn bit(vcpu: Vcpu) -> u8 {
-    1_u8.wrapping_shl(vcpu.0 as u32)
-}
 
 impl Vm<'_> {
     /// The guest waits for an event: lets another vCPU have the core.
@@ -37,20 +32,20 @@ impl Vm<'_> {
             return Action::Resume;
         }
         let until = host.now().saturating_add(host.frequency() / YIELD);
-        self.set_run(vcpu, Run::Parked(Some(until)));
-        self.yielded |= bit(vcpu);
+        self.set_state(vcpu, VcpuState::Parked(Some(until)));
+        self.yielded |= vcpu.bit();
         Counters::count(&mut self.counters.yields);
         Action::Park { until: self.earliest() }
     }
 
     fn another_runs(&self, vcpu: Vcpu) -> bool {
-        self.vcpus().any(|v| v != vcpu && self.running(v) == Run::Running)
+        self.vcpus().any(|v| v != vcpu && self.state(v) == VcpuState::Running)
     }
 
     fn wake_yielded(&mut self, host: &mut dyn Host) {
         for vcpu in self.vcpus() {
-            if self.yielded & bit(vcpu) != 0 {
-                self.set_run(vcpu, Run::Running);
+            if self.yielded & vcpu.bit() != 0 {
+                self.set_state(vcpu, VcpuState::Running);
                 host.wake(vcpu);
             }
         }

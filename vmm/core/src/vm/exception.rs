@@ -2,11 +2,10 @@
 //! Exceptions that the monitor has the guest take (Arm DDI 0487, D1.4.2): external aborts where
 //! nobody owns an address, if the plan asks for them, and undefined instructions.
 
-use super::Vm;
+use super::{Aborted, Vm};
 use crate::arm::syndrome::RegisterAccess;
 use crate::fault::Fault;
-use crate::host::{Action, El1, Host};
-use crate::ids::Vcpu;
+use crate::host::{Action, El1, Host, StoppedVcpu};
 use crate::report::counters::Counters;
 
 /// ESR_ELx.IL: set for every abort without a valid syndrome, and for every A64 instruction.
@@ -21,20 +20,13 @@ const NO_ADDRESS: u64 = 1 << 10;
 const FETCH: u64 = 0x20;
 const DATA: u64 = 0x24;
 
-/// What found nobody at its address.
-#[derive(Clone, Copy)]
-pub(super) enum Aborted {
-    Fetch,
-    Data { write: bool },
-}
-
 impl Vm<'_> {
     /// Where nobody owns the address of a fault: an external abort, if the plan says so and the
     /// host can; else the fault itself.
     pub(super) fn or_abort(
         &mut self,
         host: &mut dyn Host,
-        vcpu: Vcpu,
+        vcpu: &StoppedVcpu,
         fault: Fault,
         aborted: Aborted,
     ) -> Result<Action, Fault> {
@@ -59,7 +51,7 @@ impl Vm<'_> {
     pub(super) fn undefined(
         &mut self,
         host: &mut dyn Host,
-        vcpu: Vcpu,
+        vcpu: &StoppedVcpu,
         access: RegisterAccess,
     ) -> Result<Action, Fault> {
         let done = self.except(host, vcpu, IL, None);
@@ -68,7 +60,13 @@ impl Vm<'_> {
 
     /// Has the guest take an exception at the instruction that trapped; `false` where the host
     /// does not reach its registers.
-    fn except(&mut self, host: &mut dyn Host, vcpu: Vcpu, esr: u64, far: Option<u64>) -> bool {
+    fn except(
+        &mut self,
+        host: &mut dyn Host,
+        vcpu: &StoppedVcpu,
+        esr: u64,
+        far: Option<u64>,
+    ) -> bool {
         let (Some(sctlr), Some(vbar)) = (host.el1(vcpu, El1::Sctlr), host.el1(vcpu, El1::Vbar))
         else {
             return false;

@@ -2,19 +2,24 @@
 //! Firmware calls that change something: power, processors, the board's own firmware. What they
 //! mean is looked up in [`crate::arm::smccc`].
 
-use super::{Run, Vm};
+use super::{VcpuState, Vm};
 use crate::addr::Ipa;
 use crate::arm::smccc::{self, Call};
 use crate::arm::{services, trng};
 use crate::fault::Fault;
-use crate::host::{Action, Entry, Host};
+use crate::host::{Action, Entry, Host, StoppedVcpu};
 use crate::ids::{Gpr, Vcpu};
-use crate::report::Event;
+use crate::report::ReportEvent;
 use crate::report::counters::Counters;
 
 impl Vm<'_> {
     /// An SMC: answers it, or does what it asks for.
-    pub(super) fn firmware(&mut self, host: &mut dyn Host, vcpu: Vcpu, length: u64) -> Action {
+    pub(super) fn firmware(
+        &mut self,
+        host: &mut dyn Host,
+        vcpu: &StoppedVcpu,
+        length: u64,
+    ) -> Action {
         Counters::count(&mut self.counters.smc);
         // The last argument first: a host that reads a run of registers reads them all at once.
         let mut args = [0; 4];
@@ -46,19 +51,19 @@ impl Vm<'_> {
                 return self.wait(host, vcpu, None);
             }
             Call::CpuOff => {
-                self.set_run(vcpu, Run::Off);
-                if self.run.iter().all(|run| *run == Run::Off) {
+                self.set_state(vcpu.id(), VcpuState::Off);
+                if self.states.iter().all(|state| *state == VcpuState::Off) {
                     return self.stop(host, vcpu, Fault::AllCpusOff, None);
                 }
-                self.gic.turn_off(host, vcpu);
+                self.gic.turn_off(host, vcpu.id());
                 self.deliver(host);
                 return Action::Park { until: self.earliest() };
             }
             Call::CpuOn { target, entry, context } => self.cpu_on(host, target, entry, context),
             Call::AffinityInfo { target, level } => self.affinity_info(target, level),
             Call::SystemOff => {
-                self.halt(host, vcpu);
-                self.print(host, Event::Off);
+                self.halt(host, vcpu.id());
+                self.print(host, ReportEvent::Off);
                 return Action::PowerOff;
             }
             Call::SystemReset => return self.reset(host, vcpu),
@@ -78,7 +83,7 @@ impl Vm<'_> {
         }
     }
 
-    fn forward(&self, host: &mut dyn Host, vcpu: Vcpu) -> Action {
+    fn forward(&self, host: &mut dyn Host, vcpu: &StoppedVcpu) -> Action {
         let mut args = [0; 8];
         for (arg, reg) in args.iter_mut().zip(Gpr::ARGUMENTS).rev() {
             *arg = host.reg(vcpu, reg);
@@ -96,14 +101,14 @@ impl Vm<'_> {
 
     fn cpu_on(&mut self, host: &mut dyn Host, target: u64, entry: u64, context: u64) -> u64 {
         let Some(target) = self.by_affinity(target) else { return smccc::INVALID_PARAMETERS };
-        if self.running(target) != Run::Off {
+        if self.state(target) != VcpuState::Off {
             return smccc::ALREADY_ON;
         }
         let pc = Ipa(entry);
         if !self.plan.facts().ram.range().contains(pc) || !pc.is_aligned(4) {
             return smccc::INVALID_ADDRESS;
         }
-        self.set_run(target, Run::Running);
+        self.set_state(target, VcpuState::Running);
         self.gic.turn_on(host, target);
         host.start(target, Entry { pc, x0: context });
         self.deliver(host);
@@ -113,7 +118,7 @@ impl Vm<'_> {
     /// 0 on, 1 off (DEN0022F, 5.7.1).
     fn affinity_info(&self, target: u64, level: u64) -> u64 {
         match self.by_affinity(target) {
-            Some(vcpu) if level == 0 => u64::from(self.running(vcpu) == Run::Off),
+            Some(vcpu) if level == 0 => u64::from(self.state(vcpu) == VcpuState::Off),
             _ => smccc::INVALID_PARAMETERS,
         }
     }

@@ -10,7 +10,7 @@
 
 use crate::fault::Fault;
 use crate::gic::Ended;
-use crate::host::Host;
+use crate::host::{Host, StoppedVcpu};
 use crate::ids::{Intid, Vcpu};
 
 /// So often at least a line must have been high at its own end.
@@ -25,7 +25,7 @@ const LOOK: u32 = 1 << 6;
 /// What is known of the line that was high at its own end last.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Storm {
-    line: Option<Intid>,
+    intid: Option<Intid>,
     /// Who ended it.
     vcpu: Vcpu,
     count: u32,
@@ -41,18 +41,18 @@ impl Storm {
     pub(super) fn ended(
         &mut self,
         host: &mut dyn Host,
-        vcpu: Vcpu,
+        vcpu: &StoppedVcpu,
         ended: Ended,
         high: Option<bool>,
     ) {
-        let ours = self.line.is_none_or(|line| line == ended.intid);
+        let ours = self.intid.is_none_or(|intid| intid == ended.intid);
         if !ended.level || ended.intid.is_private() || !ours {
             return;
         }
-        if self.line.is_none() {
-            *self = Self { line: Some(ended.intid), vcpu, ..Self::default() };
+        if self.intid.is_none() {
+            *self = Self { intid: Some(ended.intid), ..Self::default() };
         }
-        self.vcpu = vcpu;
+        self.vcpu = vcpu.id();
         match high {
             Some(true) => self.again(host),
             Some(false) => *self = Self::default(),
@@ -65,7 +65,7 @@ impl Storm {
 
     /// A line fired.
     pub(super) fn fired(&mut self, host: &mut dyn Host, intid: Intid) {
-        if self.line != Some(intid) {
+        if self.intid != Some(intid) {
             return;
         }
         match self.ended.take() {
@@ -104,7 +104,7 @@ impl Storm {
         let over = self.count >= STORM && self.ticks >= hertz / PART;
         // A counter without a frequency tells no time.
         let milliseconds = self.ticks.saturating_mul(1000).checked_div(hertz).unwrap_or(0);
-        self.line.filter(|_| over).map(|intid| Fault::InterruptStorm {
+        self.intid.filter(|_| over).map(|intid| Fault::InterruptStorm {
             intid,
             count: self.count,
             milliseconds,

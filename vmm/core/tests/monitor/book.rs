@@ -3,9 +3,9 @@
 //! it can be taken back, active it can be deactivated, and a CPU that turns itself off strands
 //! nothing (IHI 0048B, 3.2 and 4.3; IHI 0069H, 4.8 and 12.9; DEN0022F, 5.5).
 
-use vmm_core::fake::List;
 use vmm_core::host::Action;
 use vmm_core::ids::{Intid, Vcpu};
+use vmm_testkit::fake::List;
 
 use crate::common::machine::CPU0;
 use crate::common::spec::{EDGES, GICD, LEVELS};
@@ -472,17 +472,17 @@ fn the_edges_of_a_disabled_interrupt_keep_nobody_busy() {
         for _ in 0..1000 {
             raise(m, EDGE);
         }
-        assert!(m.vm.counters().line <= 2, "{}", m.vm.counters().line);
+        assert!(m.vm.counters().device_interrupt <= 2, "{}", m.vm.counters().device_interrupt);
         m.enable(CPU0, EDGE);
         m.settle();
         let came = m.take_all(CPU0).len();
         assert!((1..=2).contains(&came), "{came}");
         assert!(!m.fake.wires[&EDGE].masked);
-        let before = m.vm.counters().line;
+        let before = m.vm.counters().device_interrupt;
         for _ in 0..1000 {
             raise(m, EDGE);
         }
-        assert!(m.vm.counters().line - before <= 3, "nor of one that is not ended");
+        assert!(m.vm.counters().device_interrupt - before <= 3, "nor of one that is not ended");
     });
 }
 

@@ -400,7 +400,7 @@ fn a_guest_that_cannot_start_is_stopped_with_a_report() {
 fn a_host_that_refuses_memory() {
     let spec = Spec::new(2, 1);
     let mut fake = spec.fake();
-    fake.ram = vmm_core::fake::ram::Ram::new(IpaRange::new(Ipa(RAM), 0x1000).unwrap());
+    fake.ram = vmm_testkit::fake::ram::Ram::new(IpaRange::new(Ipa(RAM), 0x1000).unwrap());
     let error = boot::place(&spec.plan(), &mut fake, None).unwrap_err();
     let all = IpaRange::new(Ipa(RAM), RAM_SIZE).unwrap();
     assert_eq!(error, BootError::Memory(MemoryRefused(MemoryOp::CleanInvalidate(all))));

@@ -267,7 +267,7 @@ fn the_last_cpu_that_turns_itself_off_stops_the_guest() {
     m.wfi(Vcpu(1));
     // One sleeps, and may be woken.
     m.turn_off(Vcpu(2));
-    m.fake.cpus[1].life = vmm_core::fake::Life::Running;
+    m.fake.cpus[1].life = vmm_testkit::fake::Life::Running;
     let Action::Stop(_) = m.smc(Vcpu(1), &[0x8400_0002]) else { panic!("goes on") };
     let report = m.vm.fault().unwrap();
     assert_eq!((&report.fault, report.vcpu), (&Fault::AllCpusOff, Vcpu(1)));

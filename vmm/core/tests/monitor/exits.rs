@@ -130,8 +130,8 @@ fn a_hypercall_as_a_trap_is_unknown() {
 #[test]
 fn an_exit_of_the_kernels_own_stops_with_its_name() {
     let mut m = Machine::boot(&Spec::new(2, 1));
-    let action = m.handle(CPU0, Exit::Other { what: "CapFault", code: 1 });
-    assert_eq!(fault(&m, action), &Fault::UnknownExit { what: "CapFault", code: 1 });
+    let action = m.handle(CPU0, Exit::Other { name: "CapFault", code: 1 });
+    assert_eq!(fault(&m, action), &Fault::UnknownExit { name: "CapFault", code: 1 });
     assert!(
         m.fake.printed.contains("the kernel reported \"CapFault\" (0x1)"),
         "{}",
@@ -204,7 +204,7 @@ fn a_line_of_no_device_is_noted() {
     for number in [34, 63, 64, 1019, 5, 27] {
         assert_eq!(m.handle(CPU0, Exit::DeviceInterrupt(intid(number))), Action::Resume);
     }
-    assert_eq!((m.vm.counters().line, m.vm.counters().notes), (6, 6));
+    assert_eq!((m.vm.counters().device_interrupt, m.vm.counters().notes), (6, 6));
     m.set_up_gic();
     assert!(m.take_all(CPU0).is_empty());
 }

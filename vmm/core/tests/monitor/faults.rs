@@ -165,7 +165,7 @@ fn a_register_that_is_written() {
 #[test]
 fn an_exit_that_nobody_knows() {
     let mut m = guest(&board());
-    m.handle(CPU0, Exit::Other { what: "UserException", code: 0x2c });
+    m.handle(CPU0, Exit::Other { name: "UserException", code: 0x2c });
     golden("unknown-exit", &m.fake.printed);
 }
 

@@ -3,10 +3,12 @@
 
 use proptest::prelude::*;
 use vmm_core::addr::IpaRange;
-use vmm_core::fake::{Fake, Life};
+use vmm_core::devices::MmioAccess;
 use vmm_core::gic::{Gic, Window};
+use vmm_core::host::StoppedVcpu;
 use vmm_core::ids::{GicVersion, Vcpu, VcpuCount};
 use vmm_core::plan::FLAG_TRACE;
+use vmm_testkit::fake::{Fake, Life};
 
 use crate::common::machine::CPU0;
 use crate::common::spec::{GICD, GICR, LEVELS};
@@ -42,17 +44,20 @@ proptest! {
         };
         for (offset, value, private, v) in stores {
             let (window, offset) = place(private, v, offset & !3);
-            gic.write(&mut fake, Vcpu(v % vcpus), window, (offset, 4), value.into());
+            let vcpu = StoppedVcpu::at_exit(Vcpu(v % vcpus));
+            let access = MmioAccess { vcpu: &vcpu, offset, size: 4 };
+            gic.write(&mut fake, window, access, value.into());
         }
         let before = format!("{gic:?}");
         let mut ignored = vec![];
         for (private, v) in [(false, 0), (false, 3), (true, 0), (true, 3)] {
             for offset in BLOCKS.step_by(usize::from(size)) {
-                let vcpu = Vcpu(v % vcpus);
+                let vcpu = StoppedVcpu::at_exit(Vcpu(v % vcpus));
                 let (window, offset) = place(private, v, offset);
-                if gic.ignores(vcpu, window, (offset, size)) {
-                    gic.write(&mut fake, vcpu, window, (offset, size), value.into());
-                    gic.write(&mut fake, vcpu, window, (offset, size), u64::MAX);
+                let access = MmioAccess { vcpu: &vcpu, offset, size };
+                if gic.ignores(window, access) {
+                    gic.write(&mut fake, window, access, value.into());
+                    gic.write(&mut fake, window, access, u64::MAX);
                     ignored.push((window, offset));
                 }
             }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! What becomes of an interrupt, on both interrupt controllers.
 
-use vmm_core::fake::List;
 use vmm_core::host::Exit;
+use vmm_testkit::fake::List;
 
 use crate::common::machine::CPU0;
 use crate::common::spec::{EDGES, GICD, LEVELS};
@@ -225,7 +225,7 @@ fn enabling_what_is_being_handled_samples_nothing() {
         m.enable(CPU0, LEVEL);
         m.settle();
         assert!(m.fake.wires[&LEVEL].masked, "until it is ended");
-        assert_eq!((m.visible(CPU0), m.vm.counters().line), (vec![LEVEL], 1));
+        assert_eq!((m.visible(CPU0), m.vm.counters().device_interrupt), (vec![LEVEL], 1));
     });
 }
 

@@ -5,8 +5,8 @@
 use proptest::prelude::*;
 use vmm_core::addr::{Ipa, IpaRange};
 use vmm_core::boot;
-use vmm_core::fake::Fake;
 use vmm_core::host::{GuestMemory, Image, MemoryOp};
+use vmm_testkit::fake::Fake;
 
 use crate::common::Spec;
 use crate::common::spec::{INITRD, KERNEL, RAM, RAM_SIZE, TREE};

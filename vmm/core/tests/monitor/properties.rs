@@ -5,9 +5,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
-use vmm_core::fake::Life;
 use vmm_core::host::Exit;
 use vmm_core::ids::Vcpu;
+use vmm_testkit::fake::Life;
 
 use crate::common::machine::CPU0;
 use crate::common::spec::{GICD, LEVELS};

@@ -7,7 +7,7 @@ use vmm_core::host::{FaultKind, HostStats};
 use vmm_core::plan::Text;
 use vmm_core::report::counters::Counters;
 use vmm_core::report::latency::Latency;
-use vmm_core::report::{BEGIN, Event, print, refuse};
+use vmm_core::report::{BEGIN, ReportEvent, print, refuse};
 
 use crate::common::machine::CPU0;
 use crate::common::spec::{GICD, MARKER};
@@ -249,7 +249,7 @@ proptest! {
         let mut fake = spec.fake();
         fake.now = ticks;
         let counts = (&Counters::default(), &Latency::default());
-        print(&mut fake, &spec.plan(), counts, Event::Mark(value));
+        print(&mut fake, &spec.plan(), counts, ReportEvent::Mark(value));
         let event: Value = serde_json::from_str(fake.printed.trim_start_matches(BEGIN).trim().trim_start_matches('@')).unwrap();
         prop_assert_eq!((event["value"].as_u64(), event["ticks"].as_u64()), (Some(value), Some(ticks)));
     }

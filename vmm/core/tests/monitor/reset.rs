@@ -2,9 +2,9 @@
 //! Reset with live state: whatever the last guest left, the next one starts clean.
 
 use vmm_core::addr::Ipa;
-use vmm_core::fake::List;
 use vmm_core::host::{Action, Exit, MemoryOp};
 use vmm_core::ids::{Intid, Vcpu};
+use vmm_testkit::fake::List;
 
 use crate::common::machine::CPU0;
 use crate::common::spec::{EDGES, GICD, GICR, INITRD, KERNEL, LEVELS, RAM, RAM_SIZE, TREE};
@@ -308,7 +308,7 @@ fn the_images_are_pristine_again() {
 fn a_host_that_refuses_memory_stops_the_guest() {
     both(2, |m, _| {
         let half = vmm_core::addr::IpaRange::new(Ipa(RAM), RAM_SIZE / 2).unwrap();
-        m.fake.ram = vmm_core::fake::ram::Ram::new(half);
+        m.fake.ram = vmm_testkit::fake::ram::Ram::new(half);
         let Action::Stop(_) = m.smc(CPU0, &[0x8400_0009]) else { panic!("starts again") };
         let report = m.vm.fault().unwrap();
         assert_eq!(report.fault.kind().name(), "bad-image");

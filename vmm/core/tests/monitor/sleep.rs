@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Parking and waking: what a vCPU sleeps until, and what wakes it.
 
-use vmm_core::fake::Life;
 use vmm_core::host::{Action, Exit};
 use vmm_core::ids::{Intid, Vcpu};
+use vmm_testkit::fake::Life;
 
 use crate::common::machine::CPU0;
 use crate::common::spec::{EDGES, LEVELS};

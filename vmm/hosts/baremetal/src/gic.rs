@@ -54,6 +54,7 @@ macro_rules! list_registers {
     ($($slot:literal: $register:literal),*) => {
         /// Writes a list register, if there is something to write, and reads it.
         fn ich_lr(slot: u8, write: Option<u64>) -> u64 {
+            // Of what is not written the value is read.
             let mut value = write.unwrap_or_default();
             match (slot, write) {
                 $(
@@ -328,6 +329,7 @@ impl Gic {
 
     /// Fills a list register, or empties it.
     pub fn write_list(&mut self, slot: u8, irq: Option<Injection>) {
+        // Zero is an empty list register (IHI 0048B, GICH_LRn.State; IHI 0069H, ICH_LR<n>_EL2.State).
         self.write_raw(slot, irq.map(encode).unwrap_or_default());
     }
 

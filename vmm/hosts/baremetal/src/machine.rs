@@ -12,10 +12,11 @@ use arm_sysregs::el2::accessors as el2;
 use arm_sysregs::el2::registers::{CnthpCtlEl2, CnthpCvalEl2};
 use spin::RelaxStrategy as _;
 use vmm_core::arm::pstate::Pstate;
-use vmm_core::gic::MAX_SLOTS;
+use vmm_core::gic::MAX_LIST_REGISTERS;
 use vmm_core::host::{
-    Action, Clock, Console, El1, Entry, Exit, Firmware, GuestMemory, Host, Image, InjectRefused,
-    Injection, Interrupts, ListState, MemoryOp, MemoryRefused, StoppedVcpu, Vcpus, VirtualTimer,
+    Action, Clock, Console, El1, Entry, Exit, Firmware, GuestMemory, GuestRegisters, Host, Image,
+    InjectRefused, Injection, Interrupts, ListState, MemoryOp, MemoryRefused, StoppedVcpu, Vcpus,
+    VirtualTimer,
 };
 use vmm_core::ids::{Gpr, Intid, MAX_VCPUS, Vcpu};
 
@@ -59,7 +60,7 @@ struct Wanted {
     /// It starts afresh.
     start: Option<Entry>,
     /// List registers to fill or to empty.
-    lists: [Option<Option<Injection>>; MAX_SLOTS],
+    lists: [Option<Option<Injection>>; MAX_LIST_REGISTERS],
     /// What its processor is to report ([`vmm_core::host::Interrupts::attend`]).
     attends: (bool, bool),
     /// It was stopped: what it left its guest for is nobody's any more.
@@ -138,7 +139,7 @@ impl Here<'_> {
         match left.take()? {
             Left::Synchronous => Some(trap::exit()),
             Left::Interrupt => self.interrupt(),
-            Left::SError => Some(Exit::Other { what: "SError", code: el2::read_esr_el2().bits() }),
+            Left::SError => Some(Exit::Other { name: "SError", code: el2::read_esr_el2().bits() }),
         }
     }
 
@@ -266,55 +267,56 @@ fn sample_timer() -> u64 {
     cval.bits()
 }
 
-impl StoppedVcpu for Here<'_> {
-    fn reg(&mut self, _vcpu: Vcpu, reg: Gpr) -> u64 {
+impl GuestRegisters for Here<'_> {
+    fn reg(&mut self, _vcpu: &StoppedVcpu, reg: Gpr) -> u64 {
+        // X0 to X30 are all there are.
         self.context.x.get(usize::from(reg.number())).copied().unwrap_or_default()
     }
 
-    fn set_reg(&mut self, _vcpu: Vcpu, reg: Gpr, value: u64) {
+    fn set_reg(&mut self, _vcpu: &StoppedVcpu, reg: Gpr, value: u64) {
         if let Some(x) = self.context.x.get_mut(usize::from(reg.number())) {
             *x = value;
         }
     }
 
-    fn pc(&mut self, _vcpu: Vcpu) -> u64 {
+    fn pc(&mut self, _vcpu: &StoppedVcpu) -> u64 {
         self.context.pc
     }
 
-    fn set_pc(&mut self, _vcpu: Vcpu, pc: u64) {
+    fn set_pc(&mut self, _vcpu: &StoppedVcpu, pc: u64) {
         self.context.pc = pc;
     }
 
-    fn pstate(&mut self, _vcpu: Vcpu) -> Pstate {
+    fn pstate(&mut self, _vcpu: &StoppedVcpu) -> Pstate {
         Pstate(self.context.spsr)
     }
 
-    fn pstate_at_hand(&mut self, vcpu: Vcpu) -> Option<Pstate> {
+    fn pstate_at_hand(&mut self, vcpu: &StoppedVcpu) -> Option<Pstate> {
         Some(self.pstate(vcpu))
     }
 
-    fn set_pstate(&mut self, _vcpu: Vcpu, pstate: Pstate) {
+    fn set_pstate(&mut self, _vcpu: &StoppedVcpu, pstate: Pstate) {
         self.context.spsr = pstate.0;
     }
 
-    fn sctlr(&mut self, vcpu: Vcpu) -> Option<u64> {
+    fn sctlr(&mut self, vcpu: &StoppedVcpu) -> Option<u64> {
         self.el1(vcpu, El1::Sctlr)
     }
 
     // EL1's registers are in this processor, whose exit is being handled.
-    fn el1(&mut self, _vcpu: Vcpu, register: El1) -> Option<u64> {
+    fn el1(&mut self, _vcpu: &StoppedVcpu, register: El1) -> Option<u64> {
         Some(registers::read(register))
     }
 
-    fn set_el1(&mut self, _vcpu: Vcpu, register: El1, value: u64) {
+    fn set_el1(&mut self, _vcpu: &StoppedVcpu, register: El1, value: u64) {
         registers::write(register, value);
     }
 
-    fn fault_address(&mut self, _vcpu: Vcpu) -> Option<u64> {
+    fn fault_address(&mut self, _vcpu: &StoppedVcpu) -> Option<u64> {
         Some(el2::read_far_el2().bits())
     }
 
-    fn virtual_timer(&mut self, _vcpu: Vcpu) -> VirtualTimer {
+    fn virtual_timer(&mut self, _vcpu: &StoppedVcpu) -> VirtualTimer {
         VirtualTimer { ctl: el0::read_cntv_ctl_el0().bits(), cval: sample_timer() }
     }
 }

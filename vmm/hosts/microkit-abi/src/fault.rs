@@ -135,11 +135,11 @@ pub fn decode(label: u64, words: &[u64]) -> Result<Fault, Malformed> {
             Ok(bare(if ppi == u64::from(Intid::VIRTUAL_TIMER.number()) {
                 Exit::Timer
             } else {
-                Exit::Other { what: "private interrupt", code: ppi }
+                Exit::Other { name: "private interrupt", code: ppi }
             }))
         }
-        label::TIMEOUT => Ok(bare(Exit::Other { what: "budget timeout", code: label })),
-        _ => Ok(bare(Exit::Other { what: "fault message", code: label })),
+        label::TIMEOUT => Ok(bare(Exit::Other { name: "budget timeout", code: label })),
+        _ => Ok(bare(Exit::Other { name: "fault message", code: label })),
     }
 }
 
@@ -244,7 +244,7 @@ mod tests {
     fn another_private_interrupt_is_named() {
         assert_eq!(
             decode(9, &[25]).unwrap().exit,
-            Exit::Other { what: "private interrupt", code: 25 }
+            Exit::Other { name: "private interrupt", code: 25 }
         );
     }
 
@@ -285,7 +285,7 @@ mod tests {
     fn a_budget_timeout_is_named() {
         assert_eq!(
             decode(5, &[0, 0]).unwrap().exit,
-            Exit::Other { what: "budget timeout", code: 5 }
+            Exit::Other { name: "budget timeout", code: 5 }
         );
     }
 
@@ -294,7 +294,7 @@ mod tests {
         for label in [0, 4, 10, u64::MAX] {
             assert_eq!(
                 decode(label, &[]).unwrap().exit,
-                Exit::Other { what: "fault message", code: label }
+                Exit::Other { name: "fault message", code: label }
             );
         }
     }

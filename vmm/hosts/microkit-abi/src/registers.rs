@@ -12,11 +12,11 @@ use vmm_core::ids::Gpr;
 /// Registers in the list.
 pub const COUNT: usize = 36;
 
-/// A place in the list.
+/// A register of a thread, by its place in the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place(u8);
+pub struct ThreadRegister(u8);
 
-impl Place {
+impl ThreadRegister {
     /// Program counter. Reading gives the instruction to be restarted, writing moves it.
     pub const PC: Self = Self(0);
     /// SP_EL0. SP_EL1 belongs to the virtual CPU, not to its thread.
@@ -32,14 +32,14 @@ impl Place {
     #[must_use]
     pub const fn of(reg: Gpr) -> Self {
         let number = reg.number();
-        let place = match number {
+        let index = match number {
             0..=8 => number.wrapping_add(3),
             9..=15 => number.wrapping_add(8),
             16..=18 => number.wrapping_sub(4),
             19..=28 => number.wrapping_add(5),
             _ => number.wrapping_sub(14),
         };
-        Self(place)
+        Self(index)
     }
 
     /// Index into the list, 0 to [`COUNT`]` - 1`.
@@ -91,18 +91,18 @@ impl RegisterFile {
         self.fill(carried);
     }
 
-    /// How many registers to read from the kernel before `place` can be read, or `None` if it is
+    /// How many registers to read from the kernel before `register` can be read, or `None` if it is
     /// known.
     #[must_use]
-    pub fn missing_to_read(&self, place: Place) -> Option<usize> {
-        (self.known < place.count()).then(|| place.count().max(self.chunk))
+    pub fn missing_to_read(&self, register: ThreadRegister) -> Option<usize> {
+        (self.known < register.count()).then(|| register.count().max(self.chunk))
     }
 
-    /// How many registers to read from the kernel before `place` can be written: everything in
+    /// How many registers to read from the kernel before `register` can be written: everything in
     /// front of it goes back with it.
     #[must_use]
-    pub fn missing_to_write(&self, place: Place) -> Option<usize> {
-        (self.known < place.index()).then(|| place.index().max(self.chunk))
+    pub fn missing_to_write(&self, register: ThreadRegister) -> Option<usize> {
+        (self.known < register.index()).then(|| register.index().max(self.chunk))
     }
 
     /// Takes what the kernel answered, from the front of the list; keeps what was known.
@@ -115,23 +115,24 @@ impl RegisterFile {
 
     /// A register's value; zero unless [`RegisterFile::missing_to_read`] says `None`.
     #[must_use]
-    pub fn get(&self, place: Place) -> u64 {
-        if place.index() < self.known {
-            self.words.get(place.index()).copied().unwrap_or_default()
+    pub fn get(&self, register: ThreadRegister) -> u64 {
+        if register.index() < self.known {
+            // `known` counts words that are there.
+            self.words.get(register.index()).copied().unwrap_or_default()
         } else {
             0
         }
     }
 
     /// Changes a register. Without effect unless [`RegisterFile::missing_to_write`] says `None`.
-    pub fn set(&mut self, place: Place, value: u64) {
-        if place.index() > self.known {
+    pub fn set(&mut self, register: ThreadRegister, value: u64) {
+        if register.index() > self.known {
             return;
         }
-        if let Some(word) = self.words.get_mut(place.index()) {
+        if let Some(word) = self.words.get_mut(register.index()) {
             *word = value;
-            self.known = self.known.max(place.count());
-            self.dirty = self.dirty.max(place.count());
+            self.known = self.known.max(register.count());
+            self.dirty = self.dirty.max(register.count());
         }
     }
 
@@ -140,16 +141,17 @@ impl RegisterFile {
         self.words = [0; COUNT];
         self.known = COUNT;
         self.dirty = COUNT;
-        self.set(Place::PC, entry.pc.0);
-        self.set(Place::SPSR, ENTRY_SPSR);
+        self.set(ThreadRegister::PC, entry.pc.0);
+        self.set(ThreadRegister::SPSR, ENTRY_SPSR);
         if let Some(x0) = Gpr::new(0) {
-            self.set(Place::of(x0), entry.x0);
+            self.set(ThreadRegister::of(x0), entry.x0);
         }
     }
 
     /// What has to be written back; empty if nothing changed.
     #[must_use]
     pub fn dirty(&self) -> &[u64] {
+        // `dirty` counts words that are there.
         self.words.get(..self.dirty).unwrap_or_default()
     }
 
@@ -179,15 +181,15 @@ mod tests {
 
     use super::*;
 
-    fn x(number: u8) -> Place {
-        Place::of(Gpr::new(number).unwrap())
+    fn x(number: u8) -> ThreadRegister {
+        ThreadRegister::of(Gpr::new(number).unwrap())
     }
 
     #[test]
     fn pc_sp_and_spsr_come_first() {
-        assert_eq!(Place::PC.index(), 0);
-        assert_eq!(Place::SP.index(), 1);
-        assert_eq!(Place::SPSR.index(), 2);
+        assert_eq!(ThreadRegister::PC.index(), 0);
+        assert_eq!(ThreadRegister::SP.index(), 1);
+        assert_eq!(ThreadRegister::SPSR.index(), 2);
     }
 
     #[test]
@@ -220,16 +222,22 @@ mod tests {
 
     #[test]
     fn thread_pointers_come_last() {
-        assert_eq!(Place::TPIDR_EL0.index(), 34);
-        assert_eq!(Place::TPIDRRO_EL0.count(), COUNT);
+        assert_eq!(ThreadRegister::TPIDR_EL0.index(), 34);
+        assert_eq!(ThreadRegister::TPIDRRO_EL0.count(), COUNT);
     }
 
     #[test]
     fn no_two_registers_share_a_place() {
         let mut seen = [false; COUNT];
-        let named = [Place::PC, Place::SP, Place::SPSR, Place::TPIDR_EL0, Place::TPIDRRO_EL0];
-        for place in named.into_iter().chain((0..31).map(x)) {
-            assert!(!std::mem::replace(&mut seen[place.index()], true), "{place:?}");
+        let named = [
+            ThreadRegister::PC,
+            ThreadRegister::SP,
+            ThreadRegister::SPSR,
+            ThreadRegister::TPIDR_EL0,
+            ThreadRegister::TPIDRRO_EL0,
+        ];
+        for register in named.into_iter().chain((0..31).map(x)) {
+            assert!(!std::mem::replace(&mut seen[register.index()], true), "{register:?}");
         }
         assert!(seen.into_iter().all(|taken| taken));
     }
@@ -243,8 +251,8 @@ mod tests {
     fn moving_the_program_counter_reads_nothing_and_writes_one() {
         let mut file = RegisterFile::default();
         file.begin(&[0x1000], 1);
-        assert_eq!(file.missing_to_read(Place::PC), None);
-        file.set(Place::PC, 0x1004);
+        assert_eq!(file.missing_to_read(ThreadRegister::PC), None);
+        file.set(ThreadRegister::PC, 0x1004);
         assert_eq!(file.dirty(), [0x1004]);
     }
 
@@ -252,8 +260,8 @@ mod tests {
     fn a_program_counter_can_be_set_unseen() {
         let mut file = RegisterFile::default();
         file.begin(&[], 1);
-        assert_eq!(file.missing_to_write(Place::PC), None);
-        file.set(Place::PC, 4);
+        assert_eq!(file.missing_to_write(ThreadRegister::PC), None);
+        file.set(ThreadRegister::PC, 4);
         assert_eq!(file.dirty(), [4]);
     }
 
@@ -272,9 +280,9 @@ mod tests {
     fn a_later_read_does_not_undo_a_change() {
         let mut file = RegisterFile::default();
         file.begin(&[0x1000], 1);
-        file.set(Place::PC, 0x1004);
+        file.set(ThreadRegister::PC, 0x1004);
         file.fill(&[0x1000, 1, 2, 3]);
-        assert_eq!(file.get(Place::PC), 0x1004);
+        assert_eq!(file.get(ThreadRegister::PC), 0x1004);
         assert_eq!(file.get(x(0)), 3);
     }
 
@@ -292,7 +300,7 @@ mod tests {
     fn a_chunk_beyond_the_list_is_cut() {
         let mut file = RegisterFile::default();
         file.begin(&[], 1000);
-        assert_eq!(file.missing_to_read(Place::PC), Some(COUNT));
+        assert_eq!(file.missing_to_read(ThreadRegister::PC), Some(COUNT));
     }
 
     #[test]
@@ -308,19 +316,19 @@ mod tests {
     fn too_many_words_are_ignored() {
         let mut file = RegisterFile::default();
         file.begin(&[9; 50], 1);
-        assert_eq!(file.missing_to_read(Place::TPIDRRO_EL0), None);
-        assert_eq!(file.get(Place::TPIDRRO_EL0), 9);
+        assert_eq!(file.missing_to_read(ThreadRegister::TPIDRRO_EL0), None);
+        assert_eq!(file.get(ThreadRegister::TPIDRRO_EL0), 9);
     }
 
     #[test]
     fn an_old_exit_is_forgotten() {
         let mut file = RegisterFile::default();
         file.begin(&[1, 2, 3, 4], 1);
-        file.set(Place::PC, 5);
+        file.set(ThreadRegister::PC, 5);
         file.begin(&[], 1);
         assert!(file.dirty().is_empty());
-        assert_eq!(file.get(Place::PC), 0);
-        assert_eq!(file.missing_to_read(Place::PC), Some(1));
+        assert_eq!(file.get(ThreadRegister::PC), 0);
+        assert_eq!(file.missing_to_read(ThreadRegister::PC), Some(1));
     }
 
     #[test]
@@ -396,16 +404,16 @@ mod tests {
             for step in steps {
                 match step {
                     Step::Read(place) => {
-                        if let Some(count) = file.missing_to_read(Place(place)) {
+                        if let Some(count) = file.missing_to_read(ThreadRegister(place)) {
                             file.fill(&kernel[..count]);
                         }
-                        prop_assert_eq!(file.get(Place(place)), model[usize::from(place)]);
+                        prop_assert_eq!(file.get(ThreadRegister(place)), model[usize::from(place)]);
                     }
                     Step::Write(place, value) => {
-                        if let Some(count) = file.missing_to_write(Place(place)) {
+                        if let Some(count) = file.missing_to_write(ThreadRegister(place)) {
                             file.fill(&kernel[..count]);
                         }
-                        file.set(Place(place), value);
+                        file.set(ThreadRegister(place), value);
                         model[usize::from(place)] = value;
                     }
                 }

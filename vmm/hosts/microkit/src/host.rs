@@ -8,14 +8,14 @@ use sel4_microkit::{Channel, DeferredAction, MessageInfo};
 use vmm_core::addr::{Ipa, IpaRange};
 use vmm_core::arm::pstate::Pstate;
 use vmm_core::host::{
-    Clock, Console, ENTRY_SCTLR_EL1, El1, Entry, Firmware, GuestMemory, Host, HostStats, Image,
-    InjectRefused, Injection, Interrupts, MemoryOp, MemoryRefused, StoppedVcpu, Vcpus,
-    VirtualTimer,
+    Clock, Console, ENTRY_SCTLR_EL1, El1, Entry, Firmware, GuestMemory, GuestRegisters, Host,
+    HostStats, Image, InjectRefused, Injection, Interrupts, MemoryOp, MemoryRefused, StoppedVcpu,
+    Vcpus, VirtualTimer,
 };
 use vmm_core::ids::{Gpr, Intid, MAX_VCPUS, Vcpu, VcpuCount};
 use vmm_core::plan::{Interrupt, MAX_INTERRUPTS, PlanBlock};
 use vmm_microkit_abi::fault::{Carried, Fault};
-use vmm_microkit_abi::registers::{Place, RegisterFile, SYSCALL_REPLY};
+use vmm_microkit_abi::registers::{RegisterFile, SYSCALL_REPLY, ThreadRegister};
 
 use crate::idle::IdleTimer;
 use crate::kernel::{self, Kernel};
@@ -67,7 +67,7 @@ pub struct Sel4 {
     due: Option<u64>,
     /// Goes with the next receive.
     deferred: Option<DeferredAction>,
-    slots: u8,
+    list_register_count: u8,
     /// Bytes of the plan's region `seed`.
     seed_size: usize,
 }
@@ -120,7 +120,7 @@ impl Sel4 {
         // plan calls guest RAM; system file and plan come from one run of guestplan.
         let memory = unsafe { Ram::new(facts.ram.range(), base.as_ptr()) };
         let mut kernel = Kernel::default();
-        let slots = kernel.list_register_count().ok_or(Missing::Vcpu(0))?;
+        let list_register_count = kernel.list_register_count().ok_or(Missing::Vcpu(0))?;
         if facts.vcpus != VcpuCount::One {
             for vcpu in facts.vcpus.each() {
                 if !kernel.number(vcpu) {
@@ -140,7 +140,7 @@ impl Sel4 {
             idle,
             due: None,
             deferred: None,
-            slots,
+            list_register_count,
             seed_size,
         })
     }
@@ -164,7 +164,7 @@ impl Sel4 {
             Carried::Pc(pc) => cpu.registers.begin(&[pc], chunk),
             Carried::NextPc(pc) => {
                 cpu.registers.begin(&[], chunk);
-                cpu.registers.set(Place::PC, pc);
+                cpu.registers.set(ThreadRegister::PC, pc);
             }
             Carried::ToX7(words) => {
                 cpu.registers.begin(&words, chunk);
@@ -276,51 +276,51 @@ impl Sel4 {
         self.deferred.take()
     }
 
-    fn get(&mut self, vcpu: Vcpu, place: Place) -> u64 {
+    fn get(&mut self, vcpu: Vcpu, register: ThreadRegister) -> u64 {
         let Some(Cpu { registers, .. }) = self.cpus.get_mut(vcpu.index()) else { return 0 };
-        if let Some(count) = registers.missing_to_read(place) {
+        if let Some(count) = registers.missing_to_read(register) {
             self.kernel.read_registers(vcpu, count, |words| registers.fill(words));
         }
-        registers.get(place)
+        registers.get(register)
     }
 
-    fn set(&mut self, vcpu: Vcpu, place: Place, value: u64) {
+    fn set(&mut self, vcpu: Vcpu, register: ThreadRegister, value: u64) {
         let Some(Cpu { registers, .. }) = self.cpus.get_mut(vcpu.index()) else { return };
-        if let Some(count) = registers.missing_to_write(place) {
+        if let Some(count) = registers.missing_to_write(register) {
             self.kernel.read_registers(vcpu, count, |words| registers.fill(words));
         }
-        registers.set(place, value);
+        registers.set(register, value);
     }
 }
 
-impl StoppedVcpu for Sel4 {
-    fn reg(&mut self, vcpu: Vcpu, reg: Gpr) -> u64 {
-        self.get(vcpu, Place::of(reg))
+impl GuestRegisters for Sel4 {
+    fn reg(&mut self, vcpu: &StoppedVcpu, reg: Gpr) -> u64 {
+        self.get(vcpu.id(), ThreadRegister::of(reg))
     }
 
-    fn set_reg(&mut self, vcpu: Vcpu, reg: Gpr, value: u64) {
-        self.set(vcpu, Place::of(reg), value);
+    fn set_reg(&mut self, vcpu: &StoppedVcpu, reg: Gpr, value: u64) {
+        self.set(vcpu.id(), ThreadRegister::of(reg), value);
     }
 
-    fn pc(&mut self, vcpu: Vcpu) -> u64 {
-        self.get(vcpu, Place::PC)
+    fn pc(&mut self, vcpu: &StoppedVcpu) -> u64 {
+        self.get(vcpu.id(), ThreadRegister::PC)
     }
 
-    fn set_pc(&mut self, vcpu: Vcpu, pc: u64) {
-        self.set(vcpu, Place::PC, pc);
+    fn set_pc(&mut self, vcpu: &StoppedVcpu, pc: u64) {
+        self.set(vcpu.id(), ThreadRegister::PC, pc);
     }
 
-    fn pstate(&mut self, vcpu: Vcpu) -> Pstate {
-        Pstate(self.get(vcpu, Place::SPSR))
+    fn pstate(&mut self, vcpu: &StoppedVcpu) -> Pstate {
+        Pstate(self.get(vcpu.id(), ThreadRegister::SPSR))
     }
 
-    fn pstate_at_hand(&mut self, vcpu: Vcpu) -> Option<Pstate> {
+    fn pstate_at_hand(&mut self, vcpu: &StoppedVcpu) -> Option<Pstate> {
         // A kernel with HardwareDebugAPI ends a guest's single step whenever it goes back to it (seL4
         // `aarch64_restore_user_debug_context`), and one without survives none: that is not worth a
         // call. AArch32 state is, and can be where the program counter has 32 bits.
-        let registers = &self.cpus.get(vcpu.index())?.registers;
-        let may_be_aarch32 = u32::try_from(registers.get(Place::PC)).is_ok();
-        let known = registers.missing_to_read(Place::SPSR).is_none();
+        let registers = &self.cpus.get(vcpu.id().index())?.registers;
+        let may_be_aarch32 = u32::try_from(registers.get(ThreadRegister::PC)).is_ok();
+        let known = registers.missing_to_read(ThreadRegister::SPSR).is_none();
         (known || may_be_aarch32).then(|| self.pstate(vcpu))
     }
 
@@ -328,29 +328,29 @@ impl StoppedVcpu for Sel4 {
         false // seL4 `sanitiseRegister` makes SPSR's AArch32 modes AArch64's EL0
     }
 
-    fn set_pstate(&mut self, vcpu: Vcpu, pstate: Pstate) {
-        self.set(vcpu, Place::SPSR, pstate.0);
+    fn set_pstate(&mut self, vcpu: &StoppedVcpu, pstate: Pstate) {
+        self.set(vcpu.id(), ThreadRegister::SPSR, pstate.0);
     }
 
-    fn sctlr(&mut self, _vcpu: Vcpu) -> Option<u64> {
+    fn sctlr(&mut self, _vcpu: &StoppedVcpu) -> Option<u64> {
         None // a call for every exit
     }
 
-    fn el1(&mut self, vcpu: Vcpu, register: El1) -> Option<u64> {
-        kernel::REACHES_EL1.then(|| self.kernel.read(vcpu, el1(register)))
+    fn el1(&mut self, vcpu: &StoppedVcpu, register: El1) -> Option<u64> {
+        kernel::REACHES_EL1.then(|| self.kernel.read(vcpu.id(), el1(register)))
     }
 
-    fn set_el1(&mut self, vcpu: Vcpu, register: El1, value: u64) {
-        self.kernel.write(vcpu, el1(register), value);
+    fn set_el1(&mut self, vcpu: &StoppedVcpu, register: El1, value: u64) {
+        self.kernel.write(vcpu.id(), el1(register), value);
     }
 
-    fn fault_address(&mut self, _vcpu: Vcpu) -> Option<u64> {
+    fn fault_address(&mut self, _vcpu: &StoppedVcpu) -> Option<u64> {
         None // the kernel puts the IPA in its place (`handleVMFault`)
     }
 
-    fn virtual_timer(&mut self, vcpu: Vcpu) -> VirtualTimer {
-        let ctl = self.kernel.read(vcpu, VCpuReg::CNTV_CTL);
-        VirtualTimer { ctl, cval: self.kernel.read(vcpu, VCpuReg::CNTV_CVAL) }
+    fn virtual_timer(&mut self, vcpu: &StoppedVcpu) -> VirtualTimer {
+        let ctl = self.kernel.read(vcpu.id(), VCpuReg::CNTV_CTL);
+        VirtualTimer { ctl, cval: self.kernel.read(vcpu.id(), VCpuReg::CNTV_CVAL) }
     }
 }
 
@@ -402,7 +402,7 @@ impl Vcpus for Sel4 {
 
 impl Interrupts for Sel4 {
     fn list_register_count(&self) -> u8 {
-        self.slots
+        self.list_register_count
     }
 
     fn inject(&mut self, vcpu: Vcpu, slot: u8, irq: Injection) -> Result<(), InjectRefused> {

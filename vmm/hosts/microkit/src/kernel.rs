@@ -149,6 +149,7 @@ impl Kernel {
     pub fn read(&mut self, vcpu: Vcpu, register: VCpuReg) -> u64 {
         self.count();
         let value = processor(vcpu).vcpu_read_regs(register);
+        // No register: nothing is on, and nothing is due.
         complain("to read a system register", value).unwrap_or(0)
     }
 

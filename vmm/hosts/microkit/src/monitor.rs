@@ -97,7 +97,7 @@ impl Handler for Monitor {
             }
             Err(error) => {
                 ::log::error!("{error}");
-                Exit::Other { what: "malformed fault message", code: label }
+                Exit::Other { name: "malformed fault message", code: label }
             }
         };
         Ok(self.exit(vcpu, exit))

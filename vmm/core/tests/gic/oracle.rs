@@ -6,25 +6,16 @@
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::vec::Vec;
 
-use super::lists::Held;
-use super::*;
-use crate::addr::IpaRange;
-use crate::fake::{Fake, Life, List};
-use crate::host::{Exit, Injection};
-use crate::ids::GicVersion as Version;
-
+use vmm_core::addr::IpaRange;
+use vmm_core::arm::syndrome::SystemRegister;
+use vmm_core::gic::{Gic, Source, Window};
+use vmm_core::host::{Exit, Injection, StoppedVcpu};
+use vmm_core::ids::{GicVersion as Version, Intid, Trigger, Vcpu, VcpuCount};
+use vmm_testkit::fake::{Fake, Life, List};
 use vmm_testkit::reference::{self, Around, Model};
 
-impl From<Window> for reference::Window {
-    fn from(window: Window) -> Self {
-        match window {
-            Window::Distributor => Self::Distributor,
-            Window::Redistributor(owner) => Self::Redistributor(owner.0),
-        }
-    }
-}
+use crate::access;
 
 /// An SGI that two vCPUs send, the virtual timer, a level line and an edge line.
 const KINDS: [u16; 4] = [1, 27, 33, 47];
@@ -60,6 +51,7 @@ struct State {
     gic: Gic,
     fake: Fake,
     model: Model,
+    version: Version,
     kinds: [u16; 2],
 }
 
@@ -95,21 +87,22 @@ impl State {
         }
         gic.turn_on(&mut fake, OTHER);
         model.turn_on(OTHER.0);
-        let mut state = Self { gic, fake, model, kinds };
+        let mut state = Self { gic, fake, model, version, kinds };
         lines.into_iter().for_each(|intid| state.route(intid, 0));
         state
     }
 
     fn write(&mut self, window: Window, place: (u64, u8), value: u64) {
-        let by = if self.model.on[0] { CPU } else { OTHER };
+        let by = StoppedVcpu::at_exit(if self.model.on[0] { CPU } else { OTHER });
+        let access = access(&by, place);
         // Where a store is ignored, nobody looks at its value.
-        let given = if self.gic.ignores(by, window, place) { 0 } else { value };
-        assert!(self.gic.write(&mut self.fake, by, window, place, given));
-        assert!(self.model.write(by.0, window.into(), place, value));
+        let given = if self.gic.ignores(window, access) { 0 } else { value };
+        assert!(self.gic.write(&mut self.fake, window, access, given));
+        assert!(self.model.write(by.id().0, window.into(), place, value));
     }
 
     fn route(&mut self, intid: u16, target: u64) {
-        let (offset, size, value) = match self.gic.version {
+        let (offset, size, value) = match self.version {
             Version::V3 => (0x6000 + 8 * u64::from(intid), 8, target),
             Version::V2 => (0x800 + u64::from(intid), 1, 1 << target),
         };
@@ -118,7 +111,7 @@ impl State {
 
     /// Where vCPU 0's registers of an interrupt are.
     fn frame(&self, intid: u16) -> (Window, u64) {
-        if intid < 32 && self.gic.version == Version::V3 {
+        if intid < 32 && self.version == Version::V3 {
             (Window::Redistributor(CPU), 0x1_0000)
         } else {
             (Window::Distributor, 0)
@@ -131,7 +124,7 @@ impl State {
         match event {
             // GICv2's private registers are banked: nobody else reaches them.
             Event::Store(_, intid) | Event::Priority(intid, _)
-                if !on && intid < 32 && self.gic.version == Version::V2 =>
+                if !on && intid < 32 && self.version == Version::V2 =>
             {
                 return false;
             }
@@ -152,21 +145,17 @@ impl State {
                     return false;
                 }
                 let word = u64::from(intid);
-                match self.gic.version {
+                match self.version {
                     Version::V2 => {
                         let place = (0xf00, 4);
                         let value = 1 << 16 | word;
-                        assert!(self.gic.write(
-                            &mut self.fake,
-                            Vcpu(by),
-                            Window::Distributor,
-                            place,
-                            value
-                        ));
+                        let sender = StoppedVcpu::at_exit(Vcpu(by));
+                        let access = access(&sender, place);
+                        assert!(self.gic.write(&mut self.fake, Window::Distributor, access, value));
                         assert!(self.model.write(by, reference::Window::Distributor, place, value));
                     }
                     Version::V3 => {
-                        let register = crate::arm::syndrome::SystemRegister::ICC_SGI1R;
+                        let register = SystemRegister::ICC_SGI1R;
                         let value = word << 24 | 1;
                         assert!(self.gic.send_by_register(
                             &mut self.fake,
@@ -231,7 +220,7 @@ impl State {
             let Some((vcpu, exit)) = self.fake.next_exit() else { break };
             match exit {
                 Exit::DeviceInterrupt(intid) => {
-                    assert!(self.gic.line(&mut self.fake, intid));
+                    assert!(self.gic.fire(&mut self.fake, intid));
                     assert!(self.model.fire(intid.number()));
                 }
                 Exit::Timer => {
@@ -287,7 +276,8 @@ impl State {
             for block in [0x300, 0x200] {
                 let place = (frame + block + u64::from(intid / 32) * 4, 4);
                 let due = twin.model.read(&Wires(&twin.fake), 0, window.into(), place);
-                let read = twin.gic.read(&mut twin.fake, CPU, window, place);
+                let reader = StoppedVcpu::at_exit(CPU);
+                let read = twin.gic.read(&mut twin.fake, window, access(&reader, place));
                 assert_eq!(read, due, "{window:?} {block:#x} of {intid}");
                 twin.settle();
             }
@@ -301,51 +291,34 @@ impl State {
         let injected =
             |irq: &Injection| (irq.intid.number(), irq.priority, irq.group, irq.source.0);
         let mut hasher = DefaultHasher::new();
-        (self.gic.ctlr, &self.model.on, &self.gic.told[..2]).hash(&mut hasher);
-        for bank in [&self.gic.private[0], &self.gic.shared[0]] {
-            let what = (bank.enabled, bank.latched, bank.line, bank.owed, bank.held, bank.active);
-            what.hash(&mut hasher);
+        (self.gic.groups(), &self.model.on).hash(&mut hasher);
+        for intid in self.kinds {
+            self.gic.interrupt(CPU, Intid::new(intid).unwrap()).hash(&mut hasher);
         }
-        self.gic.sources[0].hash(&mut hasher);
-        Intid::new(EMULATED).and_then(|intid| self.gic.lines.level(intid)).hash(&mut hasher);
-        for v in [0, 1] {
-            for slot in 0..usize::from(self.gic.slots) {
-                let held = match self.gic.lists[v][slot] {
-                    Slot::Free => (0, None, 0, 0, 0, false),
-                    Slot::Held(Held { intid, group, priority, source, latched }) => {
-                        (1, Some(intid.number()), group, priority, source.0, latched)
-                    }
-                    Slot::Stuck(intid) => (2, intid.map(Intid::number), 0, 0, 0, false),
-                };
-                let list = match &cpus[v].lists[slot] {
+        for vcpu in [CPU, OTHER] {
+            let cpu = &cpus[vcpu.index()];
+            cpu.attends.hash(&mut hasher); // what the controller was last told, too
+            for (slot, list) in (0..self.fake.slots).zip(&cpu.lists) {
+                let list = match list {
                     List::Empty => (0, None),
                     List::Pending(irq) => (1, Some(injected(irq))),
                     List::Active(irq) => (2, Some(injected(irq))),
                 };
-                (held, list).hash(&mut hasher);
+                (self.gic.list(vcpu, slot), list).hash(&mut hasher);
             }
-            for (priority, intid) in &self.gic.aside[v] {
-                (priority, intid.number()).hash(&mut hasher);
-            }
-            0_u8.hash(&mut hasher);
-            cpus[v].aside.iter().for_each(|irq| injected(irq).hash(&mut hasher));
+            self.gic.put_aside(vcpu).hash(&mut hasher);
+            cpu.aside.iter().for_each(|irq| injected(irq).hash(&mut hasher));
             0_u8.hash(&mut hasher);
         }
         wires.values().for_each(|wire| (wire.high, wire.masked).hash(&mut hasher));
         (cpus[0].timer.ctl, cpus[0].timer_masked).hash(&mut hasher);
-        for kind in self.kinds {
-            let bank = if kind < 32 { &self.gic.private[0] } else { &self.gic.shared[0] };
-            let at = usize::from(kind % 32);
-            (bank.priority[at], bank.route[at]).hash(&mut hasher);
-        }
         hasher.finish()
     }
 }
 
 /// How many states there are.
 fn explore(version: Version, slots: u8, kinds: [u16; 2]) -> usize {
-    let mut events =
-        std::vec![Event::Acknowledge, Event::Groups(0), Event::Groups(0b11), Event::Power];
+    let mut events = vec![Event::Acknowledge, Event::Groups(0), Event::Groups(0b11), Event::Power];
     for intid in kinds {
         // Enable, disable; set and clear pending and active.
         events.extend([0x100, 0x180, 0x200, 0x280, 0x300, 0x380].map(|at| Event::Store(at, intid)));
@@ -361,7 +334,7 @@ fn explore(version: Version, slots: u8, kinds: [u16; 2]) -> usize {
     events.extend([Event::Priority(kinds[0], 0x80), Event::Priority(kinds[0], 0)]);
     let first = State::new(version, slots, kinds);
     let mut seen = HashSet::from([first.key()]);
-    let mut todo = std::vec![first];
+    let mut todo = vec![first];
     while let Some(state) = todo.pop() {
         state.check();
         for event in &events {
@@ -381,13 +354,11 @@ fn explore_all(version: Version, slots: u8, kinds: &[u16], least: usize) {
     for (n, a) in kinds.iter().copied().enumerate() {
         for b in kinds.iter().copied().skip(n + 1) {
             let count = explore(version, slots, [a, b]);
-            std::println!(
-                "{version:?}, {slots} list registers, INTIDs {a} and {b}: {count} states"
-            );
+            println!("{version:?}, {slots} list registers, INTIDs {a} and {b}: {count} states");
             states += count;
         }
     }
-    std::println!("{states} states");
+    println!("{states} states");
     assert!(states > least, "only {states} states");
 }
 

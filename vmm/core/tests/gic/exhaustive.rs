@@ -4,13 +4,16 @@
 //! to is visited, and each is checked and then drained.
 
 use std::collections::{BTreeSet, HashSet};
-use std::vec::Vec;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
-use super::lists::Held;
-use super::*;
-use crate::addr::IpaRange;
-use crate::fake::{Fake, Life, List};
-use crate::host::Exit;
+use vmm_core::addr::IpaRange;
+use vmm_core::arm::syndrome::SystemRegister;
+use vmm_core::gic::{Gic, Held, InterruptState, ListRegister, Source, Window};
+use vmm_core::host::{Exit, StoppedVcpu};
+use vmm_core::ids::{GicVersion, Intid, Trigger, Vcpu, VcpuCount};
+use vmm_testkit::fake::{Fake, Life, List};
+
+use crate::access;
 
 /// An SGI that two vCPUs send, the virtual timer, a level line and an edge line.
 const KINDS: [u16; 4] = [1, 27, 33, 47];
@@ -44,6 +47,7 @@ enum Event {
 struct State {
     gic: Gic,
     fake: Fake,
+    version: GicVersion,
     kinds: [u16; 2],
     /// What the guest handles: acknowledged and not yet ended, since its reset.
     handles: BTreeSet<u16>,
@@ -60,38 +64,38 @@ impl State {
             gic.add_line(Intid::new(intid).unwrap(), Source::Physical(trigger(intid)));
             fake.add_wire(intid, intid == 47);
         }
-        let mut state = Self { gic, fake, kinds, handles: BTreeSet::new() };
+        let mut state = Self { gic, fake, version, kinds, handles: BTreeSet::new() };
         state.set_targets();
         state
     }
 
     /// The guest sends its lines to the first vCPU, and uses the group that Linux does.
     fn set_targets(&mut self) {
-        if self.gic.version == GicVersion::V3 {
-            self.kinds.into_iter().for_each(|intid| self.set_group(intid));
+        if self.version == GicVersion::V3 {
+            self.write(CPU, Window::Redistributor(CPU), (0x1_0080, 4), 0xffff_ffff);
+            self.write(CPU, Window::Distributor, (0x84, 4), 0xffff_ffff);
         }
         for intid in self.kinds.into_iter().filter(|intid| *intid >= 32) {
-            let (offset, size, value) = match self.gic.version {
+            let (offset, size, value) = match self.version {
                 GicVersion::V3 => (0x6000 + 8 * u64::from(intid), 8, 0),
                 GicVersion::V2 => (0x800 + u64::from(intid), 1, 1),
             };
-            let place = (offset, size);
-            assert!(self.gic.write(&mut self.fake, CPU, Window::Distributor, place, value));
+            self.write(CPU, Window::Distributor, (offset, size), value);
         }
     }
 
-    fn set_group(&mut self, intid: u16) {
-        let bank = self.gic.bank_mut(CPU, usize::from(intid / 32)).unwrap();
-        bank.group |= 1 << (intid % 32);
+    fn write(&mut self, by: Vcpu, window: Window, place: (u64, u8), value: u64) {
+        let by = StoppedVcpu::at_exit(by);
+        assert!(self.gic.write(&mut self.fake, window, access(&by, place), value));
     }
 
     /// Sets one interrupt's bit in a block.
     fn store(&mut self, block: u64, intid: u16) {
-        let private = intid < 32 && self.gic.version == GicVersion::V3;
+        let private = intid < 32 && self.version == GicVersion::V3;
         let (window, frame) =
             if private { (Window::Redistributor(CPU), 0x1_0000) } else { (Window::Distributor, 0) };
         let (word, bit) = (u64::from(intid / 32) * 4, 1_u64 << (intid % 32));
-        assert!(self.gic.write(&mut self.fake, CPU, window, (frame + block + word, 4), bit));
+        self.write(CPU, window, (frame + block + word, 4), bit);
     }
 
     fn apply(&mut self, event: Event) {
@@ -103,7 +107,7 @@ impl State {
             Event::Rise(27, _) => self.fake.cpus[0].timer.ctl = 1,
             Event::Fall(27) => self.fake.cpus[0].timer.ctl = 0,
             Event::Rise(intid, by) if intid < 16 => {
-                self.gic.send(&mut self.fake, Vcpu(by), CPU, Intid::new(intid).unwrap());
+                self.send(Vcpu(by), u64::from(intid));
             }
             Event::Rise(intid, _) => self.fake.raise(intid),
             Event::Fall(intid) => self.fake.lower(intid),
@@ -118,9 +122,7 @@ impl State {
                     assert!(self.fake.end(CPU, irq.intid));
                 }
             }
-            Event::Groups(groups) => {
-                assert!(self.gic.write(&mut self.fake, CPU, Window::Distributor, (0, 4), groups));
-            }
+            Event::Groups(groups) => self.write(CPU, Window::Distributor, (0, 4), groups),
             Event::Shadow => self.fake.refresh_shadow(CPU),
             Event::Reset => {
                 self.gic.reset(&mut self.fake);
@@ -131,6 +133,17 @@ impl State {
             }
         }
         self.settle();
+    }
+
+    /// An SGI to vCPU 0.
+    fn send(&mut self, by: Vcpu, intid: u64) {
+        match self.version {
+            GicVersion::V2 => self.write(by, Window::Distributor, (0xf00, 4), 1 << 16 | intid),
+            GicVersion::V3 => {
+                let (register, value) = (SystemRegister::ICC_SGI1R, intid << 24 | 1);
+                assert!(self.gic.send_by_register(&mut self.fake, by, register, value));
+            }
+        }
     }
 
     fn acknowledge(&mut self) -> Option<u16> {
@@ -145,10 +158,10 @@ impl State {
         for _ in 0..16 {
             let Some((vcpu, exit)) = self.fake.next_exit() else { return };
             match exit {
-                Exit::DeviceInterrupt(intid) => assert!(self.gic.line(&mut self.fake, intid)),
+                Exit::DeviceInterrupt(intid) => assert!(self.gic.fire(&mut self.fake, intid)),
                 Exit::Timer => self.gic.timer(vcpu),
                 Exit::Maintenance(Some(slot)) => {
-                    assert_ne!(self.gic.lists[0][usize::from(slot)], Slot::Free);
+                    assert_ne!(self.gic.list(CPU, slot), ListRegister::Free);
                     self.gic.maintenance(&mut self.fake, vcpu, slot);
                 }
                 other => panic!("{other:?}"),
@@ -158,12 +171,8 @@ impl State {
         panic!("it never comes to rest");
     }
 
-    fn banks(&self) -> [Bank; 2] {
-        [self.gic.private[0], self.gic.shared[0]]
-    }
-
-    fn bit(&self, intid: u16, what: fn(&Bank) -> u32) -> bool {
-        what(&self.banks()[usize::from(intid / 32)]) >> (intid % 32) & 1 == 1
+    fn interrupt(&self, intid: u16) -> InterruptState {
+        self.gic.interrupt(CPU, Intid::new(intid).unwrap()).unwrap()
     }
 
     fn masked(&self, intid: u16) -> bool {
@@ -173,49 +182,48 @@ impl State {
         }
     }
 
-    /// Everything that decides what can happen next.
-    fn key(&self) -> Vec<u32> {
+    /// Everything that decides what can happen next, as a hash: of thousands of states two have the same
+    /// one with a probability of less than one in a thousand million.
+    fn key(&self) -> u64 {
         let cpu = &self.fake.cpus[0];
-        let mut key = std::vec![self.gic.ctlr, self.gic.sources[0][1].into(), cpu.timer.ctl as u32];
-        for bank in self.banks() {
-            key.extend([bank.enabled, bank.latched, bank.line, bank.held]);
+        let mut hasher = DefaultHasher::new();
+        (self.gic.groups(), cpu.timer.ctl, &self.handles).hash(&mut hasher);
+        self.kinds.map(|intid| self.interrupt(intid)).hash(&mut hasher);
+        for (slot, list) in (0..self.fake.slots).zip(&cpu.lists) {
+            let list = match list {
+                List::Empty => (0, None),
+                List::Pending(irq) => (1, Some(irq.intid)),
+                List::Active(irq) => (2, Some(irq.intid)),
+            };
+            (self.gic.list(CPU, slot), list).hash(&mut hasher);
+            cpu.shadow_active[usize::from(slot)].hash(&mut hasher);
         }
-        for slot in 0..usize::from(self.gic.slots) {
-            key.push(match self.gic.lists[0][slot] {
-                Slot::Free => 0,
-                Slot::Held(held) => {
-                    1 + u32::from(held.intid.number()) + (u32::from(held.latched) << 16)
-                }
-                Slot::Stuck(None) => u32::MAX,
-                Slot::Stuck(Some(intid)) => 0x8000 + u32::from(intid.number()),
-            });
-            key.push(match cpu.lists[slot] {
-                List::Empty => 0,
-                List::Pending(irq) => 2 * u32::from(irq.intid.number()),
-                List::Active(irq) => 2 * u32::from(irq.intid.number()) + 1,
-            });
-            key.push(cpu.shadow_active[slot].into());
-        }
-        key.extend(self.handles.iter().map(|intid| u32::from(*intid)));
-        key.push(0);
-        key.extend(self.fake.wires.values().map(|wire| u32::from(wire.high)));
-        key
+        self.fake.wires.values().for_each(|wire| wire.high.hash(&mut hasher));
+        hasher.finish()
+    }
+
+    /// What the core takes the list registers to hold.
+    fn lists(&self) -> Vec<ListRegister> {
+        (0..self.fake.slots).map(|slot| self.gic.list(CPU, slot)).collect()
     }
 
     fn check(&self) {
         assert_eq!(self.fake.overwritten, [], "a list register was overwritten");
-        let slots = usize::from(self.gic.slots);
+        let lists = self.lists();
         let mut seen = BTreeSet::new();
-        let free = self.gic.lists[0].iter().take(slots).filter(|slot| **slot == Slot::Free).count();
-        for (slot, list) in self.gic.lists[0].iter().zip(&self.fake.cpus[0].lists).take(slots) {
-            match (*slot, *list) {
-                (Slot::Free, list) if list == List::Empty || is_quiet(list) => {
-                    let more = free > 1 || slots == 1;
-                    assert!(!more || self.gic.best(CPU).is_none(), "one waits: a slot is free");
+        let free = lists.iter().filter(|list| **list == ListRegister::Free).count();
+        for (known, list) in lists.iter().zip(&self.fake.cpus[0].lists) {
+            match (*known, *list) {
+                (ListRegister::Free, list) if list == List::Empty || is_quiet(list) => {
+                    let more = free > 1 || lists.len() == 1;
+                    assert!(!more || !self.gic.waiting(CPU), "one waits: a slot is free");
                 }
                 // What the last guest left active, until this one has ended it.
-                (Slot::Stuck(_), List::Active(_)) => {}
-                (Slot::Held(Held { intid, group, .. }), List::Pending(irq) | List::Active(irq)) => {
+                (ListRegister::Stuck(_), List::Active(_)) => {}
+                (
+                    ListRegister::Held(Held { intid, group, .. }),
+                    List::Pending(irq) | List::Active(irq),
+                ) => {
                     assert_eq!((intid, group), (irq.intid, irq.group));
                     assert!(seen.insert(intid.number()), "{intid} is in two list registers");
                 }
@@ -223,15 +231,16 @@ impl State {
             }
         }
         for intid in self.kinds {
-            assert_eq!(self.bit(intid, |bank| bank.held), seen.contains(&intid), "{intid}");
-            assert_eq!(self.bit(intid, |bank| bank.line), self.masked(intid), "{intid}");
+            assert_eq!(self.interrupt(intid).held, seen.contains(&intid), "{intid}");
+            let irq = self.interrupt(intid);
+            assert_eq!(irq.by_line || irq.owed, self.masked(intid), "{intid}");
         }
     }
 
     /// The guest turns everything on and handles all that comes: nothing is lost, nothing stays.
     fn drain(mut self) {
-        let slots = usize::from(self.gic.slots);
-        if self.gic.lists[0].iter().take(slots).all(|slot| matches!(slot, Slot::Stuck(_))) {
+        let slots = usize::from(self.fake.slots);
+        if self.lists().iter().all(|list| matches!(list, ListRegister::Stuck(_))) {
             return; // the known limit: nothing is left to deliver with
         }
         let owed: Vec<u16> = self
@@ -239,8 +248,8 @@ impl State {
             .into_iter()
             .filter(|intid| {
                 // One that is held fires again once the guest has ended it.
-                let listens = self.bit(*intid, |bank| bank.line & bank.enabled & !bank.held);
-                self.bit(*intid, |bank| bank.latched) || listens
+                let irq = self.interrupt(*intid);
+                irq.latched || irq.by_line && irq.enabled && !irq.held
             })
             .collect();
         let mut taken = BTreeSet::new();
@@ -269,12 +278,12 @@ fn is_quiet(list: List) -> bool {
 
 /// How many states there are.
 fn explore(version: GicVersion, slots: u8, kinds: [u16; 2]) -> usize {
-    let mut events = std::vec![
+    let mut events = vec![
         Event::Acknowledge,
         Event::Shadow,
         Event::Groups(0),
         Event::Groups(0b11),
-        Event::Reset
+        Event::Reset,
     ];
     events.extend((0..usize::from(slots)).map(Event::End));
     for intid in kinds {
@@ -286,7 +295,7 @@ fn explore(version: GicVersion, slots: u8, kinds: [u16; 2]) -> usize {
     }
     let first = State::new(version, slots, kinds);
     let mut seen = HashSet::from([first.key()]);
-    let mut todo = std::vec![first];
+    let mut todo = vec![first];
     while let Some(state) = todo.pop() {
         state.check();
         for event in &events {
@@ -310,7 +319,7 @@ fn explore_all(version: GicVersion) {
             }
         }
     }
-    std::println!("{states} states");
+    println!("{states} states");
     // Far fewer would mean that the events reach nothing.
     assert!(states > 20_000, "only {states} states");
 }

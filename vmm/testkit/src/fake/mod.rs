@@ -15,19 +15,18 @@ use std::collections::{BTreeMap, VecDeque};
 use std::string::String;
 use std::vec::Vec;
 
-use crate::addr::IpaRange;
-use crate::host::{
-    Clock, Console, ENTRY_SCTLR_EL1, ENTRY_SPSR, El1, Entry, Exit, Firmware, GuestMemory, Host,
-    HostStats, Image, InjectRefused, Injection, Interrupts, ListState, MemoryOp, MemoryRefused,
-    StoppedVcpu, Vcpus, VirtualTimer,
+use vmm_core::addr::IpaRange;
+use vmm_core::arm::pstate::Pstate;
+use vmm_core::host::{
+    Clock, Console, ENTRY_SCTLR_EL1, ENTRY_SPSR, El1, Entry, Exit, Firmware, GuestMemory,
+    GuestRegisters, Host, HostStats, Image, InjectRefused, Injection, Interrupts, ListState,
+    MemoryOp, MemoryRefused, StoppedVcpu, Vcpus, VirtualTimer,
 };
-use crate::ids::{Gpr, Intid, Vcpu};
+use vmm_core::ids::{Gpr, Intid, Vcpu};
 
 pub mod ram;
 
 use ram::Ram;
-
-use crate::arm::pstate::Pstate;
 
 /// A list register.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,7 +48,7 @@ pub enum Life {
     Off,
     /// Runs.
     Running,
-    /// Parked by the test, as a host does after [`crate::host::Action::Park`].
+    /// Parked by the test, as a host does after [`vmm_core::host::Action::Park`].
     Parked,
 }
 
@@ -74,7 +73,7 @@ pub struct Cpu {
     pub lists: [List; 16],
     /// What was active when its list register was emptied.
     pub aside: Vec<Injection>,
-    /// What the core has asked for with [`crate::host::Interrupts::attend`].
+    /// What the core has asked for with [`vmm_core::host::Interrupts::attend`].
     pub attends: (bool, bool),
     /// Slots that the kernel's shadow knows to be active.
     pub shadow_active: [bool; 16],
@@ -137,13 +136,13 @@ pub struct Fake {
     pub overwritten: Vec<Overwritten>,
     /// Memory steps so far.
     pub memory_log: Vec<MemoryOp>,
-    /// What [`crate::host::Clock::wall_clock`] says.
+    /// What [`vmm_core::host::Clock::wall_clock`] says.
     pub wall_clock: u32,
     /// Firmware calls so far.
     pub smc_log: Vec<[u64; 8]>,
     /// What the firmware answers.
     pub smc_answer: [u64; 4],
-    /// What [`crate::host::Host::stats`] says; the fake has no kernel that counts.
+    /// What [`vmm_core::host::Host::stats`] says; the fake has no kernel that counts.
     pub stats: HostStats,
     /// Guest RAM with its caches.
     pub ram: Ram,
@@ -334,33 +333,36 @@ impl Fake {
     }
 }
 
-impl StoppedVcpu for Fake {
-    fn reg(&mut self, vcpu: Vcpu, reg: Gpr) -> u64 {
-        self.cpu(vcpu).and_then(|cpu| cpu.regs.get(usize::from(reg.number())).copied()).unwrap_or(0)
+impl GuestRegisters for Fake {
+    fn reg(&mut self, vcpu: &StoppedVcpu, reg: Gpr) -> u64 {
+        self.cpu(vcpu.id())
+            .and_then(|cpu| cpu.regs.get(usize::from(reg.number())).copied())
+            .unwrap_or(0)
     }
 
-    fn set_reg(&mut self, vcpu: Vcpu, reg: Gpr, value: u64) {
-        if let Some(to) = self.cpu(vcpu).and_then(|cpu| cpu.regs.get_mut(usize::from(reg.number())))
+    fn set_reg(&mut self, vcpu: &StoppedVcpu, reg: Gpr, value: u64) {
+        if let Some(to) =
+            self.cpu(vcpu.id()).and_then(|cpu| cpu.regs.get_mut(usize::from(reg.number())))
         {
             *to = value;
         }
     }
 
-    fn pc(&mut self, vcpu: Vcpu) -> u64 {
-        self.cpu(vcpu).map_or(0, |cpu| cpu.pc)
+    fn pc(&mut self, vcpu: &StoppedVcpu) -> u64 {
+        self.cpu(vcpu.id()).map_or(0, |cpu| cpu.pc)
     }
 
-    fn set_pc(&mut self, vcpu: Vcpu, pc: u64) {
-        if let Some(cpu) = self.cpu(vcpu) {
+    fn set_pc(&mut self, vcpu: &StoppedVcpu, pc: u64) {
+        if let Some(cpu) = self.cpu(vcpu.id()) {
             cpu.pc = pc;
         }
     }
 
-    fn pstate(&mut self, vcpu: Vcpu) -> Pstate {
-        Pstate(self.cpu(vcpu).map_or(0, |cpu| cpu.pstate))
+    fn pstate(&mut self, vcpu: &StoppedVcpu) -> Pstate {
+        Pstate(self.cpu(vcpu.id()).map_or(0, |cpu| cpu.pstate))
     }
 
-    fn pstate_at_hand(&mut self, vcpu: Vcpu) -> Option<Pstate> {
+    fn pstate_at_hand(&mut self, vcpu: &StoppedVcpu) -> Option<Pstate> {
         (!self.is_far).then(|| self.pstate(vcpu))
     }
 
@@ -368,35 +370,35 @@ impl StoppedVcpu for Fake {
         !self.forgets_aarch32
     }
 
-    fn set_pstate(&mut self, vcpu: Vcpu, pstate: Pstate) {
-        if let Some(cpu) = self.cpu(vcpu) {
+    fn set_pstate(&mut self, vcpu: &StoppedVcpu, pstate: Pstate) {
+        if let Some(cpu) = self.cpu(vcpu.id()) {
             cpu.pstate = pstate.0;
         }
     }
 
-    fn sctlr(&mut self, vcpu: Vcpu) -> Option<u64> {
+    fn sctlr(&mut self, vcpu: &StoppedVcpu) -> Option<u64> {
         if self.is_far { None } else { self.el1(vcpu, El1::Sctlr) }
     }
 
-    fn el1(&mut self, vcpu: Vcpu, register: El1) -> Option<u64> {
+    fn el1(&mut self, vcpu: &StoppedVcpu, register: El1) -> Option<u64> {
         if self.is_far {
             return None;
         }
-        self.cpu(vcpu).and_then(|cpu| cpu.el1.get(register as usize).copied())
+        self.cpu(vcpu.id()).and_then(|cpu| cpu.el1.get(register as usize).copied())
     }
 
-    fn set_el1(&mut self, vcpu: Vcpu, register: El1, value: u64) {
-        if let Some(to) = self.cpu(vcpu).and_then(|cpu| cpu.el1.get_mut(register as usize)) {
+    fn set_el1(&mut self, vcpu: &StoppedVcpu, register: El1, value: u64) {
+        if let Some(to) = self.cpu(vcpu.id()).and_then(|cpu| cpu.el1.get_mut(register as usize)) {
             *to = value;
         }
     }
 
-    fn fault_address(&mut self, vcpu: Vcpu) -> Option<u64> {
-        if self.hides_addresses { None } else { self.cpu(vcpu).map(|cpu| cpu.far) }
+    fn fault_address(&mut self, vcpu: &StoppedVcpu) -> Option<u64> {
+        if self.hides_addresses { None } else { self.cpu(vcpu.id()).map(|cpu| cpu.far) }
     }
 
-    fn virtual_timer(&mut self, vcpu: Vcpu) -> VirtualTimer {
-        self.cpu(vcpu).map(|cpu| cpu.timer).unwrap_or_default()
+    fn virtual_timer(&mut self, vcpu: &StoppedVcpu) -> VirtualTimer {
+        self.cpu(vcpu.id()).map(|cpu| cpu.timer).unwrap_or_default()
     }
 }
 

@@ -6,7 +6,7 @@ use core::ops::Range;
 use std::collections::BTreeMap;
 use std::vec::Vec;
 
-use crate::addr::{Ipa, IpaRange};
+use vmm_core::addr::{Ipa, IpaRange};
 
 /// Bytes of a cache line.
 const LINE: u64 = 64;
