@@ -9,7 +9,7 @@ use crate::ids::{Intid, Trigger};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
     /// A device of the board. The line is masked while it waits for the guest
-    /// ([`super::Gic::line`]), and only the host may know its level.
+    /// ([`super::Gic::fire`]), and only the host may know its level.
     Physical(Trigger),
     /// A device that the monitor emulates. The line is a level, and the controller keeps it
     /// ([`super::Gic::set_level`]).
