@@ -64,7 +64,7 @@ pub fn document(numbers: &Numbers) -> String {
         "# Numbers\n\nWritten by `ci/bench --readme`, which measures everything here in one run. {}.\n\n\
          Times by instructions repeat exactly; those by the host's clock and processor wander with \
          the host. Both guests of a row have the same device tree, RAM and images. **Bold**: the \
-         target in the last column was missed.\n",
+         target in the last column was missed. What the first start takes: [first-start.md](first-start.md).\n",
         numbers.setting.words()
     );
     text.push_str(&short(numbers));
