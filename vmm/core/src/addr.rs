@@ -7,6 +7,11 @@
 
 use core::fmt;
 
+/// Bytes of the smallest page of stage 2: 4 KiB granule (Arm DDI 0487, D8.1).
+pub const PAGE: u64 = 0x1000;
+/// Bytes of stage 2's block at level 2, and of Microkit's large page.
+pub const LARGE_PAGE: u64 = 0x20_0000;
+
 macro_rules! address {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*

@@ -4,7 +4,7 @@
 
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
-use crate::addr::{Ipa, IpaRange};
+use crate::addr::{Ipa, IpaRange, LARGE_PAGE};
 use crate::chosen;
 use crate::entropy::Generator;
 use crate::host::{Entry, GuestMemory, Image, MemoryOp, MemoryRefused};
@@ -34,11 +34,11 @@ pub struct KernelHeader {
 /// "ARM\x64".
 pub const KERNEL_MAGIC: u32 = 0x644d_5241;
 /// Kernels lie at a multiple of this plus their text offset, in bytes.
-pub const KERNEL_ALIGN: u64 = 0x20_0000;
+pub const KERNEL_ALIGN: u64 = LARGE_PAGE;
 /// The device tree lies on a multiple of this, in bytes.
 pub const TREE_ALIGN: u64 = 8;
 /// Largest device tree, in bytes (booting.rst, 2).
-pub const TREE_MAX: u64 = 0x20_0000;
+pub const TREE_MAX: u64 = LARGE_PAGE;
 
 /// Why a guest cannot be started.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -24,6 +24,7 @@ pub mod devices;
 pub mod entropy;
 pub mod fault;
 pub mod gic;
+pub mod guide;
 pub mod host;
 pub mod ids;
 pub mod plan;

@@ -172,6 +172,7 @@ impl<'p> Vm<'p> {
     }
 
     fn try_start(&mut self, host: &mut dyn Host) -> Result<(), BootError> {
+        // All images are judged before the first byte is placed: a refusal leaves RAM as it was.
         self.entry = boot::check(&self.plan, host)?;
         self.generator = Generator::of_plan(&self.plan, host.seed());
         if self.generator.is_none() && self.plan.facts().seed != SeedKind::None {
@@ -201,6 +202,7 @@ impl<'p> Vm<'p> {
             self.latency.add(host.now().saturating_sub(from));
             return action;
         }
+        // Not timed: what the trace prints would be most of it.
         trace_exit(host, vcpu, exit);
         let action = self.answer(&mut Traced(host), vcpu, exit);
         trace_action(host, action);
@@ -348,6 +350,8 @@ impl<'p> Vm<'p> {
         ipa: Ipa,
         access: Option<Access>,
     ) -> Result<(), Fault> {
+        // Whose the address is comes first, for which one byte is enough: at nobody's address that is the
+        // fault to report, not that the syndrome says little.
         let size = access.map_or(1, |access| access.size);
         let Some((target, offset)) = self.bus.find(ipa, size) else {
             return Err(Fault::UnownedAddress { ipa, access });
@@ -415,6 +419,7 @@ impl<'p> Vm<'p> {
             }
             return Ok(());
         }
+        // A read asks for no value: on seL4 a register costs a system call.
         let value = access.reg.map_or(0, |reg| if access.read { 0 } else { host.reg(vcpu, reg) });
         if access.register == SystemRegister::ICC_DIR && !access.read {
             // Trapped while an interrupt of this vCPU is active in no list register.

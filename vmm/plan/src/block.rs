@@ -68,6 +68,7 @@ pub(crate) fn write(plan: &Plan) -> Result<Vec<u8>, PlanError> {
     facts.idle_timer.kind = match plan.idle().map(|idle| idle.kind) {
         Some(IdleKind::Cntp) => layout::IdleKind::Cntp,
         Some(IdleKind::ImxGpt) => layout::IdleKind::ImxGpt,
+        // Its own EL2 timer does for any board what CNTP does on seL4; the board's table is for seL4.
         None if plan.wish.host == Host::Baremetal => layout::IdleKind::Cntp,
         None => layout::IdleKind::None,
     };
@@ -84,7 +85,7 @@ pub(crate) fn write(plan: &Plan) -> Result<Vec<u8>, PlanError> {
     facts.node_count = u32::try_from(nodes.len()).unwrap_or(u32::MAX);
     let mut bytes = Vec::new();
     vmm_core::plan::write(&facts, &nodes, |piece| bytes.extend_from_slice(piece));
-    let room = plan.region(&RegionName::Plan).map_or(0, |region| region.size);
+    let room = plan.region(RegionName::Plan).map_or(0, |region| region.size);
     if length(&bytes) > room {
         return Err(PlanError::Wish {
             asked: "the number of devices in the board's tree",

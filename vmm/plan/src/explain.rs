@@ -4,6 +4,8 @@
 use std::fmt::Write;
 
 use vmm_core::addr::Ipa;
+use vmm_core::arm::services;
+use vmm_core::arm::smccc::{id, imx};
 use vmm_core::arm::syndrome::{Abort, Class, Syndrome, status_words};
 use vmm_core::fault::{Fault, FaultReport};
 use vmm_core::ids::Vcpu;
@@ -58,36 +60,36 @@ pub fn esr(value: u64) -> String {
 
 /// Firmware calls that have a name here: identifier, name and document.
 const CALLS: [(u32, &str); 30] = [
-    (0x8000_0000, "SMCCC_VERSION (DEN0028F)"),
-    (0x8000_0001, "SMCCC_ARCH_FEATURES (DEN0028F)"),
-    (0x8000_0002, "SMCCC_ARCH_SOC_ID (DEN0028F)"),
-    (0x8000_8000, "SMCCC_ARCH_WORKAROUND_1 (DEN0028F)"),
-    (0x8000_7fff, "SMCCC_ARCH_WORKAROUND_2 (DEN0028F)"),
-    (0x8000_3fff, "SMCCC_ARCH_WORKAROUND_3 (DEN0028F)"),
-    (0x8400_0000, "PSCI_VERSION (DEN0022F)"),
-    (0x8400_0001, "PSCI CPU_SUSPEND, 32 bits (DEN0022F)"),
-    (0xc400_0001, "PSCI CPU_SUSPEND (DEN0022F)"),
-    (0x8400_0002, "PSCI CPU_OFF (DEN0022F)"),
-    (0x8400_0003, "PSCI CPU_ON, 32 bits (DEN0022F)"),
-    (0xc400_0003, "PSCI CPU_ON (DEN0022F)"),
-    (0x8400_0004, "PSCI AFFINITY_INFO, 32 bits (DEN0022F)"),
-    (0xc400_0004, "PSCI AFFINITY_INFO (DEN0022F)"),
-    (0x8400_0006, "PSCI MIGRATE_INFO_TYPE (DEN0022F)"),
-    (0x8400_0008, "PSCI SYSTEM_OFF (DEN0022F)"),
-    (0x8400_0009, "PSCI SYSTEM_RESET (DEN0022F)"),
-    (0x8400_000a, "PSCI_FEATURES (DEN0022F)"),
-    (0x8400_0012, "PSCI SYSTEM_RESET2, 32 bits (DEN0022F)"),
-    (0xc400_0012, "PSCI SYSTEM_RESET2 (DEN0022F)"),
-    (0x8400_0050, "TRNG_VERSION (DEN0098)"),
-    (0xc500_0020, "PV_TIME_FEATURES (DEN0057A)"),
-    (0x8600_ff01, "vendor hypervisor UID (DEN0028F)"),
-    (0xc200_0000, "i.MX SiP GPC: power of the whole board (TF-A imx_sip_svc.h)"),
-    (0xc200_0001, "i.MX SiP CPUFREQ (TF-A imx_sip_svc.h)"),
-    (0xc200_0003, "i.MX SiP SRTC (TF-A imx_sip_svc.h)"),
-    (0xc200_0004, "i.MX SiP DDR_DVFS: rate of the memory (TF-A imx_sip_svc.h)"),
-    (0xc200_0005, "i.MX SiP SRC: resets of other cores (TF-A imx_sip_svc.h)"),
-    (0xc200_0006, "i.MX SiP GET_SOC_INFO: silicon revision (TF-A imx_sip_svc.h)"),
-    (0xc200_000b, "i.MX SiP HAB/OTP: fuses (TF-A imx_sip_svc.h)"),
+    (id::SMCCC_VERSION, "SMCCC_VERSION (DEN0028F)"),
+    (id::SMCCC_ARCH_FEATURES, "SMCCC_ARCH_FEATURES (DEN0028F)"),
+    (id::SMCCC_ARCH_SOC_ID, "SMCCC_ARCH_SOC_ID (DEN0028F)"),
+    (id::SMCCC_ARCH_WORKAROUND_1, "SMCCC_ARCH_WORKAROUND_1 (DEN0028F)"),
+    (id::SMCCC_ARCH_WORKAROUND_2, "SMCCC_ARCH_WORKAROUND_2 (DEN0028F)"),
+    (id::SMCCC_ARCH_WORKAROUND_3, "SMCCC_ARCH_WORKAROUND_3 (DEN0028F)"),
+    (id::PSCI_VERSION, "PSCI_VERSION (DEN0022F)"),
+    (id::CPU_SUSPEND_32, "PSCI CPU_SUSPEND, 32 bits (DEN0022F)"),
+    (id::CPU_SUSPEND_64, "PSCI CPU_SUSPEND (DEN0022F)"),
+    (id::CPU_OFF, "PSCI CPU_OFF (DEN0022F)"),
+    (id::CPU_ON_32, "PSCI CPU_ON, 32 bits (DEN0022F)"),
+    (id::CPU_ON_64, "PSCI CPU_ON (DEN0022F)"),
+    (id::AFFINITY_INFO_32, "PSCI AFFINITY_INFO, 32 bits (DEN0022F)"),
+    (id::AFFINITY_INFO_64, "PSCI AFFINITY_INFO (DEN0022F)"),
+    (id::MIGRATE_INFO_TYPE, "PSCI MIGRATE_INFO_TYPE (DEN0022F)"),
+    (id::SYSTEM_OFF, "PSCI SYSTEM_OFF (DEN0022F)"),
+    (id::SYSTEM_RESET, "PSCI SYSTEM_RESET (DEN0022F)"),
+    (id::PSCI_FEATURES, "PSCI_FEATURES (DEN0022F)"),
+    (id::SYSTEM_RESET2_32, "PSCI SYSTEM_RESET2, 32 bits (DEN0022F)"),
+    (id::SYSTEM_RESET2_64, "PSCI SYSTEM_RESET2 (DEN0022F)"),
+    (id::TRNG_VERSION, "TRNG_VERSION (DEN0098)"),
+    (id::PV_TIME_FEATURES, "PV_TIME_FEATURES (DEN0057A)"),
+    (id::VENDOR_HYPERVISOR_UID, "vendor hypervisor UID (DEN0028F)"),
+    (imx::GPC, "i.MX SiP GPC: power of the whole board (TF-A imx_sip_svc.h)"),
+    (imx::CPUFREQ, "i.MX SiP CPUFREQ (TF-A imx_sip_svc.h)"),
+    (imx::SRTC, "i.MX SiP SRTC (TF-A imx_sip_svc.h)"),
+    (imx::DDR_DVFS, "i.MX SiP DDR_DVFS: rate of the memory (TF-A imx_sip_svc.h)"),
+    (imx::SRC, "i.MX SiP SRC: resets of other cores (TF-A imx_sip_svc.h)"),
+    (imx::GET_SOC_INFO, "i.MX SiP GET_SOC_INFO: silicon revision (TF-A imx_sip_svc.h)"),
+    (imx::HAB, "i.MX SiP HAB/OTP: fuses (TF-A imx_sip_svc.h)"),
 ];
 
 /// A function identifier of SMCCC, in words, and what becomes of it on a board.
@@ -95,18 +97,7 @@ const CALLS: [(u32, &str); 30] = [
 pub fn smc(function: u32, board: Option<&Board>) -> String {
     let kind = if function & (1 << 31) != 0 { "fast" } else { "yielding" };
     let width = if function & (1 << 30) != 0 { 64 } else { 32 };
-    let owner = match (function >> 24) & 0x3f {
-        0 => "Arm architecture",
-        1 => "CPU",
-        2 => "silicon partner (SiP)",
-        3 => "OEM",
-        4 => "standard secure service (PSCI and others)",
-        5 => "standard hypervisor service",
-        6 => "vendor hypervisor",
-        48..=49 => "trusted application",
-        50..=63 => "trusted OS",
-        _ => "nobody",
-    };
+    let owner = services::name(function);
     let name =
         CALLS.iter().find(|(id, _)| *id == function).map_or("no name here", |(_, name)| name);
     let number = function & 0xffff;
@@ -217,8 +208,7 @@ mod tests {
     fn firmware_calls_have_names_and_owners() {
         let text = smc(0xc200_0006, None);
         assert!(
-            text.contains("GET_SOC_INFO")
-                && text.contains("fast call, 64 bits, owner silicon partner"),
+            text.contains("GET_SOC_INFO") && text.contains("fast call, 64 bits, owner chip (SiP)"),
             "{text}"
         );
         assert!(smc(0x8400_0008, None).contains("SYSTEM_OFF"));

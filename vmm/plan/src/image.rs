@@ -3,15 +3,12 @@
 
 use std::path::Path;
 
+use vmm_core::boot::{self, KERNEL_MAGIC, TREE_MAX};
+use zerocopy::FromBytes;
+
 use crate::error::PlanError;
 use crate::input::{most, read};
 use crate::span::{LARGE_PAGE, PAGE, length};
-
-/// "ARM\x64" at byte 56 of an arm64 `Image` (booting.rst, 4).
-const IMAGE_MAGIC: u32 = u32::from_le_bytes(*b"ARM\x64");
-
-/// Most bytes of a device tree (booting.rst, 2).
-pub const MAX_TREE: u64 = LARGE_PAGE;
 
 /// The images that a guest starts from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,7 +25,7 @@ impl Images {
     /// No initial RAM file system, and a kernel of one page: for questions that no image changes.
     #[must_use]
     pub fn none() -> Self {
-        let header: [u64; 8] = [0, 0, 0x1000, 0, 0, 0, 0, u64::from(IMAGE_MAGIC)];
+        let header: [u64; 8] = [0, 0, 0x1000, 0, 0, 0, 0, u64::from(KERNEL_MAGIC)];
         let kernel = header.iter().flat_map(|word| word.to_le_bytes()).collect();
         Self { kernel, ..Self::default() }
     }
@@ -46,7 +43,7 @@ impl Images {
         let most = most(ram);
         let initrd = initrd
             .map(|path| read(path, "an initial RAM file system in the guest's RAM (--ram)", most));
-        let dtb = dtb.map(|path| read(path, "a guest's device tree", MAX_TREE));
+        let dtb = dtb.map(|path| read(path, "a guest's device tree", TREE_MAX));
         Ok(Self {
             kernel: read(kernel, "a kernel in the guest's RAM (--ram)", most)?,
             initrd: initrd.transpose()?,
@@ -121,19 +118,13 @@ impl KernelHeader {
     /// [`PlanError::NotAnImage`] says what is wrong, [`PlanError::CutShort`] what is missing.
     pub fn read(image: &[u8]) -> Result<Self, PlanError> {
         let wrong = |problem: String| PlanError::NotAnImage { problem };
-        let word = |offset: usize| -> Result<u64, PlanError> {
-            let bytes = offset.checked_add(8).and_then(|end| image.get(offset..end));
-            let bytes = bytes.and_then(|bytes| bytes.try_into().ok());
-            bytes
-                .map(u64::from_le_bytes)
-                .ok_or_else(|| wrong(format!("the kernel has {} bytes, no header", image.len())))
-        };
-        let magic = word(56)? & 0xffff_ffff;
-        if magic != u64::from(IMAGE_MAGIC) {
+        let (header, _) = boot::KernelHeader::read_from_prefix(image)
+            .map_err(|_| wrong(format!("the kernel has {} bytes, no header", image.len())))?;
+        if header.magic != KERNEL_MAGIC {
             let hint = kind(image).map_or(String::new(), |kind| format!(" ({kind})"));
             return Err(wrong(format!("no magic 'ARM\\x64' at byte 56{hint}")));
         }
-        let (text_offset, image_size, flags) = (word(8)?, word(16)?, word(24)?);
+        let boot::KernelHeader { text_offset, image_size, flags, .. } = header;
         if flags & 1 != 0 {
             return Err(wrong("the kernel is big-endian".into()));
         }

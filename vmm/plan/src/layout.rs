@@ -6,9 +6,10 @@
 //! within the same 32 GiB as the kernel.
 
 use vmm_core::addr::Ipa;
+use vmm_core::boot::TREE_MAX;
 
 use crate::error::PlanError;
-use crate::image::{Images, KernelHeader, MAX_TREE};
+use crate::image::{Images, KernelHeader};
 use crate::span::{Extent, LARGE_PAGE, Size, Span, align_up, length};
 
 /// Guest-physical places of the images.
@@ -46,7 +47,8 @@ impl Layout {
         let up = |end: Ipa| Ipa(align_up(end.0, LARGE_PAGE));
         let base = Ipa(up(ram.base()).0.saturating_add(header.text_offset));
         let kernel = place("the kernel with its zeroed data", base, header.image_size)?;
-        let tree = place("the device tree", up(kernel.end()), MAX_TREE)?;
+        // On a large page of its own: the kernel maps the tree before it knows what is around it.
+        let tree = place("the device tree", up(kernel.end()), TREE_MAX)?;
         let bytes = images.initrd.as_deref().map_or(0, length);
         let initrd = place("the initial RAM file system", tree.end(), bytes)?;
         Ok(Self { ram, kernel, kernel_file: length(&images.kernel), tree, initrd })

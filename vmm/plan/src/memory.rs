@@ -4,6 +4,8 @@
 use std::fmt;
 
 use vmm_core::addr::{Ipa, Pa};
+pub use vmm_core::gic::v3::REDISTRIBUTOR_SIZE;
+pub use vmm_core::plan::RegionName;
 
 use crate::board::{Board, Clock, Gic, Seed};
 use crate::closure::Closure;
@@ -14,86 +16,27 @@ use crate::program;
 use crate::span::{Extent, LARGE_PAGE, PAGE, Size, Span, align_down, align_up};
 use crate::wish::{Host, Wish};
 
-/// What a region is.
+/// What a region is called.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum RegionName {
-    /// Guest RAM.
-    Ram,
-    /// The plan block.
-    Plan,
-    /// The kernel, as it came.
-    Kernel,
-    /// The guest's device tree, as it was made.
-    DeviceTree,
-    /// The initial RAM file system, as it came.
-    Initrd,
-    /// What seeds the guest's random numbers.
-    Seed,
-    /// The console's registers.
-    Uart,
-    /// Registers of the timer that wakes a parked vCPU.
-    IdleTimer,
-    /// Registers of the board's real-time clock.
-    Clock,
-    /// Distributor.
-    Gicd,
-    /// Redistributors (GICv3).
-    Gicr,
-    /// CPU interface of the board (GICv2).
-    Gicc,
-    /// Registers of list registers (GICv2).
-    Gich,
-    /// Virtual CPU interface (GICv2).
-    Gicv,
+pub enum Label {
+    /// What the monitor knows by name.
+    Known(RegionName),
     /// Registers of a passed device, or anything in a system file of somebody else's making.
     Other(String),
 }
 
-impl RegionName {
-    /// All that this planner's monitor knows by name.
-    const KNOWN: [Self; 14] = [
-        Self::Ram,
-        Self::Plan,
-        Self::Kernel,
-        Self::DeviceTree,
-        Self::Initrd,
-        Self::Seed,
-        Self::Uart,
-        Self::IdleTimer,
-        Self::Clock,
-        Self::Gicd,
-        Self::Gicr,
-        Self::Gicc,
-        Self::Gich,
-        Self::Gicv,
-    ];
-
+impl Label {
     /// The region that `symbol` stands for.
     #[must_use]
     pub fn from_symbol(symbol: &str) -> Self {
-        let known = Self::KNOWN.into_iter().find(|known| known.symbol() == symbol);
-        known.unwrap_or_else(|| Self::Other(symbol.into()))
+        RegionName::from_symbol(symbol).map_or_else(|| Self::Other(symbol.into()), Self::Known)
     }
 
-    /// Its name where the monitor meets it: in the system file, in the plan block, and before
-    /// `_vaddr` in the monitor's symbols.
+    /// Its name where the monitor meets it ([`RegionName::symbol`]).
     #[must_use]
     pub fn symbol(&self) -> &str {
         match self {
-            Self::Ram => "ram",
-            Self::Plan => "plan",
-            Self::Kernel => "kernel",
-            Self::DeviceTree => "dtb",
-            Self::Initrd => "initrd",
-            Self::Seed => "seed",
-            Self::Uart => "uart",
-            Self::IdleTimer => "idle",
-            Self::Clock => "rtc",
-            Self::Gicd => "gicd",
-            Self::Gicr => "gicr",
-            Self::Gicc => "gicc",
-            Self::Gich => "gich",
-            Self::Gicv => "gicv",
+            Self::Known(name) => name.symbol(),
             Self::Other(symbol) => symbol,
         }
     }
@@ -101,24 +44,37 @@ impl RegionName {
     /// Its name for people.
     #[must_use]
     pub fn title(&self) -> &str {
-        match self {
-            Self::Ram => "RAM",
-            Self::Plan => "plan block",
-            Self::DeviceTree => "device tree",
-            Self::Uart => "console UART",
-            Self::IdleTimer => "idle timer",
-            Self::Clock => "real-time clock",
-            Self::Gicd => "GICD",
-            Self::Gicr => "GICR",
-            Self::Gicc => "GICC",
-            Self::Gich => "GICH",
-            Self::Gicv => "GICC (GICV)",
-            Self::Kernel | Self::Initrd | Self::Seed | Self::Other(_) => self.symbol(),
+        let Self::Known(name) = self else { return self.symbol() };
+        match name {
+            RegionName::Ram => "RAM",
+            RegionName::Plan => "plan block",
+            RegionName::DeviceTree => "device tree",
+            RegionName::Uart => "console UART",
+            RegionName::IdleTimer => "idle timer",
+            RegionName::Clock => "real-time clock",
+            RegionName::Gicd => "GICD",
+            RegionName::Gicr => "GICR",
+            RegionName::Gicc => "GICC",
+            RegionName::Gich => "GICH",
+            RegionName::Gicv => "GICC (GICV)",
+            RegionName::Kernel | RegionName::Initrd | RegionName::Seed => name.symbol(),
         }
     }
 }
 
-impl fmt::Display for RegionName {
+impl From<RegionName> for Label {
+    fn from(name: RegionName) -> Self {
+        Self::Known(name)
+    }
+}
+
+impl PartialEq<RegionName> for Label {
+    fn eq(&self, name: &RegionName) -> bool {
+        matches!(self, Self::Known(known) if known == name)
+    }
+}
+
+impl fmt::Display for Label {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.symbol())
     }
@@ -160,7 +116,7 @@ pub enum Kind {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Region {
     /// Which one it is.
-    pub name: RegionName,
+    pub name: Label,
     /// Guest-physical address; `None` where the guest does not see it.
     pub ipa: Option<Ipa>,
     /// Physical address; `None` where the kernel chooses.
@@ -252,9 +208,6 @@ pub fn emulated(board: &Board, clock: Option<&Clock>, gic: u8, vcpus: u32) -> Ve
     all
 }
 
-/// Bytes of the redistributor frames of one CPU (IHI 0069H, 12.10).
-pub(crate) const REDISTRIBUTOR_SIZE: u64 = 0x2_0000;
-
 /// The frames of the vCPUs that there are.
 pub(crate) fn redistributors(all: Span, vcpus: u32) -> Span {
     let size = u64::from(vcpus).saturating_mul(REDISTRIBUTOR_SIZE);
@@ -281,8 +234,8 @@ pub(crate) fn regions(needs: &Needs<'_>) -> Vec<Region> {
 }
 
 fn images(needs: &Needs<'_>) -> Vec<Region> {
-    let image = |name, file: &str, vaddr, bytes: u64| Region {
-        name,
+    let image = |name: RegionName, file: &str, vaddr, bytes: u64| Region {
+        name: name.into(),
         ipa: None,
         pa: None,
         // Large pages where they waste little: one entry of a table stands for 512.
@@ -295,7 +248,7 @@ fn images(needs: &Needs<'_>) -> Vec<Region> {
     let ram = needs.layout.ram;
     let mut all = vec![
         Region {
-            name: RegionName::Ram,
+            name: RegionName::Ram.into(),
             ipa: Some(ram.base()),
             // The same numbers on the board.
             pa: needs.wish.identity.then_some(Pa(ram.base().0)),
@@ -315,7 +268,7 @@ fn images(needs: &Needs<'_>) -> Vec<Region> {
     }
     if let Some(Seed { memory, .. }) = needs.board.seed_for(needs.wish) {
         all.push(Region {
-            name: RegionName::Seed,
+            name: RegionName::Seed.into(),
             ipa: None,
             pa: Some(Pa(memory.base())),
             size: memory.size(),
@@ -329,9 +282,9 @@ fn images(needs: &Needs<'_>) -> Vec<Region> {
 }
 
 /// Registers at `span` of the board; where the guest sees them, and where the monitor does.
-fn device(name: RegionName, span: Span, owner: Owner) -> Region {
+fn device(name: impl Into<Label>, span: Span, owner: Owner) -> Region {
     Region {
-        name,
+        name: name.into(),
         ipa: None,
         pa: Some(Pa(span.base())),
         size: span.size(),
@@ -348,7 +301,7 @@ fn machine(needs: &Needs<'_>) -> Vec<Region> {
     let console = device(RegionName::Uart, uart, Owner::MonitorOnceStopped);
     let mut all = vec![Region { ipa: Some(Ipa(uart.base())), vaddr: Some(vaddr::UART), ..console }];
     let baremetal = needs.wish.host == Host::Baremetal;
-    let mut monitor = |name, span| all.push(device(name, span, Owner::Monitor));
+    let mut monitor = |name: RegionName, span| all.push(device(name, span, Owner::Monitor));
     match needs.gic {
         Gic::V2(gic) => {
             if baremetal {
@@ -390,6 +343,7 @@ fn passed(board: &Board, closure: &Closure) -> Vec<Region> {
             }
         }
     }
+    // By address, so that one look back finds what touches.
     pages.sort_by_key(|(span, _)| span.base());
     let mut merged: Vec<(Span, &str)> = Vec::new();
     for (span, name) in pages {
@@ -402,7 +356,7 @@ fn passed(board: &Board, closure: &Closure) -> Vec<Region> {
     }
     let region = |(span, name): (Span, &str)| {
         let name: String = name.chars().filter(char::is_ascii_alphanumeric).take(6).collect();
-        let name = RegionName::Other(format!("{name}-{:x}", span.base()));
+        let name = Label::Other(format!("{name}-{:x}", span.base()));
         Region { ipa: Some(Ipa(span.base())), ..device(name, span, Owner::Guest) }
     };
     merged.into_iter().map(region).collect()

@@ -172,7 +172,7 @@ impl Plan {
     /// The board's clock, if the guest has an emulated one that shows its time.
     #[must_use]
     pub fn clock(&self) -> Option<&Clock> {
-        self.board.clock.as_ref().filter(|_| self.region(&RegionName::Clock).is_some())
+        self.board.clock.as_ref().filter(|_| self.region(RegionName::Clock).is_some())
     }
 
     /// What the monitor emulates.
@@ -183,8 +183,8 @@ impl Plan {
 
     /// The region of that name.
     #[must_use]
-    pub fn region(&self, name: &RegionName) -> Option<&Region> {
-        self.regions.iter().find(|region| region.name == *name)
+    pub fn region(&self, name: RegionName) -> Option<&Region> {
+        self.regions.iter().find(|region| region.name == name)
     }
 
     /// The emulated machines that run this plan (files in `tools/machines`), the usual one first.

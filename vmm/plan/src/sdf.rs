@@ -6,7 +6,7 @@ use roxmltree::{Document, Node};
 use vmm_core::addr::{Ipa, Pa};
 
 use crate::irq::{Line, Trigger};
-use crate::memory::{Kind, Owner, Prefill, Region, RegionName};
+use crate::memory::{Kind, Label, Owner, Prefill, Region};
 use crate::span::{Address, Size, Span};
 
 /// What a system file gives to its virtual machine, and what others have.
@@ -94,7 +94,7 @@ fn region(node: Node<'_, '_>, memory: Span<Pa>) -> Result<Region, String> {
     };
     let normal = physical.is_none_or(|span| span.overlaps(memory));
     Ok(Region {
-        name: RegionName::from_symbol(name),
+        name: Label::from_symbol(name),
         ipa: None,
         pa: physical.map(Span::base),
         size,

@@ -5,11 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use vmm_core::addr::{Ipa, Pa};
-
-/// Bytes of the small page of stage 2 and of Microkit.
-pub const PAGE: u64 = 0x1000;
-/// Bytes of the large page of stage 2 and of Microkit.
-pub const LARGE_PAGE: u64 = 0x20_0000;
+pub use vmm_core::addr::{LARGE_PAGE, PAGE};
 
 /// An address: of a device tree or a board's facts, as whoever reads it means it (`u64`),
 /// guest-physical ([`Ipa`]) or of the board ([`Pa`]).

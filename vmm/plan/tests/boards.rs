@@ -165,7 +165,7 @@ fn equal_addresses_take_the_places_that_the_board_has() {
     let wish = |ram, host| Wish { ram_mib: Some(ram), host, identity: true, ..Wish::default() };
     for host in [Host::Microkit, Host::Baremetal] {
         let plan = Plan::new(&maaxboard, &wish(1024, host), images()).unwrap();
-        let ram = plan.region(&RegionName::Ram).unwrap();
+        let ram = plan.region(RegionName::Ram).unwrap();
         assert_eq!((ram.ipa, ram.pa), (Some(Ipa(0x6000_0000)), Some(Pa(0x6000_0000))));
         assert_eq!(errors(&CheckInput::from_plan(&plan)), []);
     }
@@ -295,11 +295,11 @@ fn no_file_of_a_plan_holds_a_seed() {
                 assert_eq!(plan.dtb[value], vec![0; length], "{name} of {}", board.name);
             }
         }
-        assert!(plan.region(&RegionName::Seed).is_none_or(|region| region.prefill.is_none()));
+        assert!(plan.region(RegionName::Seed).is_none_or(|region| region.prefill.is_none()));
         let withheld = Wish { entropy: false, ..Wish::default() };
         let plan = Plan::new(&board, &withheld, images()).unwrap();
         assert!(vmm_core::chosen::property(&plan.dtb, "rng-seed").is_none());
-        assert!(plan.region(&RegionName::Seed).is_none());
+        assert!(plan.region(RegionName::Seed).is_none());
     }
 }
 
@@ -310,7 +310,7 @@ fn a_guest_has_a_clock_where_the_monitor_reads_one() {
     let clock = |name: &str, wish: &Wish, images: Images| {
         let plan = Plan::new(&board(name), wish, images).unwrap();
         let node = Tree::new(&plan.tree).by_path("/rtc@b001000").is_some();
-        let read = plan.region(&RegionName::Clock).map(|region| (region.ipa, region.pa));
+        let read = plan.region(RegionName::Clock).map(|region| (region.ipa, region.pa));
         let emulated = plan.emulated().iter().any(|emulated| emulated.name == "real-time clock");
         assert_eq!((node, emulated), (read.is_some(), read.is_some()));
         read

@@ -14,7 +14,7 @@ use vmm_plan::dt::Tree;
 use vmm_plan::finding::{Rule, Severity};
 use vmm_plan::initramfs::Unpacked;
 use vmm_plan::irq::{Line, Trigger};
-use vmm_plan::memory::{Kind, Owner, Region, RegionName};
+use vmm_plan::memory::{Kind, Label, Owner, Region, RegionName};
 use vmm_plan::wish::Pass;
 use vmm_plan::{Host, Plan, Span, Wish};
 
@@ -66,12 +66,12 @@ fn set(tree: &mut DeviceTree, path: &str, name: &str, value: impl dtoolkit::ToPr
 
 fn device(name: &str, base: u64, size: u64, owner: Owner) -> Region {
     let ipa = Some(Ipa(base)).filter(|_| owner != Owner::Monitor);
-    let (name, pa) = (RegionName::from_symbol(name), Some(Pa(base)));
+    let (name, pa) = (Label::from_symbol(name), Some(Pa(base)));
     Region { name, ipa, pa, size, owner, kind: Kind::Device, vaddr: None, prefill: None }
 }
 
-fn region<'s>(subject: &'s mut CheckInput<'_>, name: &RegionName) -> &'s mut Region {
-    subject.regions.iter_mut().find(|region| region.name == *name).unwrap()
+fn region<'s>(subject: &'s mut CheckInput<'_>, name: RegionName) -> &'s mut Region {
+    subject.regions.iter_mut().find(|region| region.name == name).unwrap()
 }
 
 const UART: &str = "/soc/serial@9040000";
@@ -112,12 +112,12 @@ fn every_rule_is_found() {
         &["two-owners"],
     );
     expect(
-        planted(|_, subject| region(subject, &RegionName::Ram).pa = Some(Pa(0x5800_0000))),
+        planted(|_, subject| region(subject, RegionName::Ram).pa = Some(Pa(0x5800_0000))),
         &["mixed-memory"],
     );
     expect(
         planted(|clean, subject| {
-            region(subject, &RegionName::Ram).size = 0x6000_0000;
+            region(subject, RegionName::Ram).size = 0x6000_0000;
             subject.tree = clean
                 .tree(|tree| set(tree, "/memory@40000000", "reg", [0x4000_0000_u32, 0x6000_0000]));
         }),
@@ -151,7 +151,7 @@ fn every_rule_is_found() {
             let node = Build::device("ethernet@a010000", "test,eth", 0xa01_0000, 0x800);
             subject.tree = clean.tree(|tree| tree.find_node_mut("/soc").unwrap().add_child(node.0));
             subject.regions.push(device("eth", 0xa01_0000, 0x1000, Owner::Guest));
-            region(subject, &RegionName::Ram).pa = Some(Pa(0x4000_0000));
+            region(subject, RegionName::Ram).pa = Some(Pa(0x4000_0000));
             // It is there, too.
             subject.regions.retain(|region| region.name != RegionName::Seed);
         }),

@@ -2,6 +2,8 @@
 //! Whose a firmware call is, by its number (DEN0028F, table 6-2), and which calls only ask
 //! whether something is there.
 
+use crate::arm::smccc::id;
+
 /// The range that a function is in, in words.
 #[must_use]
 pub const fn name(function: u32) -> &'static str {
@@ -52,19 +54,19 @@ pub const fn asks(function: u32) -> bool {
     general
         || matches!(
             function,
-            0x8000_0002 // SMCCC_ARCH_SOC_ID
-                | 0x8000_0003 // SMCCC_ARCH_FEATURE_AVAILABILITY
-                | 0xc000_0003
-                | 0x8000_8000 // SMCCC_ARCH_WORKAROUND_1
-                | 0x8000_7fff // SMCCC_ARCH_WORKAROUND_2
-                | 0x8000_3fff // SMCCC_ARCH_WORKAROUND_3
+            id::SMCCC_ARCH_SOC_ID
+                | id::SMCCC_ARCH_FEATURE_AVAILABILITY_32
+                | id::SMCCC_ARCH_FEATURE_AVAILABILITY_64
+                | id::SMCCC_ARCH_WORKAROUND_1
+                | id::SMCCC_ARCH_WORKAROUND_2
+                | id::SMCCC_ARCH_WORKAROUND_3
                 | 0xc400_0020 // SDEI_VERSION
                 | 0x8400_0040 // MM_VERSION
                 | 0x8400_0063 // FFA_VERSION
                 | 0x8400_00f0 // EM_VERSION
                 | 0xc400_0150 // RMI_VERSION
                 | 0xc400_02e0 // LFA_VERSION
-                | 0xc500_0020 // PV_TIME_FEATURES
-                | 0xc500_0021 // PV_TIME_ST
+                | id::PV_TIME_FEATURES
+                | id::PV_TIME_ST
         )
 }

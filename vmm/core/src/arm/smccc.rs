@@ -74,12 +74,47 @@ pub mod id {
     pub const SMCCC_VERSION: u32 = 0x8000_0000;
     /// SMCCC_ARCH_FEATURES.
     pub const SMCCC_ARCH_FEATURES: u32 = 0x8000_0001;
+    /// SMCCC_ARCH_SOC_ID.
+    pub const SMCCC_ARCH_SOC_ID: u32 = 0x8000_0002;
+    /// SMCCC_ARCH_FEATURE_AVAILABILITY, 32-bit arguments.
+    pub const SMCCC_ARCH_FEATURE_AVAILABILITY_32: u32 = 0x8000_0003;
+    /// SMCCC_ARCH_FEATURE_AVAILABILITY, 64-bit arguments.
+    pub const SMCCC_ARCH_FEATURE_AVAILABILITY_64: u32 = 0xc000_0003;
+    /// SMCCC_ARCH_WORKAROUND_1.
+    pub const SMCCC_ARCH_WORKAROUND_1: u32 = 0x8000_8000;
+    /// SMCCC_ARCH_WORKAROUND_2.
+    pub const SMCCC_ARCH_WORKAROUND_2: u32 = 0x8000_7fff;
+    /// SMCCC_ARCH_WORKAROUND_3.
+    pub const SMCCC_ARCH_WORKAROUND_3: u32 = 0x8000_3fff;
+    /// PV_TIME_FEATURES (DEN0057A).
+    pub const PV_TIME_FEATURES: u32 = 0xc500_0020;
+    /// PV_TIME_ST (DEN0057A).
+    pub const PV_TIME_ST: u32 = 0xc500_0021;
+    /// UID of the vendor's hypervisor services.
+    pub const VENDOR_HYPERVISOR_UID: u32 = 0x8600_ff01;
+}
+
+/// Function identifiers of NXP's firmware on the i.MX 8M (TF-A, plat/imx/common/include/imx_sip_svc.h).
+pub mod imx {
+    /// Power domains of the whole chip.
+    pub const GPC: u32 = 0xc200_0000;
+    /// The processors' clock.
+    pub const CPUFREQ: u32 = 0xc200_0001;
+    /// The secure real-time clock.
+    pub const SRTC: u32 = 0xc200_0003;
+    /// The memory's clock.
+    pub const DDR_DVFS: u32 = 0xc200_0004;
+    /// Resets of other cores.
+    pub const SRC: u32 = 0xc200_0005;
+    /// Silicon revision.
+    pub const GET_SOC_INFO: u32 = 0xc200_0006;
+    /// Fuses.
+    pub const HAB: u32 = 0xc200_000b;
 }
 
 /// Calls of the i.MX 8M firmware that change clocks, power, resets or fuses for everyone on the
-/// chip: never forwarded, whatever the board's rules say (TF-A, plat/imx/common/include/imx_sip_svc.h).
-pub const NEVER_FORWARDED: [u32; 5] =
-    [0xc200_0000, 0xc200_0001, 0xc200_0004, 0xc200_0005, 0xc200_000b];
+/// chip: never forwarded, whatever the board's rules say.
+pub const NEVER_FORWARDED: [u32; 5] = [imx::GPC, imx::CPUFREQ, imx::DDR_DVFS, imx::SRC, imx::HAB];
 
 /// What a firmware call asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,6 +185,7 @@ pub fn look_up(plan: &PlanBlock<'_>, args: [u64; 4]) -> Call {
         id::PSCI_FEATURES => Call::Answer(psci_feature(x1)),
         id::SMCCC_VERSION => Call::Answer(SMCCC_VERSION),
         id::SMCCC_ARCH_FEATURES => Call::Answer(arch_feature(x1)),
+        // Before the rules: no rule can take PSCI or random numbers from the monitor.
         _ if is_random(function) => Call::Random { function, argument: x1 },
         _ => by_rule(plan, function),
     }

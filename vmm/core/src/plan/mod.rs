@@ -13,9 +13,11 @@ use crate::ids::{GicVersion, Intid, Trigger, VcpuCount};
 use crate::uart::Uart;
 
 mod layout;
+mod region;
 mod text;
 
 pub use self::layout::*;
+pub use self::region::RegionName;
 pub use self::text::Text;
 
 #[cfg(target_endian = "big")]

@@ -65,6 +65,7 @@ impl Bus {
     /// # Errors
     /// Its window overlaps another, or the bus is full.
     pub fn add(&mut self, window: IpaRange, device: Target) -> Result<(), BusError> {
+        // Few windows, asked once an exit: a list is as fast as a tree, and has nothing to keep in order.
         if let Some(&(_, other)) = self.windows.iter().find(|(taken, _)| taken.overlaps(window)) {
             return Err(BusError::Overlap { device, window, other });
         }

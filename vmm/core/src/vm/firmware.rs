@@ -26,6 +26,7 @@ impl Vm<'_> {
         for (arg, reg) in args.iter_mut().zip(Gpr::ARGUMENTS).rev() {
             *arg = host.reg(vcpu, reg);
         }
+        // Past the SMC before it is answered: what parks or resets does not come back here.
         self.skip(host, vcpu, length);
         let answer = match smccc::look_up(&self.plan, args) {
             Call::Answer(value) => value,
@@ -84,6 +85,7 @@ impl Vm<'_> {
     }
 
     fn forward(&self, host: &mut dyn Host, vcpu: &StoppedVcpu) -> Action {
+        // All eight: which of them a call of the chip's firmware reads is not the monitor's to know.
         let mut args = [0; 8];
         for (arg, reg) in args.iter_mut().zip(Gpr::ARGUMENTS).rev() {
             *arg = host.reg(vcpu, reg);

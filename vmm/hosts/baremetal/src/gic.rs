@@ -20,6 +20,7 @@ use safe_mmio::fields::{ReadPure, ReadPureWrite};
 use safe_mmio::{field, field_shared};
 use vmm_core::host::{Injection, ListState};
 use vmm_core::ids::{GicVersion, Intid, Trigger, Vcpu, VcpuCount};
+use vmm_core::plan::RegionName;
 
 /// The SGI by which a processor calls another.
 pub const KICK: u32 = 0;
@@ -158,7 +159,7 @@ pub enum Gic {
 impl Gic {
     /// Initialises the controller of this version for so many processors: every interrupt
     /// disabled and level-sensitive. `at` gives the physical address of the registers with a
-    /// name: `gicd`, `gicc` and `gich`, or `gicd` and `gicr`. `None` if one is missing, or the
+    /// name: GICD, GICC and GICH, or GICD and GICR. `None` if one is missing, or the
     /// machine has another controller. [`Gic::join`] follows on each processor.
     ///
     /// # Safety
@@ -167,26 +168,26 @@ impl Gic {
     pub unsafe fn new(
         version: GicVersion,
         cpus: VcpuCount,
-        at: impl Fn(&str) -> Option<usize>,
+        at: impl Fn(RegionName) -> Option<usize>,
     ) -> Option<Self> {
         // System registers are there with GICv3 alone (DDI 0487, D24.2.93, field GIC).
         if (read_id_aa64pfr0_el1().gic() != 0) != (version == GicVersion::V3) {
             return None;
         }
-        let gicd = at("gicd")?;
+        let gicd = at(RegionName::Gicd)?;
         let distributor = with_exposed_provenance_mut::<()>(gicd);
         if version == GicVersion::V2 {
-            let cpu = with_exposed_provenance_mut(at("gicc")?);
+            let cpu = with_exposed_provenance_mut(at(RegionName::Gicc)?);
             // SAFETY: the caller's promise.
             let mut physical = unsafe { GicV2::new(distributor.cast(), cpu) };
             physical.enable_all_interrupts(false);
-            let lists = NonNull::new(with_exposed_provenance_mut(at("gich")?))?;
+            let lists = NonNull::new(with_exposed_provenance_mut(at(RegionName::Gich)?))?;
             // SAFETY: the caller's promise.
             let lists = unsafe { UniqueMmioPointer::new(lists) };
             Some(Self::V2 { physical, lists, gicd })
         } else {
             GicCpuInterface::enable_system_register_el2(true);
-            let frames = NonNull::new(with_exposed_provenance_mut(at("gicr")?))?;
+            let frames = NonNull::new(with_exposed_provenance_mut(at(RegionName::Gicr)?))?;
             let distributor = NonNull::new(distributor.cast())?;
             // SAFETY: the caller's promise.
             let distributor = unsafe { UniqueMmioPointer::new(distributor) };

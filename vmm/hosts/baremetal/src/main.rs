@@ -124,6 +124,7 @@ fn run() -> Result<(), SetupError> {
     let block = unsafe { core::slice::from_raw_parts(block, place.len()) };
     let plan = PlanBlock::read(block).map_err(SetupError::Plan)?;
     let facts = plan.facts();
+    // Before any address of the plan is used: another board's may be this one's anything.
     if facts.board.as_str() != NAME {
         return Err(SetupError::Board(facts.board));
     }
@@ -133,6 +134,7 @@ fn run() -> Result<(), SetupError> {
     // SAFETY: the plan says that this UART is there, in what EL2 maps as device memory.
     unsafe { Console::select(facts.console.kind, uart) };
 
+    // The console first: everything below may have something to say.
     let memory = Memory::new(plan)?;
     let (version, cpus) = (facts.gic.version, facts.vcpus);
     // SAFETY: the plan says that the controller is there, in what EL2 maps as device memory, and

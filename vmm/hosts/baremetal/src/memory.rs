@@ -8,14 +8,12 @@ use core::ptr::{with_exposed_provenance, with_exposed_provenance_mut};
 
 use arm_sysregs::el0::accessors::read_ctr_el0;
 use vmm_core::addr::{Ipa, IpaRange, Pa};
+use vmm_core::arm::cache::{self, CacheType};
 use vmm_core::host::{Image, MemoryOp};
-use vmm_core::plan::{MemoryKind, PlanBlock, RegionFacts, RegionOwner};
+use vmm_core::plan::{MemoryKind, PlanBlock, RegionFacts, RegionName, RegionOwner};
 
 use crate::board::{DEVICES_END, MEMORY, MONITOR, PLAN};
 use crate::{SetupError, refused};
-
-/// The region that only its loader wrote.
-const SEED: &str = "seed";
 
 /// Whether the guest can reach a region.
 pub fn guest_owns(region: &RegionFacts) -> bool {
@@ -76,27 +74,28 @@ impl<'a> Memory<'a> {
     pub fn image(&self, image: Image) -> &'a [u8] {
         let facts = self.plan.facts();
         let (name, size) = match image {
-            Image::Kernel => ("kernel", facts.kernel.size),
-            Image::DeviceTree => ("dtb", facts.device_tree.size),
-            Image::Initrd => ("initrd", facts.initrd.size),
+            Image::Kernel => (RegionName::Kernel, facts.kernel.size),
+            Image::DeviceTree => (RegionName::DeviceTree, facts.device_tree.size),
+            Image::Initrd => (RegionName::Initrd, facts.initrd.size),
         };
-        let region = self.plan.regions().find(|region| {
-            !guest_owns(region) && region.name.as_str() == name && size <= region.window.size
-        });
+        let region = self
+            .plan
+            .regions()
+            .find(|region| !guest_owns(region) && region.is(name) && size <= region.window.size);
         let Some(region) = region else { return &[] };
         bytes(region, size)
     }
 
     /// The bytes of the region `seed`: empty if the plan has none.
     pub fn seed(&self) -> &'a [u8] {
-        let own = |region: &&RegionFacts| !guest_owns(region) && region.name.as_str() == SEED;
+        let own = |region: &&RegionFacts| !guest_owns(region) && region.is(RegionName::Seed);
         let Some(region) = self.plan.regions().find(own) else { return &[] };
         bytes(region, region.window.size)
     }
 
     /// Seconds of the board's real-time clock; zero if the plan has no region `rtc`.
     pub fn wall_clock(&self) -> u32 {
-        let Some(clock) = registers(self.plan, "rtc") else { return 0 };
+        let Some(clock) = registers(self.plan, RegionName::Clock) else { return 0 };
         // SAFETY: the region is a PL031's page (board.toml, `clock`), which EL2 maps as device memory;
         // its first word is RTCDR, and reading it changes nothing (Arm DDI 0224C, 3.3.1).
         unsafe { with_exposed_provenance::<u32>(clock).read_volatile() }
@@ -150,8 +149,8 @@ fn bytes(region: &RegionFacts, size: u64) -> &'static [u8] {
 }
 
 /// The physical address of device registers: those that the monitor alone has, by name.
-pub fn registers(plan: PlanBlock, name: &str) -> Option<usize> {
-    let own = |region: &&RegionFacts| !guest_owns(region) && region.name.as_str() == name;
+pub fn registers(plan: PlanBlock, name: RegionName) -> Option<usize> {
+    let own = |region: &&RegionFacts| !guest_owns(region) && region.is(name);
     device(plan.regions().find(own)?)
 }
 
@@ -178,13 +177,11 @@ pub fn address(pa: Pa) -> usize {
 
 /// Writes dirty data-cache lines from `start` to `end` back, drops them, and waits for the effect.
 fn clean(start: usize, end: usize) {
-    // CTR_EL0.DminLine: log2 of the words in the smallest line (DDI 0487, D24.2.42).
-    let line = 4usize << (read_ctr_el0().bits() >> 16 & 0xf);
-    let first = start & !line.wrapping_sub(1);
-    for at in (first..end).step_by(line) {
+    let line = CacheType(read_ctr_el0().bits()).data_line();
+    cache::each_line(line, start..end, |at| {
         // SAFETY: the lines are mapped memory; what they hold stays.
         unsafe { asm!("dc civac, {}", in(reg) at, options(nostack)) };
-    }
+    });
     // SAFETY: a barrier.
     unsafe { asm!("dsb sy", options(nostack)) };
 }

@@ -12,7 +12,7 @@ use arm_sysregs::el1::accessors::read_id_aa64mmfr0_el1;
 use arm_sysregs::el2::accessors::{write_vtcr_el2, write_vttbr_el2};
 use arm_sysregs::el2::registers::{VtcrEl2, VttbrEl2};
 use spin::mutex::spin::{SpinMutex, SpinMutexGuard};
-use vmm_core::addr::Pa;
+use vmm_core::addr::{LARGE_PAGE, PAGE, Pa};
 use vmm_core::plan::{MAX_REGIONS, MemoryKind, PlanBlock, RegionFacts};
 
 use crate::memory::{address, guest_owns};
@@ -32,8 +32,6 @@ static POOL: SpinMutex<[Table; TABLES]> = SpinMutex::new([const { Table::EMPTY }
 
 /// 39 bits of address: one table at level 1 is the root.
 const ADDRESS_BITS: u64 = 39;
-const PAGE: u64 = 0x1000;
-const BLOCK: u64 = 0x20_0000;
 
 const REFUSED: &str = "is not in whole 4 KiB pages below 4 GiB, or guest and physical address \
     differ by a part of 2 MiB";
@@ -61,7 +59,8 @@ impl Translation<Attributes> for Pool<'_> {
 fn mappable(region: &RegionFacts) -> bool {
     let window = region.window.range();
     let whole = [window.base().0, window.size(), region.pa].iter().all(|n| n.is_multiple_of(PAGE));
-    let in_step = window.size() < BLOCK || (window.base().0 ^ region.pa).is_multiple_of(BLOCK);
+    let in_step =
+        window.size() < LARGE_PAGE || (window.base().0 ^ region.pa).is_multiple_of(LARGE_PAGE);
     whole && in_step && window.end().0 <= END
 }
 

@@ -63,42 +63,70 @@ impl Context {
     }
 }
 
-/// Saves what the procedure call standard asks a callee to keep (AAPCS64, 6.1), loads the guest
-/// and leaves EL2. The vectors below come back through [`leave`], which returns to the caller.
+/// One half of the switch: both name the same places in a [`Context`].
+macro_rules! half {
+    ($($line:expr,)+) => {
+        naked_asm!(
+            $($line,)+
+            pc = const offset_of!(Context, pc),
+            fpcr = const offset_of!(Context, fpcr),
+            v = const offset_of!(Context, v),
+        )
+    };
+}
+
+/// `str` or `ldr` of what the procedure call standard asks a callee to keep (AAPCS64, 6.1).
+macro_rules! callee_saved {
+    ($op:literal) => {
+        concat!(
+            ".irp n, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30; ",
+            $op,
+            " x\\n, [sp, #8 * (\\n - 19)]; .endr; .irp n, 8, 9, 10, 11, 12, 13, 14, 15; ",
+            $op,
+            " d\\n, [sp, #96 + 8 * (\\n - 8)]; .endr"
+        )
+    };
+}
+
+/// `str` or `ldr` of the guest's SIMD registers.
+macro_rules! simd {
+    ($op:literal) => {
+        concat!(
+            ".irp n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31; ",
+            $op,
+            " q\\n, [x0, {v} + 16 * \\n]; .endr"
+        )
+    };
+}
+
+/// Saves this program's registers, loads the guest's and leaves EL2. The vectors below come back
+/// through [`leave`], which returns to the caller.
 #[unsafe(naked)]
 unsafe extern "C" fn enter(context: &mut Context) -> Left {
-    naked_asm!(
+    half!(
         "sub sp, sp, #160",
-        ".irp n, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30; str x\\n, [sp, #8 * (\\n - 19)]; .endr",
-        ".irp n, 8, 9, 10, 11, 12, 13, 14, 15; str d\\n, [sp, #96 + 8 * (\\n - 8)]; .endr",
+        callee_saved!("str"),
         "msr tpidr_el2, x0",
         "ldp x1, x2, [x0, {pc}]; msr elr_el2, x1; msr spsr_el2, x2",
         "ldp x1, x2, [x0, {fpcr}]; msr fpcr, x1; msr fpsr, x2",
-        ".irp n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31; ldr q\\n, [x0, {v} + 16 * \\n]; .endr",
+        simd!("ldr"),
         ".irp n, 1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,0; ldr x\\n, [x0, #8 * \\n]; .endr",
         "eret",
-        pc = const offset_of!(Context, pc),
-        fpcr = const offset_of!(Context, fpcr),
-        v = const offset_of!(Context, v),
     )
 }
 
 /// The other half: the guest's X0 and X1 are on the stack, X1 says why it left.
 #[unsafe(naked)]
 unsafe extern "C" fn leave() {
-    naked_asm!(
+    half!(
         "mrs x0, tpidr_el2",
         ".irp n, 2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30; str x\\n, [x0, #8 * \\n]; .endr",
-        ".irp n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31; str q\\n, [x0, {v} + 16 * \\n]; .endr",
+        simd!("str"),
         "ldp x2, x3, [sp], #16; stp x2, x3, [x0]",
         "mrs x2, elr_el2; mrs x3, spsr_el2; stp x2, x3, [x0, {pc}]",
         "mrs x2, fpcr; mrs x3, fpsr; stp x2, x3, [x0, {fpcr}]",
-        ".irp n, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30; ldr x\\n, [sp, #8 * (\\n - 19)]; .endr",
-        ".irp n, 8, 9, 10, 11, 12, 13, 14, 15; ldr d\\n, [sp, #96 + 8 * (\\n - 8)]; .endr",
+        callee_saved!("ldr"),
         "add sp, sp, #160; mov x0, x1; ret",
-        pc = const offset_of!(Context, pc),
-        fpcr = const offset_of!(Context, fpcr),
-        v = const offset_of!(Context, v),
     )
 }
 

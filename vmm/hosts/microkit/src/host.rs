@@ -13,7 +13,7 @@ use vmm_core::host::{
     Vcpus, VirtualTimer,
 };
 use vmm_core::ids::{Gpr, Intid, MAX_VCPUS, Vcpu, VcpuCount};
-use vmm_core::plan::{Interrupt, MAX_INTERRUPTS, PlanBlock};
+use vmm_core::plan::{Interrupt, MAX_INTERRUPTS, PlanBlock, RegionName};
 use vmm_microkit_abi::fault::{Carried, Fault};
 use vmm_microkit_abi::registers::{RegisterFile, SYSCALL_REPLY, ThreadRegister};
 
@@ -128,7 +128,7 @@ impl Sel4 {
                 }
             }
         }
-        let seed = plan.regions().find(|region| region.name.as_str() == "seed");
+        let seed = plan.regions().find(|region| region.is(RegionName::Seed));
         // No region: no bytes.
         let seed_size =
             seed.and_then(|region| usize::try_from(region.window.size).ok()).unwrap_or(0);

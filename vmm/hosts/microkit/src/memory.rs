@@ -5,6 +5,7 @@
 use core::arch::asm;
 
 use vmm_core::addr::IpaRange;
+use vmm_core::arm::cache::{self, CacheType};
 
 /// Guest RAM, mapped into the protection domain as normal cached memory.
 pub struct Ram {
@@ -48,7 +49,7 @@ impl Part {
 
     /// Writes dirty lines back to the point of coherency and drops them.
     pub fn clean_invalidate(&self) {
-        self.each_line(data_line(), |address| {
+        self.each_line(cache_type().data_line(), |address| {
             // SAFETY: maintenance of a mapped line, which never changes what memory holds.
             unsafe { asm!("dc civac, {}", in(reg) address, options(nostack, preserves_flags)) }
         });
@@ -57,7 +58,7 @@ impl Part {
 
     /// Writes dirty lines back to the point of coherency.
     pub fn clean(&self) {
-        self.each_line(data_line(), |address| {
+        self.each_line(cache_type().data_line(), |address| {
             // SAFETY: as above.
             unsafe { asm!("dc cvac, {}", in(reg) address, options(nostack, preserves_flags)) }
         });
@@ -66,19 +67,16 @@ impl Part {
 
     /// Drops instruction-cache lines.
     pub fn invalidate_instructions(&self) {
-        self.each_line(instruction_line(), |address| {
+        self.each_line(cache_type().instruction_line(), |address| {
             // SAFETY: as above.
             unsafe { asm!("ic ivau, {}", in(reg) address, options(nostack, preserves_flags)) }
         });
         barrier();
     }
 
-    /// Calls `each` with one address in every cache line of the part.
-    fn each_line(&self, line: usize, each: impl Fn(usize)) {
+    fn each_line(&self, line: usize, each: impl FnMut(usize)) {
         let start = self.start.addr();
-        let end = start.saturating_add(self.size);
-        let first = start & !line.wrapping_sub(1);
-        (first..end).step_by(line).for_each(each);
+        cache::each_line(line, start..start.saturating_add(self.size), each);
     }
 }
 
@@ -88,20 +86,9 @@ fn barrier() {
     unsafe { asm!("dsb sy", "isb", options(nostack, preserves_flags)) }
 }
 
-/// CTR_EL0 (Arm DDI 0487, D24.2.42).
-fn cache_type() -> usize {
+fn cache_type() -> CacheType {
     let value;
     // SAFETY: reads an identification register.
     unsafe { asm!("mrs {}, ctr_el0", out(reg) value, options(nomem, nostack, preserves_flags)) }
-    value
-}
-
-/// Bytes of the smallest data-cache line: CTR_EL0.DminLine, a power of two in words.
-fn data_line() -> usize {
-    4 << ((cache_type() >> 16) & 0xf)
-}
-
-/// Bytes of the smallest instruction-cache line: CTR_EL0.IminLine.
-fn instruction_line() -> usize {
-    4 << (cache_type() & 0xf)
+    CacheType(value)
 }

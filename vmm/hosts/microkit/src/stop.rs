@@ -4,17 +4,15 @@
 use core::fmt::{self, Write};
 use core::panic::PanicInfo;
 
+use vmm_core::arm::smccc::id::SYSTEM_OFF;
 use vmm_core::host::FaultKind;
 
 use crate::kernel::Kernel;
 use crate::{log, uart};
 
-/// PSCI SYSTEM_OFF (DEN0022F, 5.9).
-const SYSTEM_OFF: u64 = 0x8400_0008;
-
 /// Turns the machine off.
 pub fn power_off() -> ! {
-    Kernel::default().smc([SYSTEM_OFF, 0, 0, 0, 0, 0, 0, 0]);
+    Kernel::default().smc([SYSTEM_OFF.into(), 0, 0, 0, 0, 0, 0, 0]);
     // The firmware refused. The guest is stopped: nothing can happen any more.
     loop {
         sel4_microkit::ipc::recv();
