@@ -4,8 +4,8 @@
 use std::fmt::Write;
 
 use vmm_core::addr::Ipa;
+use vmm_core::arm::numbers::{id, imx};
 use vmm_core::arm::services;
-use vmm_core::arm::smccc::{id, imx};
 use vmm_core::arm::syndrome::{Abort, Class, Syndrome, status_words};
 use vmm_core::fault::{Fault, FaultReport};
 use vmm_core::ids::Vcpu;

@@ -12,7 +12,6 @@ use crate::closure::Closure;
 use crate::error::PlanError;
 use crate::filenames::{INITRD_FILE, KERNEL_FILE, PLAN_FILE, TREE_FILE};
 use crate::layout::Layout;
-use crate::program;
 use crate::span::{Extent, LARGE_PAGE, PAGE, Size, Span, align_down, align_up};
 use crate::wish::{Host, Wish};
 
@@ -364,7 +363,7 @@ fn passed(board: &Board, closure: &Closure) -> Vec<Region> {
 
 /// Gives every piece of normal memory a physical address behind the bare-metal monitor.
 pub(crate) fn place(board: &Board, wish: &Wish, regions: &mut [Region]) -> Result<(), PlanError> {
-    let facts = program::baremetal(board)?;
+    let facts = board.bare_metal()?;
     let (memory, monitor) = (facts.memory.pa(), facts.monitor.pa());
     let mut next = monitor.end();
     // Guest RAM last: it is the largest. The plan block first, where the monitor looks for it.

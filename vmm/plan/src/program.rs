@@ -35,22 +35,12 @@ fn lacks(board: &Board, lack: &str) -> PlanError {
     PlanError::BoardLacks { board: board.name.clone(), lack: lack.into() }
 }
 
-/// How the bare-metal host lays the board out.
-///
-/// # Errors
-/// The board has no table `[baremetal]`.
-pub fn baremetal(board: &Board) -> Result<&Baremetal, PlanError> {
-    board.baremetal.as_ref().ok_or_else(|| {
-        lacks(board, "no [baremetal] facts, so the bare-metal host does not run on it")
-    })
-}
-
 /// The bare-metal monitor's constants, as Rust.
 ///
 /// # Errors
-/// As [`baremetal`].
+/// As [`Board::bare_metal`].
 pub fn constants(board: &Board) -> Result<String, PlanError> {
-    let facts = baremetal(board)?;
+    let facts = board.bare_metal()?;
     let kind = match board.console.kind {
         Uart::Pl011 => "Pl011",
         Uart::Imx => "Imx",
@@ -73,9 +63,9 @@ pub fn constants(board: &Board) -> Result<String, PlanError> {
 /// The bare-metal monitor's place, for the linker.
 ///
 /// # Errors
-/// As [`baremetal`].
+/// As [`Board::bare_metal`].
 pub fn linker_memory(board: &Board) -> Result<String, PlanError> {
-    let monitor = baremetal(board)?.monitor;
+    let monitor = board.bare_metal()?.monitor;
     let (base, size) = (monitor.base(), monitor.size());
     Ok(format!("MEMORY\n{{\n\timage : ORIGIN = {base:#x}, LENGTH = {size:#x}\n}}\n"))
 }
@@ -99,7 +89,7 @@ impl Firmware {
     /// # Errors
     /// The board has no GICv3 or no bare-metal host, or its images are entered at different addresses.
     pub fn of(board: &Board) -> Result<Self, PlanError> {
-        let Baremetal { monitor, memory, .. } = baremetal(board)?;
+        let Baremetal { monitor, memory, .. } = board.bare_metal()?;
         let Some(GicV3 { distributor, redistributors, .. }) = &board.gic.v3 else {
             return Err(lacks(board, "no [gic.v3], whose interrupt groups a firmware shim sets"));
         };

@@ -2,7 +2,7 @@
 //! Whose a firmware call is, by its number (DEN0028F, table 6-2), and which calls only ask
 //! whether something is there.
 
-use crate::arm::smccc::id;
+use crate::arm::numbers::id;
 
 /// The range that a function is in, in words.
 #[must_use]

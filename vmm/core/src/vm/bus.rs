@@ -65,7 +65,6 @@ impl Bus {
     /// # Errors
     /// Its window overlaps another, or the bus is full.
     pub fn add(&mut self, window: IpaRange, device: Target) -> Result<(), BusError> {
-        // Few windows, asked once an exit: a list is as fast as a tree, and has nothing to keep in order.
         if let Some(&(_, other)) = self.windows.iter().find(|(taken, _)| taken.overlaps(window)) {
             return Err(BusError::Overlap { device, window, other });
         }
@@ -76,6 +75,7 @@ impl Bus {
     #[must_use]
     pub fn find(&self, ipa: Ipa, size: u8) -> Option<(Target, u64)> {
         let access = IpaRange::new(ipa, u64::from(size))?;
+        // Few windows, asked once an exit: a list is as fast as a tree, and has nothing to keep in order.
         let (window, device) = self.windows.iter().find(|(window, _)| window.encloses(access))?;
         Some((*device, ipa.offset_from(window.base())?))
     }

@@ -4,7 +4,7 @@
 use core::fmt::{self, Write};
 use core::panic::PanicInfo;
 
-use vmm_core::arm::smccc::id::SYSTEM_OFF;
+use vmm_core::arm::numbers::id::SYSTEM_OFF;
 use vmm_core::host::FaultKind;
 
 use crate::kernel::Kernel;

@@ -228,6 +228,17 @@ impl Board {
         wish.ram_mib.unwrap_or(self.ram.default_mib).saturating_mul(0x10_0000)
     }
 
+    /// How the bare-metal host lays the board out.
+    ///
+    /// # Errors
+    /// The board has no table `[baremetal]`.
+    pub fn bare_metal(&self) -> Result<&Baremetal, PlanError> {
+        self.baremetal.as_ref().ok_or_else(|| PlanError::BoardLacks {
+            board: self.name.clone(),
+            lack: "no [baremetal] facts, so the bare-metal host does not run on it".into(),
+        })
+    }
+
     /// What wakes a parked vCPU on that host; bare metal has a timer of its own.
     #[must_use]
     pub fn idle_on(&self, host: Host) -> Option<&Idle> {
