@@ -69,9 +69,10 @@ fn decode(esr: u64, value: u64) {
                 assert_eq!(access.stored(value), loaded(value, size, false, true));
             }
         }
+        (0x03 | 0x04, Class::Coprocessor) => {}
         (ec, Class::Other(other)) => {
             assert_eq!(u64::from(other), ec);
-            assert!(![0x01, 0x16, 0x17, 0x18, 0x20, 0x24].contains(&ec));
+            assert!(![0x01, 0x03, 0x04, 0x16, 0x17, 0x18, 0x20, 0x24].contains(&ec));
         }
         (ec, class) => panic!("EC {ec:#x} became {class:?}"),
     }

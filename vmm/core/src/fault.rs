@@ -151,7 +151,8 @@ impl fmt::Display for Fault {
             Self::InterruptStorm { intid, count, milliseconds } => write!(
                 f,
                 "{intid} was still high when the guest ended it, {count} times in {milliseconds} ms \
-                 in which it did nothing else: it ends the interrupt without quieting the device"
+                 in which it did nothing else: it does not quiet the device, or the device asks again \
+                 before each end"
             ),
             Self::BadImage(error) => write!(f, "it cannot be started: {error}"),
         }

@@ -46,13 +46,19 @@ impl Uart {
     }
 
     /// Sends text as it is, waiting for each byte's room at most a tenth of a second (a byte takes
-    /// 1 ms at 9600 baud). `dead` is set while the UART takes nothing, because the guest turned it
-    /// off: what follows is dropped rather than waited for.
+    /// 1 ms at 9600 baud), and a second in all: the guest sets the UART's speed, and nobody below the
+    /// monitor's priority runs meanwhile. `dead` is set while the UART takes nothing, because the
+    /// guest turned it off: what follows is dropped rather than waited for.
     pub fn send(self, registers: &impl Registers, dead: &AtomicBool, text: &str) {
+        let last = registers.now().saturating_add(registers.frequency());
         for byte in text.bytes() {
             let patience =
                 if dead.load(Ordering::Relaxed) { 0 } else { registers.frequency() / 10 };
-            let give_up = registers.now().saturating_add(patience);
+            let began = registers.now();
+            if began > last {
+                return;
+            }
+            let give_up = began.saturating_add(patience);
             while !self.has_room(registers.load(self.status_offset())) {
                 if registers.now() > give_up {
                     dead.store(true, Ordering::Relaxed);
@@ -138,6 +144,30 @@ mod tests {
         Uart::Pl011.send(&wire, &dead, "jk");
         assert_eq!(*wire.sent.borrow(), b"abcjk");
         assert!(!dead.load(Ordering::Relaxed));
+    }
+
+    /// A UART that has room for a byte each 95 ms, which is 105 baud.
+    struct Slow(Cell<u64>);
+
+    impl Registers for Slow {
+        fn load(&self, _: usize) -> u32 {
+            self.0.set(self.0.get() + 95);
+            0
+        }
+        fn store(&self, _: usize, _: u32) {}
+        fn now(&self) -> u64 {
+            self.0.get()
+        }
+        fn frequency(&self) -> u64 {
+            1000
+        }
+    }
+
+    #[test]
+    fn a_slow_uart_is_given_up_within_a_second() {
+        let (slow, dead) = (Slow(Cell::new(0)), AtomicBool::new(false));
+        Uart::Pl011.send(&slow, &dead, &"x".repeat(400));
+        assert!((900..1200).contains(&slow.0.get()), "{} ms", slow.0.get());
     }
 
     #[test]

@@ -316,10 +316,16 @@ impl<'p> Vm<'p> {
                 Counters::count(&mut self.counters.sysreg);
                 if access.register.is_physical_timer() {
                     // Nobody keeps this timer for the guest: as on a processor without it.
-                    return self.undefined(host, vcpu, access);
+                    return self.undefined(host, vcpu, Fault::UnknownRegister(access));
                 }
                 self.register(host, vcpu, access)?;
                 Ok(self.skip(host, vcpu, length))
+            }
+            Class::Coprocessor => {
+                // What EL2 traps of CP15 is the physical timer: see above.
+                Counters::count(&mut self.counters.sysreg);
+                let name = "an access to CP15 in AArch32 state";
+                self.undefined(host, vcpu, Fault::UnknownExit { name, code: esr })
             }
             Class::Hypercall | Class::Other(_) => {
                 Counters::count(&mut self.counters.other);
@@ -563,6 +569,7 @@ impl<'p> Vm<'p> {
     fn reset(&mut self, host: &mut dyn Host, vcpu: &StoppedVcpu) -> Action {
         self.halt(host, vcpu.id());
         self.gic.reset(host);
+        self.storm = Storm::default();
         self.devices.reset();
         if let Err(error) = boot::place(&self.plan, host, self.generator.as_mut()) {
             return self.stop(host, vcpu, Fault::BadImage(error), None);

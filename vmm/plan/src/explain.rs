@@ -51,6 +51,7 @@ pub fn esr(value: u64) -> String {
             "{}; the syndrome does not say which register moves (a pair, a vector, or write-back)",
             abort("a data access failed at stage 2", &details)
         ),
+        Class::Coprocessor => "a program in AArch32 state moves to or from CP15".into(),
         Class::Other(class) => {
             format!("exception class {class:#x}, which never reaches this monitor in earnest")
         }

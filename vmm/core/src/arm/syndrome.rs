@@ -34,6 +34,9 @@ pub enum Class {
     Fetch(Abort),
     /// Data abort at stage 2 (EC 0x24).
     Data(Abort, Option<Access>),
+    /// A program in AArch32 state moves to or from a coprocessor that it may not use: MCR, MRC, MCRR
+    /// or MRRC of CP15 (EC 0x03 and 0x04).
+    Coprocessor,
     /// Any other class, by its number.
     Other(u8),
 }
@@ -212,6 +215,7 @@ impl Syndrome {
                 };
                 Class::Data(abort, access)
             }
+            0x03 | 0x04 => Class::Coprocessor,
             other => Class::Other(other),
         };
         Self { class, length: if bit(esr, 25) { 4 } else { 2 } }
@@ -297,6 +301,7 @@ impl fmt::Display for Syndrome {
             Class::Data(data, None) => {
                 abort(f, "data abort without an instruction syndrome", &data)
             }
+            Class::Coprocessor => f.write_str("CP15 access in AArch32 state"),
             Class::Other(ec) => write!(f, "exception class {ec:#x}"),
         }
     }
@@ -426,7 +431,7 @@ mod tests {
     fn every_class_has_an_answer() {
         for ec in 0..64_u64 {
             let class = Syndrome::decode(ec << 26).class;
-            let named = matches!(ec, 0x01 | 0x16 | 0x17 | 0x18 | 0x20 | 0x24);
+            let named = matches!(ec, 0x01 | 0x03 | 0x04 | 0x16 | 0x17 | 0x18 | 0x20 | 0x24);
             assert_eq!(class == Class::Other(ec as u8), !named, "EC {ec:#x}");
         }
     }

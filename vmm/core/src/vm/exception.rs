@@ -3,7 +3,6 @@
 //! nobody owns an address, if the plan asks for them, and undefined instructions.
 
 use super::{Aborted, Vm};
-use crate::arm::syndrome::RegisterAccess;
 use crate::fault::Fault;
 use crate::host::{Action, El1, Host, StoppedVcpu};
 use crate::report::counters::Counters;
@@ -47,15 +46,15 @@ impl Vm<'_> {
         if self.except(host, vcpu, esr, address) { Ok(Action::Resume) } else { Err(fault) }
     }
 
-    /// The access to a system register is an undefined instruction (exception class 0).
+    /// The access to a system register is an undefined instruction (exception class 0); `fault` is
+    /// what it is where the host does not reach the guest's registers.
     pub(super) fn undefined(
         &mut self,
         host: &mut dyn Host,
         vcpu: &StoppedVcpu,
-        access: RegisterAccess,
+        fault: Fault,
     ) -> Result<Action, Fault> {
-        let done = self.except(host, vcpu, IL, None);
-        if done { Ok(Action::Resume) } else { Err(Fault::UnknownRegister(access)) }
+        if self.except(host, vcpu, IL, None) { Ok(Action::Resume) } else { Err(fault) }
     }
 
     /// Has the guest take an exception at the instruction that trapped; `false` where the host

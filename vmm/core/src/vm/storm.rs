@@ -4,6 +4,10 @@
 //! however fast the device is: so what counts is a line that is still high at its own end, again
 //! and again, since the guest last did anything else.
 //!
+//! A device that asks again inside its own handler, each time, for half a second in which the guest
+//! comes to nothing else, looks the same: nobody tells the monitor of a line that was low meanwhile.
+//! It is stopped, too, and the report says both (guest/conformance/README.md, 'Declared differences').
+//!
 //! A host that can tell the level of a line is asked at each end. Under one that cannot, the line
 //! must fire before anything else happens, and now and then the guest's program counter is looked
 //! at: a guest that has executed even one instruction since the end may have raised the line anew.

@@ -315,3 +315,22 @@ fn a_deadline_that_has_passed_or_is_not_told_is_no_wait() {
         assert_eq!((m.pc(CPU0), m.vm.counters().parks), (pc + 4, 0));
     }
 }
+
+/// MRC p15, 0, r1, c14, c2, 1 and MRRC p15, 2, r1, r2, c14: CNTP_CTL and CNTP_CVAL (DDI 0487, D24.2.46,
+/// ISS encodings for EC 0x03 and 0x04).
+#[test]
+fn the_physical_timer_is_undefined_for_a_32_bit_program_too() {
+    let always = 1 << 25 | 1 << 24 | 0xe << 20;
+    let mrc = 0x03 << 26 | always | 1 << 17 | 14 << 10 | 1 << 5 | 2 << 1 | 1;
+    let mrrc = 0x04 << 26 | always | 2 << 16 | 2 << 10 | 1 << 5 | 14 << 1 | 1;
+    for word in [mrc, mrrc] {
+        let mut m = machine(3, 0);
+        m.fake.cpus[0].pstate = 0x10;
+        let pc = m.pc(CPU0);
+        assert_eq!(m.trap(CPU0, word, 0), Action::Resume);
+        assert_eq!(m.vm.counters().exceptions, 1);
+        // Lower level, AArch32, synchronous.
+        assert_eq!(m.pc(CPU0) & 0x7ff, 0x600);
+        assert_ne!(m.pc(CPU0), pc);
+    }
+}

@@ -393,6 +393,34 @@ fn a_line_that_screams_stops_the_guest() {
 }
 
 #[test]
+fn a_reset_forgets_a_line_that_screamed() {
+    let mut spec = Spec::new(2, 2);
+    spec.reads = true;
+    let mut m = Machine::boot_all(&spec);
+    m.set_up_gic();
+    m.enable(CPU0, LEVELS[0]);
+    m.set_target(CPU0, LEVELS[0], 1);
+    m.fake.raise(LEVELS[0]);
+    for _ in 0..STORM - 1 {
+        m.step();
+        m.acknowledge(Vcpu(1)).unwrap();
+        m.fake.pass(600);
+        assert!(m.fake.end(Vcpu(1), intid(LEVELS[0])));
+        m.step();
+    }
+    // Not by the one that was busy: a call of its own would be progress.
+    m.reset(CPU0);
+    m.set_up_gic();
+    m.enable(CPU0, LEVELS[0]);
+    m.set_target(CPU0, LEVELS[0], 0);
+    m.fake.raise(LEVELS[0]);
+    m.settle();
+    assert_eq!(m.acknowledge(CPU0), Some(LEVELS[0]));
+    m.end(CPU0, LEVELS[0]);
+    assert_eq!(m.ended, None, "one end in this life: {:?}", m.vm.fault());
+}
+
+#[test]
 fn many_in_a_short_time_are_no_storm_yet() {
     let mut m = with_high_line(true);
     for _ in 0..20 * STORM {
