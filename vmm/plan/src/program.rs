@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! What a program with no seL4 under it is built with: the addresses of one board, from its
 //! `board.toml`. The build scripts of `vmm/hosts/baremetal` and `tools/machines/shims` ask here, so
-//! that their sources name no address of a board.
+//! that their sources name no address of a board (but for the register by which the shim that plays
+//! firmware turns its one machine off).
 
 use std::fmt::Write;
 use std::path::Path;

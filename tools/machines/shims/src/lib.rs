@@ -8,9 +8,8 @@ use core::arch::global_asm;
 
 // set_groups: x0 to x5 are lost.
 //
-// GICD and GICR are where the board has them (build.rs); i.MX 8M Plus Reference Manual, 2.1, has the same.
-// GICD_TYPER at 4,
-// GICD_IGROUPR<n> at 0x80 + 4n (Arm IHI 0069H, 12.9); GICR_TYPER at 8, its bit 4 says last frame;
+// GICD and GICR are where the board has them (build.rs); i.MX 8M Plus Reference Manual, 2.1, has the
+// same. GICD_TYPER at 4, GICD_IGROUPR<n> at 0x80 + 4n (Arm IHI 0069H, 12.9); GICR_TYPER at 8, its bit 4 says last frame;
 // GICR_IGROUPR0 at 0x10080; frames are 0x20000 apart (12.10, 12.11).
 global_asm!(
     ".section .text.set_groups, \"ax\"",

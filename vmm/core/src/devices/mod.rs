@@ -9,14 +9,17 @@
 //!    panic, an index without a bound or a loop without an end.
 //! 2. A line in `rooms!` below, and its [`DeviceKind`] in the layout of the plan block.
 //! 3. A line in `devices` of `vmm/plan/src/block.rs`: where the guest finds it. What it needs of the
-//!    board comes from a table of `board.toml`, and its node in the guest's tree from
-//!    `vmm/plan/src/tree.rs`.
-//! 4. A test beside it on the fake host, and a conformance guest, which runs on every host.
+//!    board comes from a table of `board.toml` (`vmm/plan/src/board/facts.rs`), and its node in the
+//!    guest's tree from `vmm/plan/src/tree.rs`.
+//! 4. Its window in `emulated` of `vmm/plan/src/memory.rs`, or `guestplan` calls the node one that
+//!    nobody answers for (`node-unmapped`) and does not see what overlaps it.
+//! 5. A test beside it on the fake host, and a conformance guest, which runs on every host.
 //!
 //! [`rtc`] is a small one to begin with: a real-time clock that reads the board's own. The commit that
 //! added it ("A real-time clock: an emulated PL031 with the time of the board's own") has this shape: 106
-//! lines in one file here, one line in `rooms!`, one line in `block.rs`. All else in it is the board's
-//! fact, the region that the monitor reads the time from, the node of the tree, tests and documents.
+//! lines in one file here, one line in `rooms!`, one line in `block.rs`. Most of what else is in it is
+//! there because this device reads a register of the board: a region with a name, a call of the host, both
+//! hosts. A device with an interrupt has no way through the plan yet: no INTID is in its facts.
 //!
 //! A whole device, with one register of 32 bits that keeps what is stored:
 //!

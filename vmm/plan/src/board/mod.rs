@@ -80,7 +80,7 @@ fn unambiguous(folder: &Path, boards: &[Board]) -> Result<(), PlanError> {
 }
 
 /// Bytes of the largest page of the bare-metal monitor's own table, and where that ends: one table,
-/// at level 1, of 512 of them (Arm DDI 0487, D8.2.7).
+/// at level 1, of 512 of them (Arm DDI 0487, D8.2.8).
 const BLOCK: u64 = 1 << 30;
 const BLOCKS_END: u64 = BLOCK << 9;
 
